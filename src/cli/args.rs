@@ -1,0 +1,90 @@
+//! The arguments, as they are typed. No logic.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
+
+/// Brings hosts true to what TOML files say: plans the exact difference over SSH and applies it.
+#[derive(Debug, Parser)]
+#[command(name = "trueup", version, max_term_width = 100, after_help = EXIT_STATUSES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+const EXIT_STATUSES: &str = "Exit status: 0 good; 1 a mistake in the arguments or the project; \
+    2 there are changes (with --detailed-exitcode); 3 a host failed, was unreachable, refused or unknown.";
+
+/// What every verb takes.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Common {
+    /// The project's folder
+    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".", global = true)]
+    pub(super) directory: PathBuf,
+    /// The inventory, instead of the one that trueup.toml names
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub(super) inventory: Option<PathBuf>,
+    /// Only these hosts: a pattern of hosts and groups, such as "web and not web9"
+    #[arg(short, long, value_name = "PATTERN", global = true)]
+    pub(super) limit: Option<String>,
+    /// Sets a var over all others; VALUE is TOML, or a string
+    #[arg(long = "var", value_name = "NAME=VALUE", action = ArgAction::Append, global = true)]
+    pub(super) vars: Vec<String>,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", value_parser = ["auto", "always", "never"], default_value = "auto", global = true)]
+    pub(super) color: String,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Print the exact difference between hosts and files; change nothing
+    Plan(Plan),
+    /// Plan, ask, and make it so
+    Apply(Apply),
+    /// Find mistakes in the project; no host is contacted
+    Check(Check),
+}
+
+/// How hosts are reached.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Hosts {
+    /// Hosts worked on at once
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) parallel: u16,
+    /// An ssh config to use instead of your own
+    #[arg(long, value_name = "FILE")]
+    pub(super) ssh_config: Option<PathBuf>,
+    /// Seconds until a host counts as unreachable
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) connect_timeout: u16,
+    /// Show contents whole, however long
+    #[arg(long)]
+    pub(super) full: bool,
+    /// Say what the run cost: connections, exchanges, bytes
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    /// Exit with 2 when there are changes
+    #[arg(long)]
+    pub(super) detailed_exitcode: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pub(super) hosts: Hosts,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Apply {
+    #[command(flatten)]
+    pub(super) hosts: Hosts,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Check {}

@@ -1,0 +1,44 @@
+//! The program: arguments to verbs, and the only room that knows all others.
+
+mod apply;
+mod args;
+mod check;
+mod exit;
+mod plan;
+mod project;
+mod settings;
+mod view;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::report;
+use args::{Args, Verb};
+use exit::Exit;
+
+/// Runs the program on `arguments`, its own name first, and gives its exit status.
+#[must_use]
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => {
+            // clap would exit with 2, which means "there are changes" here.
+            let help = !error.use_stderr();
+            let text = error.render();
+            if help {
+                report::print(&text.to_string());
+                return Exit::Good.into();
+            }
+            report::print_error(&text.to_string());
+            return Exit::Mistake.into();
+        }
+    };
+    let exit = match args.verb {
+        Verb::Plan(ref verb) => plan::run(&args.common, verb),
+        Verb::Apply(ref verb) => apply::run(&args.common, verb),
+        Verb::Check(ref verb) => check::run(&args.common, verb),
+    };
+    exit.into()
+}

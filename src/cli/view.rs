@@ -1,0 +1,81 @@
+//! Results of the engine to the data that a view is made from.
+
+use crate::execute::{Applied, Ended, HostRun};
+use crate::model::Outcome;
+use crate::report::view::{ChangeView, HostEndView, HostPlanView, PlanState, ProblemView};
+use crate::resolve::{Desired, Resolver};
+
+/// A resource's address and place.
+fn named(resolver: &Resolver, desired: &Desired, index: usize) -> (String, String) {
+    let instance = &desired.resources[index];
+    (instance.address.to_string(), resolver.place(instance.place))
+}
+
+/// A host that was compared.
+pub(super) fn planned(resolver: &Resolver, run: &HostRun) -> HostPlanView {
+    let changes = run.plan.changes().map(|(index, change)| {
+        let (address, place) = named(resolver, &run.desired, index);
+        let stage = run.desired.resources[index].stage;
+        ChangeView { stage, address, place, change: change.clone() }
+    });
+    let problems = run.plan.problems().map(|(index, why)| ProblemView {
+        resource: Some(named(resolver, &run.desired, index)),
+        message: why.to_owned(),
+    });
+    let state = PlanState::Compared { changes: changes.collect(), problems: problems.collect() };
+    HostPlanView { host: resolver.targets[run.target].host.name.clone(), state }
+}
+
+/// A host that could not be compared.
+pub(super) fn ended(resolver: &Resolver, ended: &Ended) -> HostPlanView {
+    HostPlanView {
+        host: resolver.targets[ended.target].host.name.clone(),
+        state: PlanState::Ended {
+            outcome: ended.outcome,
+            message: ended.message.clone(),
+            help: ended.help.clone(),
+        },
+    }
+}
+
+/// A host that had no plan to apply, at the end.
+pub(super) fn untouched(plan: HostPlanView) -> HostEndView {
+    let outcome = plan.outcome();
+    let (problems, help) = match plan.state {
+        PlanState::Compared { problems, .. } => (problems, None),
+        PlanState::Ended { message, help, .. } => {
+            (vec![ProblemView { resource: None, message }], help)
+        }
+    };
+    let help = match (outcome, help) {
+        (Outcome::Ok, _) => None,
+        (_, Some(help)) => Some(format!("Nothing was changed.\n{help}")),
+        (_, None) => Some("Nothing was changed.".to_owned()),
+    };
+    HostEndView { host: plan.host, outcome, done: Vec::new(), problems, help, not_done: Vec::new() }
+}
+
+/// A host whose plan was applied, at the end. `announced` is its plan.
+pub(super) fn applied(
+    resolver: &Resolver,
+    desired: &Desired,
+    announced: &[(usize, crate::model::Change)],
+    (target, applied): (usize, Applied),
+) -> HostEndView {
+    let problems = applied.incidents.into_iter().map(|incident| ProblemView {
+        resource: incident.resource.map(|index| named(resolver, desired, index)),
+        message: incident.message,
+    });
+    let not_done = applied.not_done.iter().filter_map(|index| {
+        let (_, change) = announced.iter().find(|(announced, _)| announced == index)?;
+        Some((desired.resources[*index].address.to_string(), change.clone()))
+    });
+    HostEndView {
+        host: resolver.targets[target].host.name.clone(),
+        outcome: applied.outcome,
+        done: applied.done.into_iter().map(|(_, change)| change).collect(),
+        problems: problems.collect(),
+        help: None,
+        not_done: not_done.collect(),
+    }
+}

@@ -1,0 +1,206 @@
+//! An inventory: hosts, groups, vars and connection settings, each with its place.
+
+use std::collections::BTreeMap;
+
+use super::range;
+use super::table::{Fields, TomlTable, TomlValue};
+use crate::model::{Diagnostic, FileId, Located, Span, Value};
+
+/// Vars or connection settings by name.
+pub type Settings = BTreeMap<String, Located<Value>>;
+
+/// An inventory as it is written.
+#[derive(Debug)]
+pub struct Inventory {
+    pub file: FileId,
+    pub connection: Settings,
+    pub vars: Settings,
+    pub groups: BTreeMap<String, Group>,
+    /// Every host, from groups and from `[hosts]`.
+    pub hosts: BTreeMap<String, HostEntry>,
+}
+
+/// A group as it is written; its hosts are in [`HostEntry::groups`].
+#[derive(Debug)]
+pub struct Group {
+    pub span: Span,
+    pub children: Vec<Located<String>>,
+    pub connection: Settings,
+    pub vars: Settings,
+}
+
+/// A host as it is written.
+#[derive(Debug)]
+pub struct HostEntry {
+    /// Where it is first named.
+    pub span: Span,
+    pub address: Option<Located<String>>,
+    /// The groups that name it, or that it names.
+    pub groups: Vec<Located<String>>,
+    pub connection: Settings,
+    pub vars: Settings,
+}
+
+/// Every setting of `[connection]`.
+pub const CONNECTION_KEYS: [&str; 7] =
+    ["transport", "user", "port", "identity", "jump", "become", "command"];
+
+/// Reads an inventory.
+pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>) -> Inventory {
+    let mut top = Fields::new("an inventory", Span::new(file, 0..0), table);
+    let mut inventory = Inventory {
+        file,
+        connection: connection(&mut top, found),
+        vars: top.vars("vars", found),
+        groups: BTreeMap::new(),
+        hosts: BTreeMap::new(),
+    };
+    for (name, value) in top.entries("groups", found) {
+        group(&mut inventory, &name, value, found);
+    }
+    for (name, value) in top.entries("hosts", found) {
+        host(&mut inventory, &name, value, found);
+    }
+    top.finish(found);
+    check_groups(&inventory, found);
+    inventory
+}
+
+/// `[connection]` of an inventory, a group or a host.
+fn connection(fields: &mut Fields<'_>, found: &mut Vec<Diagnostic>) -> Settings {
+    let file = fields.file();
+    let Some(value) = fields.take("connection") else { return Settings::new() };
+    let Some(mut inner) = Fields::of("[connection]", file, value, found) else {
+        return Settings::new();
+    };
+    let mut settings = Settings::new();
+    for key in CONNECTION_KEYS {
+        if let Some(value) = inner.take(key) {
+            let span = Span::new(file, value.span());
+            let value = super::table::to_value(value.get_ref());
+            settings.insert(key.to_owned(), Located { value, span });
+        }
+    }
+    inner.finish(found);
+    settings
+}
+
+/// Reads `[groups.NAME]` and enters its hosts.
+fn group(
+    inventory: &mut Inventory,
+    name: &Located<String>,
+    value: &TomlValue,
+    found: &mut Vec<Diagnostic>,
+) {
+    check_name("group", name, found);
+    let Some(mut fields) = Fields::of("a group", inventory.file, value, found) else { return };
+    for written in fields.strings("hosts", found) {
+        match range::expand(&written.value) {
+            Err(error) => found.push(Diagnostic::at(written.span, error.to_string())),
+            Ok(hosts) => {
+                for host in hosts {
+                    let located = Located { value: host, span: written.span };
+                    enter(inventory, &located, found).groups.push(name.clone());
+                }
+            }
+        }
+    }
+    let group = Group {
+        span: name.span,
+        children: fields.strings("children", found),
+        connection: connection(&mut fields, found),
+        vars: fields.vars("vars", found),
+    };
+    fields.finish(found);
+    inventory.groups.insert(name.value.clone(), group);
+}
+
+/// Reads `[hosts.NAME]`.
+fn host(
+    inventory: &mut Inventory,
+    name: &Located<String>,
+    value: &TomlValue,
+    found: &mut Vec<Diagnostic>,
+) {
+    let Some(mut fields) = Fields::of("a host", inventory.file, value, found) else { return };
+    let entry = enter(inventory, name, found);
+    entry.span = name.span;
+    entry.address = fields.string("address", found);
+    entry.groups.extend(fields.strings("groups", found));
+    entry.connection = connection(&mut fields, found);
+    entry.vars = fields.vars("vars", found);
+    fields.finish(found);
+}
+
+/// The entry of a host, made when it is new.
+fn enter<'i>(
+    inventory: &'i mut Inventory,
+    name: &Located<String>,
+    found: &mut Vec<Diagnostic>,
+) -> &'i mut HostEntry {
+    inventory.hosts.entry(name.value.clone()).or_insert_with(|| {
+        check_name("host", name, found);
+        HostEntry {
+            span: name.span,
+            address: None,
+            groups: Vec::new(),
+            connection: Settings::new(),
+            vars: Settings::new(),
+        }
+    })
+}
+
+/// Names reach ssh as arguments and patterns as words: a strict grammar keeps both plain.
+fn check_name(what: &str, name: &Located<String>, found: &mut Vec<Diagnostic>) {
+    let right = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+    let first = name.value.chars().next();
+    let word = matches!(name.value.as_str(), "all" | "and" | "or" | "not");
+    if word
+        || name.value.len() > 253
+        || !first.is_some_and(|char| char.is_ascii_alphanumeric() || char == '_')
+        || !name.value.chars().all(right)
+    {
+        found.push(
+            Diagnostic::at(
+                name.span,
+                format!("`{}` is not a name for a {what}", name.value.escape_debug()),
+            )
+            .label("letters, digits, `-`, `_` and `.`, beginning with a letter or digit")
+            .help("`all`, `and`, `or` and `not` are words of patterns"),
+        );
+    }
+}
+
+/// Groups that are named but not there, and groups that hold themselves.
+fn check_groups(inventory: &Inventory, found: &mut Vec<Diagnostic>) {
+    let names = || inventory.groups.keys().map(String::as_str);
+    let unknown = |name: &Located<String>| {
+        Diagnostic::at(name.span, format!("there is no group `{}`", name.value))
+            .suggest(&name.value, names())
+    };
+    for (name, group) in &inventory.groups {
+        for child in &group.children {
+            if !inventory.groups.contains_key(&child.value) {
+                found.push(unknown(child));
+            } else if holds(inventory, &child.value, name, 0) {
+                found.push(
+                    Diagnostic::at(child.span, format!("group `{name}` would hold itself"))
+                        .label(format!("`{}` holds `{name}`", child.value)),
+                );
+            }
+        }
+    }
+    for host in inventory.hosts.values() {
+        let missing = host.groups.iter().filter(|name| !inventory.groups.contains_key(&name.value));
+        found.extend(missing.map(unknown));
+    }
+}
+
+/// Whether group `outer` is or holds group `inner`.
+fn holds(inventory: &Inventory, outer: &str, inner: &str, depth: usize) -> bool {
+    outer == inner
+        || depth < inventory.groups.len()
+            && inventory.groups.get(outer).is_some_and(|group| {
+                group.children.iter().any(|child| holds(inventory, &child.value, inner, depth + 1))
+            })
+}

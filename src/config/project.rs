@@ -1,0 +1,144 @@
+//! trueup.toml: the project's settings and its stages, and the whole that is loaded from it.
+
+use std::collections::BTreeMap;
+
+use super::inventory::Inventory;
+use super::module::Module;
+use super::pattern::HostPattern;
+use super::source::Sources;
+use super::table::{Fields, TomlTable, TomlValue, string, wrong_type};
+use crate::model::{Diagnostic, FileId, Located, Span};
+
+use toml::de::DeValue;
+
+/// A loaded project: everything that resolving it needs.
+#[derive(Debug)]
+pub struct Project {
+    pub name: String,
+    pub sources: Sources,
+    pub stages: Vec<Stage>,
+    pub inventory: Inventory,
+    pub modules: BTreeMap<String, Module>,
+}
+
+/// What goes on which hosts.
+#[derive(Debug)]
+pub struct Stage {
+    pub name: Located<String>,
+    pub hosts: Located<HostPattern>,
+    pub modules: Vec<ModuleUse>,
+}
+
+/// A module with values for its params.
+#[derive(Debug)]
+pub struct ModuleUse {
+    pub module: Located<String>,
+    pub with: Vec<(Located<String>, TomlValue)>,
+}
+
+/// The settings of trueup.toml.
+pub(super) struct ProjectFile {
+    pub(super) name: String,
+    pub(super) inventory: Option<Located<String>>,
+    pub(super) stages: Vec<Stage>,
+}
+
+/// Reads trueup.toml.
+pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>) -> ProjectFile {
+    let mut top = Fields::new("trueup.toml", Span::new(file, 0..0), table);
+    let mut project = ProjectFile { name: String::new(), inventory: None, stages: Vec::new() };
+    if let Some(value) = top.need("project", found)
+        && let Some(mut fields) = Fields::of("[project]", file, value, found)
+    {
+        if fields.need("name", found).is_some()
+            && let Some(name) = fields.string("name", found)
+        {
+            check_name(&name, found);
+            project.name = name.value;
+        }
+        project.inventory = fields.string("inventory", found);
+        fields.finish(found);
+    }
+    match top.take("stage").map(|value| (value, value.get_ref())) {
+        None => {}
+        Some((_, DeValue::Array(items))) => {
+            project.stages = items.iter().filter_map(|item| stage(file, item, found)).collect();
+        }
+        Some((value, _)) => found
+            .push(wrong_type(file, "stage", "tables", value).help("write each stage as [[stage]]")),
+    }
+    top.finish(found);
+    let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
+    for stage in &project.stages {
+        if let Some(first) = seen.insert(&stage.name.value, stage.name.span) {
+            found.push(
+                Diagnostic::at(
+                    stage.name.span,
+                    format!("two stages are named `{}`", stage.name.value),
+                )
+                .related(first, "the first one"),
+            );
+        }
+    }
+    project
+}
+
+/// A project's name is part of paths on hosts.
+fn check_name(name: &Located<String>, found: &mut Vec<Diagnostic>) {
+    let right = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
+    if name.value.is_empty() || name.value.starts_with('.') || !name.value.chars().all(right) {
+        found.push(
+            Diagnostic::at(name.span, "a project's name is part of paths on the hosts")
+                .label("letters, digits, `-`, `_` and `.` only, not beginning with a dot"),
+        );
+    }
+}
+
+/// Reads one [[stage]].
+fn stage(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option<Stage> {
+    let mut fields = Fields::of("a stage", file, value, found)?;
+    let name = fields.need("name", found).and_then(|value| string(file, "name", value, found));
+    let hosts = fields.need("hosts", found).and_then(|value| string(file, "hosts", value, found));
+    let modules = match fields.need("modules", found).map(|value| (value, value.get_ref())) {
+        Some((_, DeValue::Array(items))) => {
+            items.iter().filter_map(|item| module_use(file, item, found)).collect()
+        }
+        Some((value, _)) => {
+            found.push(wrong_type(file, "modules", "a list of modules", value));
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    fields.finish(found);
+    let hosts = hosts?;
+    match HostPattern::parse(&hosts.value) {
+        Ok(pattern) => Some(Stage {
+            name: name?,
+            hosts: Located { value: pattern, span: hosts.span },
+            modules,
+        }),
+        Err(error) => {
+            let at =
+                hosts.span.within(1 + error.at.start, 1 + error.at.end.max(error.at.start + 1));
+            found.push(Diagnostic::at(at, error.why));
+            None
+        }
+    }
+}
+
+/// A module by its name alone, or `{ use = "name", with = { … } }`.
+fn module_use(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option<ModuleUse> {
+    if value.get_ref().as_str().is_some() {
+        let module = string(file, "modules", value, found)?;
+        return Some(ModuleUse { module, with: Vec::new() });
+    }
+    let mut fields = Fields::of("a module in a stage", file, value, found)?;
+    let module = fields.need("use", found).and_then(|value| string(file, "use", value, found));
+    let with = fields
+        .entries("with", found)
+        .into_iter()
+        .map(|(name, value)| (name, value.clone()))
+        .collect();
+    fields.finish(found);
+    Some(ModuleUse { module: module?, with })
+}

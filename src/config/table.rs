@@ -1,0 +1,212 @@
+//! Reads a TOML table key by key and reports every mistake in it, not the first only.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::model::{Diagnostic, FileId, Located, Span, Value};
+
+/// A TOML value with its place.
+pub type TomlValue = Spanned<DeValue<'static>>;
+/// A TOML table whose keys and values have their places.
+pub type TomlTable = DeTable<'static>;
+
+/// Parses a whole file.
+pub(super) fn parse(file: FileId, text: &'static str, found: &mut Vec<Diagnostic>) -> TomlTable {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        found.push(syntax_error(file, text, error));
+    }
+    table.into_inner()
+}
+
+/// A syntax error of the TOML parser at its place.
+fn syntax_error(file: FileId, text: &str, error: &toml::de::Error) -> Diagnostic {
+    let range = error.span().unwrap_or(text.len()..text.len());
+    Diagnostic::error(format!("this is not TOML: {}", error.message().replace('\n', ", ")))
+        .primary(Span::new(file, range), "")
+}
+
+/// A TOML value without its places.
+#[must_use]
+pub fn to_value(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+            .map_or_else(|_| Value::String(integer.to_string()), Value::Integer),
+        DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(boolean) => Value::Boolean(*boolean),
+        DeValue::Datetime(datetime) => Value::Datetime(datetime.to_string()),
+        DeValue::Array(items) => {
+            Value::List(items.iter().map(|item| to_value(item.get_ref())).collect())
+        }
+        DeValue::Table(table) => Value::Table(
+            table
+                .iter()
+                .map(|(key, value)| (key.get_ref().to_string(), to_value(value.get_ref())))
+                .collect(),
+        ),
+    }
+}
+
+/// A table being read: what was asked for is known, the rest is an unknown key.
+pub(super) struct Fields<'t> {
+    file: FileId,
+    /// What the table is, for messages: `a stage`.
+    what: &'static str,
+    span: Span,
+    table: &'t TomlTable,
+    known: Vec<&'static str>,
+}
+
+impl<'t> Fields<'t> {
+    pub(super) fn new(what: &'static str, span: Span, table: &'t TomlTable) -> Self {
+        Self { file: span.file, what, span, table, known: Vec::new() }
+    }
+
+    /// The table in `value`, or a mistake.
+    pub(super) fn of(
+        what: &'static str,
+        file: FileId,
+        value: &'t TomlValue,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<Self> {
+        let span = Span::new(file, value.span());
+        match value.get_ref() {
+            DeValue::Table(table) => Some(Self::new(what, span, table)),
+            other => {
+                found.push(
+                    Diagnostic::at(span, format!("{what} is a table"))
+                        .label(format!("this is a {}", other.type_str())),
+                );
+                None
+            }
+        }
+    }
+
+    pub(super) const fn file(&self) -> FileId {
+        self.file
+    }
+
+    /// The value of `key`, if it is there.
+    pub(super) fn take(&mut self, key: &'static str) -> Option<&'t TomlValue> {
+        self.known.push(key);
+        self.table.get(key)
+    }
+
+    /// As [`Self::take`], and a mistake when it is not there.
+    pub(super) fn need(
+        &mut self,
+        key: &'static str,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<&'t TomlValue> {
+        let value = self.take(key);
+        if value.is_none() {
+            found.push(
+                Diagnostic::at(self.span, format!("{} needs `{key}`", self.what))
+                    .label(format!("`{key}` is missing here")),
+            );
+        }
+        value
+    }
+
+    /// A string, or a mistake when it is something else.
+    pub(super) fn string(
+        &mut self,
+        key: &'static str,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<Located<String>> {
+        let value = self.take(key)?;
+        string(self.file, key, value, found)
+    }
+
+    /// A list of strings, or a mistake for each item that is something else.
+    pub(super) fn strings(
+        &mut self,
+        key: &'static str,
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<Located<String>> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            found.push(wrong_type(self.file, key, "a list of strings", value));
+            return Vec::new();
+        };
+        items.iter().filter_map(|item| string(self.file, key, item, found)).collect()
+    }
+
+    /// The values of a table with free keys, in the order of their names.
+    pub(super) fn entries(
+        &mut self,
+        key: &'static str,
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<(Located<String>, &'t TomlValue)> {
+        let Some(value) = self.take(key) else { return Vec::new() };
+        match value.get_ref() {
+            DeValue::Table(table) => located(self.file, table),
+            _ => {
+                found.push(wrong_type(self.file, key, "a table", value));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Vars: free keys with any values.
+    pub(super) fn vars(
+        &mut self,
+        key: &'static str,
+        found: &mut Vec<Diagnostic>,
+    ) -> BTreeMap<String, Located<Value>> {
+        let file = self.file;
+        self.entries(key, found)
+            .into_iter()
+            .map(|(name, value)| {
+                let span = Span::new(file, name.span.start..value.span().end);
+                (name.value, Located { value: to_value(value.get_ref()), span })
+            })
+            .collect()
+    }
+
+    /// Reports every key that nobody asked for.
+    pub(super) fn finish(self, found: &mut Vec<Diagnostic>) {
+        for key in self.table.keys() {
+            let name: &str = key.get_ref();
+            if !self.known.contains(&name) {
+                let span = Span::new(self.file, key.span());
+                found.push(Diagnostic::unknown_key(span, name, self.what, &self.known));
+            }
+        }
+    }
+}
+
+/// Every key of a table with its place and value.
+pub(super) fn located(file: FileId, table: &TomlTable) -> Vec<(Located<String>, &TomlValue)> {
+    table
+        .iter()
+        .map(|(key, value)| {
+            let name = key.get_ref().to_string();
+            (Located { value: name, span: Span::new(file, key.span()) }, value)
+        })
+        .collect()
+}
+
+/// The string in `value`, or a mistake.
+pub(super) fn string(
+    file: FileId,
+    key: &str,
+    value: &TomlValue,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Located<String>> {
+    let span = Span::new(file, value.span());
+    if let Some(text) = value.get_ref().as_str() {
+        return Some(Located { value: text.to_owned(), span });
+    }
+    found.push(wrong_type(file, key, "a string", value));
+    None
+}
+
+/// `key` holds something else than `wanted`.
+pub(super) fn wrong_type(file: FileId, key: &str, wanted: &str, value: &TomlValue) -> Diagnostic {
+    Diagnostic::at(Span::new(file, value.span()), format!("`{key}` takes {wanted}"))
+        .label(format!("this is a {}", value.get_ref().type_str()))
+}

@@ -1,0 +1,117 @@
+//! The name of a resource on a host: `module/type[name]`, and the patterns that select some.
+
+use std::fmt;
+
+use globset::{GlobBuilder, GlobMatcher};
+
+/// `module/type[name]`, unique on a host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    pub module: String,
+    pub kind: &'static str,
+    pub name: String,
+}
+
+impl Address {
+    /// The address without its module, as it is written inside that module.
+    #[must_use]
+    pub fn short(&self) -> String {
+        format!("{}[{}]", self.kind, self.name)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}[{}]", self.module, self.kind, self.name)
+    }
+}
+
+/// A selector of addresses as `requires` and triggers write it: `file[/etc/nginx/**]`, or with a
+/// module in front. The name is a glob in which `*` stays inside one path part and `**` does not.
+#[derive(Debug, Clone)]
+pub struct AddressPattern {
+    module: Option<String>,
+    kind: String,
+    name: GlobMatcher,
+    text: String,
+}
+
+/// Why a text is no address pattern, with what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    #[error("an address is written `type[name]` or `module/type[name]`")]
+    Shape,
+    #[error("the name is not a glob: {0}")]
+    Glob(String),
+}
+
+impl AddressPattern {
+    /// Reads `type[name]` or `module/type[name]`.
+    ///
+    /// # Errors
+    /// When the brackets or the type are missing, or the name is not a glob.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let inner = text.strip_suffix(']').ok_or(PatternError::Shape)?;
+        let (head, name) = inner.split_once('[').ok_or(PatternError::Shape)?;
+        let (module, kind) = match head.rsplit_once('/') {
+            Some((module, kind)) => (Some(module.to_owned()), kind),
+            None => (None, head),
+        };
+        if kind.is_empty() || name.is_empty() || module.as_deref() == Some("") {
+            return Err(PatternError::Shape);
+        }
+        let name = GlobBuilder::new(name)
+            .literal_separator(true)
+            .backslash_escape(true)
+            .build()
+            .map_err(|error| PatternError::Glob(error.kind().to_string()))?
+            .compile_matcher();
+        Ok(Self { module, kind: kind.to_owned(), name, text: text.to_owned() })
+    }
+
+    /// Whether it selects `address`, read inside `module`.
+    #[must_use]
+    pub fn matches(&self, address: &Address, module: &str) -> bool {
+        self.module.as_deref().unwrap_or(module) == address.module
+            && self.kind == address.kind
+            && self.name.is_match(&address.name)
+    }
+
+    /// The type that it names.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(module: &str, name: &str) -> Address {
+        Address { module: module.into(), kind: "file", name: name.into() }
+    }
+
+    #[test]
+    fn selects_inside_the_module_unless_it_names_another() {
+        let pattern = AddressPattern::parse("file[/etc/nginx/**]").unwrap();
+        assert!(pattern.matches(&file("nginx", "/etc/nginx/conf.d/a.conf"), "nginx"));
+        assert!(!pattern.matches(&file("base", "/etc/nginx/nginx.conf"), "nginx"));
+        let other = AddressPattern::parse("base/file[/etc/*]").unwrap();
+        assert!(other.matches(&file("base", "/etc/motd"), "nginx"));
+        assert!(!other.matches(&file("base", "/etc/a/b"), "nginx"));
+    }
+
+    #[test]
+    fn refuses_what_is_no_address() {
+        for text in ["", "file", "file[]", "[x]", "/file[x]", "file[x", "file x]"] {
+            assert_eq!(AddressPattern::parse(text).unwrap_err(), PatternError::Shape, "{text}");
+        }
+    }
+}

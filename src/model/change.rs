@@ -1,0 +1,171 @@
+//! What a change is: its action, and each attribute that differs as a fact of its own.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use super::Address;
+
+/// What is done to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Action {
+    Create,
+    Update,
+    Delete,
+    /// Runs something: a command.
+    Run,
+    /// Only because something else changes: restart, reload, run.
+    Trigger,
+    /// What it will be can be known only after an opaque change before it.
+    KnownAfter,
+}
+
+impl Action {
+    /// The mark in front of a changed resource.
+    #[must_use]
+    pub const fn glyph(self) -> &'static str {
+        match self {
+            Self::Create => "+",
+            Self::Update => "~",
+            Self::Delete => "-",
+            Self::Run | Self::Trigger => "!",
+            Self::KnownAfter => "?",
+        }
+    }
+
+    /// The word in counts: `3 updates`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Run => "command",
+            Self::Trigger => "trigger",
+            Self::KnownAfter => "known after",
+        }
+    }
+}
+
+/// A content: its size and SHA-256 always, its bytes where they are at hand.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Body {
+    pub size: u64,
+    /// SHA-256 in lowercase hex, as `sha256sum` prints it.
+    pub digest: String,
+    /// `None` where the host's bytes were not fetched because they are too many.
+    pub bytes: Option<Arc<[u8]>>,
+}
+
+impl Body {
+    /// The body of these bytes.
+    #[must_use]
+    pub fn of(bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self { size: bytes.len() as u64, digest: sha256_hex(&bytes), bytes: Some(bytes) }
+    }
+}
+
+/// SHA-256 of `bytes` in lowercase hex.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// How one attribute differs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Difference {
+    /// A short value; `None` is "not there".
+    Value { before: Option<String>, after: Option<String> },
+    /// A content, shown as a unified diff.
+    Content { before: Option<Body>, after: Option<Body> },
+}
+
+/// One attribute of a change.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Attribute {
+    pub name: &'static str,
+    pub difference: Difference,
+}
+
+impl Attribute {
+    /// A short value that differs.
+    #[must_use]
+    pub fn value(
+        name: &'static str,
+        before: Option<impl fmt::Display>,
+        after: Option<impl fmt::Display>,
+    ) -> Self {
+        Self {
+            name,
+            difference: Difference::Value {
+                before: before.map(|value| value.to_string()),
+                after: after.map(|value| value.to_string()),
+            },
+        }
+    }
+
+    /// A content that differs.
+    #[must_use]
+    pub const fn content(before: Option<Body>, after: Option<Body>) -> Self {
+        Self { name: "content", difference: Difference::Content { before, after } }
+    }
+}
+
+/// What a trigger does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TriggerKind {
+    Reload,
+    Restart,
+    Run,
+}
+
+impl TriggerKind {
+    /// The word in a plan: `reload, because …`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Reload => "reload",
+            Self::Restart => "restart",
+            Self::Run => "run",
+        }
+    }
+}
+
+/// A trigger that goes off, with the changed resources that it names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Fired {
+    pub kind: TriggerKind,
+    pub because: Vec<Address>,
+}
+
+/// The change of one resource on one host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Change {
+    pub action: Action,
+    pub attributes: Vec<Attribute>,
+    /// What a reader must know besides: why it runs, what is not known yet.
+    pub note: Option<String>,
+    /// The trigger that goes off with it.
+    pub fired: Option<Fired>,
+}
+
+impl Change {
+    /// A change with these attributes.
+    #[must_use]
+    pub const fn new(action: Action, attributes: Vec<Attribute>) -> Self {
+        Self { action, attributes, note: None, fired: None }
+    }
+
+    /// Adds what a reader must know besides.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+}

@@ -1,0 +1,130 @@
+//! What is told about a mistake in the user's files: data only; `report` draws it.
+
+/// Which loaded file a place is in: an index into the files that `config::source` owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(pub u32);
+
+/// A place in a loaded file, in bytes from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    pub file: FileId,
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Span {
+    /// The place `range` of `file`.
+    #[must_use]
+    pub const fn new(file: FileId, range: std::ops::Range<usize>) -> Self {
+        Self { file, start: range.start, end: range.end }
+    }
+
+    /// The bytes `start..end` counted from the start of this place.
+    #[must_use]
+    pub const fn within(self, start: usize, end: usize) -> Self {
+        Self { file: self.file, start: self.start + start, end: self.start + end }
+    }
+}
+
+/// A value with the place where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located<T> {
+    pub value: T,
+    pub span: Span,
+}
+
+/// How bad it is: only an error stops the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// A place and what stands there, said in a few words.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label {
+    pub span: Span,
+    pub text: String,
+}
+
+/// One mistake: what is wrong, where, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    pub severity: Severity,
+    /// A lowercase fragment with names in backticks.
+    pub message: String,
+    /// The place of the mistake; `None` only where no file is involved (arguments, whole folders).
+    pub primary: Option<Label>,
+    /// Other places that belong to it: the first declaration, the sibling that disagrees.
+    pub related: Vec<Label>,
+    /// What to do, one sentence each.
+    pub help: Vec<String>,
+}
+
+impl Diagnostic {
+    /// An error with no place yet.
+    #[must_use]
+    pub fn error(message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            primary: None,
+            related: Vec::new(),
+            help: Vec::new(),
+        }
+    }
+
+    /// An error at `span`.
+    #[must_use]
+    pub fn at(span: Span, message: impl Into<String>) -> Self {
+        Self::error(message).primary(span, "")
+    }
+
+    /// A key that `what` does not have, with the one that was meant and all that there are.
+    #[must_use]
+    pub fn unknown_key(span: Span, name: &str, what: &str, known: &[&str]) -> Self {
+        let list: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
+        Self::at(span, format!("unknown key `{name}` in {what}"))
+            .suggest(name, known.iter().copied())
+            .help(format!("{what} has {}", list.join(", ")))
+    }
+
+    /// Sets the place and what is said under it.
+    #[must_use]
+    pub fn primary(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.primary = Some(Label { span, text: text.into() });
+        self
+    }
+
+    /// Sets what is said under the place that was already given.
+    #[must_use]
+    pub fn label(mut self, text: impl Into<String>) -> Self {
+        if let Some(primary) = &mut self.primary {
+            primary.text = text.into();
+        }
+        self
+    }
+
+    /// Adds another place that belongs to the mistake.
+    #[must_use]
+    pub fn related(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.related.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.help.push(text.into());
+        self
+    }
+
+    /// Adds "did you mean" under the place when a candidate is near `given`.
+    #[must_use]
+    pub fn suggest<'a>(self, given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Self {
+        match super::suggest::nearest(given, candidates) {
+            Some(near) => self.label(format!("did you mean `{near}`?")),
+            None => self,
+        }
+    }
+}

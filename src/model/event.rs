@@ -1,0 +1,49 @@
+//! What the engine says while it works: the only channel from `execute` to a view.
+
+use super::Address;
+
+/// How a host ended. The worst of all hosts decides the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// Nothing was to change.
+    Ok,
+    /// All of the plan was done and seen to hold.
+    Changed,
+    /// Not begun, because the run ended before.
+    NotAttempted,
+    /// Reached, but not what we may work with, or no longer what was planned against.
+    Refused,
+    Unreachable,
+    /// The connection was lost after a change began: what stands must be read from the host.
+    Unknown,
+    Failed,
+}
+
+impl Outcome {
+    /// The word in summaries.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Changed => "changed",
+            Self::NotAttempted => "not attempted",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Something that happened on a host, as it happens. Hosts are named by their index in the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A host's connection is being made.
+    Started { host: usize },
+    /// A host was probed and compared.
+    Planned { host: usize },
+    /// The steps of these resources are running now.
+    Applying { host: usize, address: Address },
+    /// A host is done.
+    Finished { host: usize, outcome: Outcome },
+}

@@ -1,0 +1,18 @@
+//! Plain data that every room talks about: no I/O, no serde tricks, no knowledge of any room.
+
+pub mod address;
+pub mod change;
+pub mod diagnostic;
+pub mod event;
+pub mod facts;
+pub mod host;
+pub mod suggest;
+pub mod value;
+
+pub use address::{Address, AddressPattern};
+pub use change::{Action, Attribute, Body, Change, Difference};
+pub use diagnostic::{Diagnostic, FileId, Label, Located, Severity, Span};
+pub use event::{Event, Outcome};
+pub use facts::Facts;
+pub use host::{Become, Connection, Host, TransportKind};
+pub use value::Value;

@@ -1,0 +1,35 @@
+//! "Did you mean": the nearest of the names that would have been right.
+
+/// The candidate nearest to `given`, if one is near enough that it can have been meant.
+#[must_use]
+pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .into_iter()
+        .map(|candidate| (score(given, candidate), candidate))
+        .filter(|(score, _)| *score > 0.72)
+        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+        .map(|(_, candidate)| candidate)
+}
+
+/// From 0 (nothing alike) to 1; a name that goes on from what was given counts as near.
+fn score(given: &str, candidate: &str) -> f64 {
+    if given.len() >= 3 && candidate.starts_with(given) {
+        return 0.9;
+    }
+    strsim::normalized_damerau_levenshtein(given, candidate)
+        .max(strsim::jaro(given, candidate) - 0.08)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn finds_what_was_meant_and_nothing_else() {
+        let keys = ["content", "group", "mode", "owner", "source", "template"];
+        assert_eq!(nearest("mod", keys), Some("mode"));
+        assert_eq!(nearest("templat", keys), Some("template"));
+        assert_eq!(nearest("onwer", keys), Some("owner"));
+        assert_eq!(nearest("banana", keys), None);
+    }
+}

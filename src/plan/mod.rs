@@ -1,0 +1,216 @@
+//! Desired and observed to a plan: pure, total, deterministic.
+//!
+//! Each resource is compared with the state that the changes before it will leave: what they make is
+//! there, what they edit is edited. What nobody can know before an opaque change was done (a package,
+//! a command) is named as known after it.
+
+mod wave;
+
+use std::collections::{HashMap, HashSet};
+
+use crate::model::change::{Fired, TriggerKind};
+use crate::model::{Action, Address, Change};
+use crate::resolve::{Desired, Instance};
+use crate::resources::{Erased, Subject, Verdict};
+
+pub use wave::next_wave;
+
+/// The plan of one host: an item for each of its resources, in their order.
+#[derive(Debug)]
+pub struct Plan {
+    pub items: Vec<Item>,
+}
+
+/// What becomes of one resource.
+#[derive(Debug, Clone)]
+pub struct Item {
+    pub status: Status,
+    /// The state that it was compared with: what the host has, or what will be when its turn comes.
+    /// `None` where the host could not say.
+    pub against: Option<Erased>,
+}
+
+/// Whether a resource changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// Nothing to do, and why.
+    Same(String),
+    Change(Change),
+    /// It cannot be done as things are; the host is not touched.
+    Problem(String),
+}
+
+impl Plan {
+    /// The items that change, with their index.
+    pub fn changes(&self) -> impl Iterator<Item = (usize, &Change)> {
+        self.items.iter().enumerate().filter_map(|(index, item)| match &item.status {
+            Status::Change(change) => Some((index, change)),
+            _ => None,
+        })
+    }
+
+    /// The items that cannot be done, with their index.
+    pub fn problems(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.items.iter().enumerate().filter_map(|(index, item)| match &item.status {
+            Status::Problem(why) => Some((index, why.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Whether nothing is to change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes().next().is_none() && self.problems().next().is_none()
+    }
+}
+
+/// What happened before this comparison: nothing for a first plan.
+#[derive(Debug, Default)]
+pub struct History {
+    /// Resources whose turn is over; they are not compared again.
+    pub past: HashSet<usize>,
+    /// Those of them that were changed.
+    pub changed: HashSet<usize>,
+}
+
+/// Compares what a host should be with what it is.
+///
+/// # Panics
+/// When `observed` has not one state for each resource.
+#[must_use]
+pub fn compare(desired: &Desired, observed: &[Result<Erased, String>], history: &History) -> Plan {
+    assert_eq!(observed.len(), desired.resources.len(), "one observed state for each resource");
+    let mut world = World::default();
+    let mut items = Vec::with_capacity(observed.len());
+    for (index, (instance, observed)) in desired.resources.iter().zip(observed).enumerate() {
+        if history.past.contains(&index) {
+            world.changed.extend(history.changed.get(&index));
+            items.push(Item { status: Status::Same("done".into()), against: None });
+            continue;
+        }
+        let item = world.item(desired, instance, observed);
+        if let (Status::Change(change), Some(against)) = (&item.status, &item.against) {
+            world.enter(index, instance, change, against);
+        }
+        items.push(item);
+    }
+    Plan { items }
+}
+
+/// What the changes so far will have made of the host.
+#[derive(Default)]
+struct World {
+    /// States that changes will leave, by type and subject.
+    states: HashMap<(&'static str, String), Erased>,
+    made: HashSet<Subject>,
+    changed: HashSet<usize>,
+    /// The last opaque change so far.
+    opaque: Option<Address>,
+}
+
+impl World {
+    fn item(
+        &self,
+        desired: &Desired,
+        instance: &Instance,
+        observed: &Result<Erased, String>,
+    ) -> Item {
+        let kind = instance.kind;
+        let key = (kind.name(), kind.subject(&instance.desired).to_owned());
+        let against = match (self.states.get(&key), observed) {
+            (Some(predicted), _) => predicted,
+            (None, Ok(observed)) => observed,
+            (None, Err(why)) => {
+                return Item { status: Status::Problem(why.clone()), against: None };
+            }
+        };
+        let status = match kind.diff(&instance.desired, against) {
+            Verdict::Same(why) => Ok(why),
+            Verdict::Change(change) => Err(change),
+            Verdict::Refused(why) => {
+                return Item { status: Status::Problem(why), against: Some(against.clone()) };
+            }
+            Verdict::Blocked { need, message, then } => {
+                let made = need.is_some_and(|need| self.made.contains(&need));
+                match &self.opaque {
+                    _ if made && then.action != Action::KnownAfter => Err(then),
+                    Some(opaque) => Err(known_after(then, opaque)),
+                    None => {
+                        let status = Status::Problem(message);
+                        return Item { status, against: Some(against.clone()) };
+                    }
+                }
+            }
+        };
+        let fired = self
+            .fired(desired, instance)
+            .filter(|_| kind.heeds(&instance.desired, against, status.as_ref().err()));
+        let status = match (status, fired) {
+            (Ok(why), None) => Status::Same(why),
+            (Ok(_), fired) => {
+                let mut change = Change::new(Action::Trigger, Vec::new());
+                change.fired = fired;
+                Status::Change(change)
+            }
+            (Err(mut change), fired) => {
+                change.fired = fired;
+                Status::Change(change)
+            }
+        };
+        Item { status, against: Some(against.clone()) }
+    }
+
+    /// The strongest trigger that goes off, with all that set it off.
+    fn fired(&self, desired: &Desired, instance: &Instance) -> Option<Fired> {
+        let mut fired: Option<Fired> = None;
+        for (kind, sources) in &instance.triggers {
+            let because: Vec<Address> = sources
+                .iter()
+                .filter(|source| self.changed.contains(source))
+                .map(|&source| desired.resources[source].address.clone())
+                .collect();
+            if !because.is_empty()
+                && fired.as_ref().is_none_or(|fired| rank(fired.kind) < rank(*kind))
+            {
+                fired = Some(Fired { kind: *kind, because });
+            }
+        }
+        fired
+    }
+
+    /// Takes a change in.
+    fn enter(&mut self, index: usize, instance: &Instance, change: &Change, against: &Erased) {
+        let kind = instance.kind;
+        self.changed.insert(index);
+        if kind.opaque() {
+            self.opaque = Some(instance.address.clone());
+        }
+        if change.action == Action::KnownAfter {
+            return;
+        }
+        if change.action != Action::Delete {
+            self.made.extend(kind.provides(&instance.desired));
+        }
+        let key = (kind.name(), kind.subject(&instance.desired).to_owned());
+        self.states.insert(key, kind.predict(&instance.desired, against));
+    }
+}
+
+/// A restart does all that a reload does.
+const fn rank(kind: TriggerKind) -> u8 {
+    match kind {
+        TriggerKind::Reload => 0,
+        TriggerKind::Restart => 1,
+        TriggerKind::Run => 2,
+    }
+}
+
+/// A change that cannot be seen whole before `opaque` was done.
+fn known_after(then: Change, opaque: &Address) -> Change {
+    let after = format!("known after {}", opaque.short());
+    let note = match &then.note {
+        Some(note) => format!("{note}\n{after}"),
+        None => after,
+    };
+    then.note(note)
+}

@@ -1,0 +1,141 @@
+//! The difference of two contents as unified text, with the words that differ marked on a terminal.
+
+use similar::{ChangeTag, TextDiff};
+
+use super::Style;
+use super::escape::visible;
+use super::palette::{Label, paint};
+use crate::model::Body;
+
+/// Lines of a new or removed content that are shown unless all are asked for.
+const WHOLE_LINES: usize = 12;
+/// Lines of a diff that are shown unless all are asked for.
+const DIFF_LINES: usize = 200;
+
+/// The lines that tell how `after` differs from `before`.
+pub(super) fn lines(style: Style, before: Option<&Body>, after: Option<&Body>) -> Vec<String> {
+    let text = |body: Option<&Body>| match body {
+        None => Some(String::new()),
+        Some(body) => {
+            let text = String::from_utf8(body.bytes.as_ref()?.to_vec()).ok()?;
+            (!text.contains('\0')).then_some(text)
+        }
+    };
+    let (Some(old), Some(new)) = (text(before), text(after)) else {
+        return vec![binary(style, before, after)];
+    };
+    let whole = before.is_none() || after.is_none();
+    if old == new {
+        return vec!["content  empty".to_owned()];
+    }
+    let mut lines = unified(style, &old, &new);
+    let most = if whole { WHOLE_LINES + 1 } else { DIFF_LINES };
+    if lines.len() > most + 1 && !style.full.on() {
+        let more = lines.len() - most;
+        lines.truncate(most);
+        lines.push(paint(style, Label::Quiet, &format!("… {more} more lines (--full shows all)")));
+    }
+    lines
+}
+
+/// Contents that are no text, or too large to be shown, by their sizes.
+fn binary(style: Style, before: Option<&Body>, after: Option<&Body>) -> String {
+    let size = |body: Option<&Body>| {
+        body.map_or_else(
+            || "none".into(),
+            |body| format!("{} ({})", bytes(body.size), &body.digest[..12]),
+        )
+    };
+    let text = |body: &Body| body.bytes.is_some();
+    let word = match (before, after) {
+        (Some(body), _) if !text(body) => "large",
+        _ => "binary",
+    };
+    format!("content  {word}, {} {} {}", size(before), style.arrow(), size(after))
+}
+
+/// A size for people.
+fn bytes(size: u64) -> String {
+    match size {
+        0..=9_999 => format!("{size} bytes"),
+        10_000..=9_999_999 => format!("{} KiB", size / 1024),
+        _ => format!("{} MiB", size >> 20),
+    }
+}
+
+fn unified(style: Style, old: &str, new: &str) -> Vec<String> {
+    let diff = TextDiff::from_lines(old, new);
+    let mut lines = Vec::new();
+    for group in diff.grouped_ops(3) {
+        let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
+        let span = |start: usize, end: usize| {
+            let count = end - start;
+            let start = if count == 0 { start } else { start + 1 };
+            if count == 1 { start.to_string() } else { format!("{start},{count}") }
+        };
+        let header = format!(
+            "@@ -{} +{} @@",
+            span(first.old_range().start, last.old_range().end),
+            span(first.new_range().start, last.new_range().end)
+        );
+        lines.push(paint(style, Label::Quiet, &header));
+        for op in &group {
+            for change in diff.iter_inline_changes(op) {
+                let (sign, label) = match change.tag() {
+                    ChangeTag::Delete => ("-", Some(Label::Removed)),
+                    ChangeTag::Insert => ("+", Some(Label::Added)),
+                    ChangeTag::Equal => (" ", None),
+                };
+                let mut line = label.map_or_else(|| sign.into(), |label| paint(style, label, sign));
+                for (emphasis, piece) in change.iter_strings_lossy() {
+                    let piece = visible(piece.strip_suffix('\n').unwrap_or(&piece));
+                    line.push_str(&match label {
+                        Some(_) if emphasis && style.color.on() => {
+                            paint(style, Label::Emphasis, &piece)
+                        }
+                        Some(label) => paint(style, label, &piece),
+                        None => piece,
+                    });
+                }
+                lines.push(line);
+                if change.missing_newline() {
+                    lines.push(paint(style, Label::Quiet, "\\ no newline at the end"));
+                }
+            }
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(old: Option<&[u8]>, new: Option<&[u8]>) -> String {
+        let body = |bytes: &[u8]| Body::of(bytes);
+        lines(Style::PLAIN, old.map(body).as_ref(), new.map(body).as_ref()).join("\n")
+    }
+
+    #[test]
+    fn shows_text_as_a_unified_diff() {
+        insta::assert_snapshot!(show(Some(b"a\nb\nc\n"), Some(b"a\nB\nc")), @r"
+        @@ -1,3 +1,3 @@
+         a
+        -b
+        -c
+        +B
+        +c
+        \ no newline at the end
+        ");
+        insta::assert_snapshot!(show(None, Some(b"x\ty\x1b[0m\r\n")), @r"
+        @@ -0,0 +1 @@
+        +x	y\x1b[0m\r
+        ");
+    }
+
+    #[test]
+    fn shows_what_is_no_text_by_its_size() {
+        insta::assert_snapshot!(show(Some(b"\0\x01"), Some(b"text")), @"content  binary, 2 bytes (b413f47d13ee) → 4 bytes (982d9e3eb996)");
+        assert_eq!(show(None, Some(b"")), "content  empty");
+    }
+}

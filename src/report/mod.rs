@@ -1,0 +1,95 @@
+//! What people read: the only room that writes to the terminal.
+//!
+//! It is handed data ([`view`]) and knows neither hosts nor connections. Everything that came from a
+//! host or a file passes through [`escape`]; our own colours are added after.
+
+mod diagnostics;
+mod diff;
+mod escape;
+mod palette;
+mod plan;
+mod progress;
+mod summary;
+pub mod view;
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+pub use diagnostics::render as render_diagnostics;
+pub use plan::render as render_plan;
+pub use progress::Progress;
+pub use summary::render as render_summary;
+
+/// How text is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Colours of the terminal.
+    pub color: Switch,
+    /// `→` and box lines, or their ASCII twins.
+    pub unicode: Switch,
+    /// Contents whole, however long.
+    pub full: Switch,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+impl Switch {
+    /// On when `condition` holds.
+    #[must_use]
+    pub const fn when(condition: bool) -> Self {
+        if condition { Self::On } else { Self::Off }
+    }
+
+    /// Whether it is on.
+    #[must_use]
+    pub const fn on(self) -> bool {
+        matches!(self, Self::On)
+    }
+}
+
+impl Style {
+    /// Plain text, as tests and files want it.
+    pub const PLAIN: Self = Self { color: Switch::Off, unicode: Switch::On, full: Switch::Off };
+
+    /// An arrow between before and after.
+    const fn arrow(self) -> &'static str {
+        if self.unicode.on() { "→" } else { "->" }
+    }
+}
+
+/// Whether standard output is a terminal.
+#[must_use]
+pub fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether a question can be asked: both sides of a conversation are a terminal.
+#[must_use]
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Writes the result; a reader that went away is no error of ours.
+pub fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Writes what is not the result: mistakes, notes, questions.
+pub fn print_error(text: &str) {
+    let mut out = io::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Asks on the terminal; only `yes` and `y` are a yes.
+#[must_use]
+pub fn ask(question: &str) -> bool {
+    print_error(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}

@@ -1,0 +1,71 @@
+//! The end of an apply: what went wrong, host by host, and the answer in the last line.
+
+use std::fmt::Write as _;
+
+use super::Style;
+use super::escape::visible;
+use super::palette::{Label, paint};
+use super::plan::{bad, counts, ended, problem};
+use super::view::{EndView, HostEndView};
+use crate::model::Outcome;
+
+/// The text after an apply.
+#[must_use]
+pub fn render(style: Style, end: &EndView) -> String {
+    let mut text = String::new();
+    for host in end.hosts.iter().filter(|host| host.outcome > Outcome::Changed) {
+        trouble(style, &mut text, host);
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{}", last_line(end));
+    text
+}
+
+/// One host that did not end well.
+fn trouble(style: Style, text: &mut String, host: &HostEndView) {
+    let about_host = |view: &&super::view::ProblemView| view.resource.is_none();
+    let message = host.problems.iter().find(about_host).map(|view| view.message.clone());
+    let message = message.unwrap_or_else(|| match host.outcome {
+        Outcome::NotAttempted => "the run ended before its turn; nothing was changed".into(),
+        Outcome::Unknown => "the connection was lost while something ran".into(),
+        _ => match host.problems.len() {
+            1 => "1 resource".into(),
+            many => format!("{many} resources"),
+        },
+    });
+    ended(style, text, &host.host, host.outcome, &message, host.help.as_deref());
+    for view in host.problems.iter().filter(|view| view.resource.is_some()) {
+        problem(style, text, view);
+    }
+    if !host.not_done.is_empty() {
+        let names: Vec<String> =
+            host.not_done.iter().take(4).map(|(address, _)| visible(address)).collect();
+        let more = host.not_done.len() - names.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let counts = counts(host.not_done.iter().map(|(_, change)| change));
+        let _ = writeln!(text, "      Not done: {}{more} ({counts}).", names.join(", "));
+    }
+    if host.outcome == Outcome::Unknown {
+        let name = visible(&host.host);
+        let _ = writeln!(
+            text,
+            "      Run {} to see where it stands.",
+            paint(style, Label::Heading, &format!("trueup plan --limit {name}"))
+        );
+    }
+}
+
+/// The answer in one line.
+fn last_line(end: &EndView) -> String {
+    let outcomes: Vec<Outcome> = end.hosts.iter().map(|host| host.outcome).collect();
+    let good = outcomes.iter().filter(|outcome| **outcome <= Outcome::Changed).count();
+    let all = outcomes.len();
+    let of = if good == all { String::new() } else { format!(" of {all}") };
+    let word = if all == 1 { "host" } else { "hosts" };
+    let seconds = end.time.as_secs_f64();
+    let counts = counts(end.hosts.iter().flat_map(|host| &host.done));
+    let counts = if counts.is_empty() { "nothing changed".to_owned() } else { counts };
+    let bad = bad(&outcomes);
+    let bad = if bad.is_empty() { String::new() } else { format!(" {}.", bad.join(", ")) };
+    format!("Applied to {good}{of} {word} in {seconds:.1} s: {counts}.{bad}")
+}

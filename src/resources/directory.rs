@@ -1,0 +1,176 @@
+//! A directory: its owner, group and mode. It never touches what is inside; a directory that is not
+//! empty is not removed.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::input::{Mode, Presence, parent};
+use super::path::{self, Access, Answers, FileKind, Meta};
+use super::{Input, Resource, Subject, Verdict, Work};
+use crate::model::{Action, Change, Diagnostic};
+use crate::shell::{Script, Step};
+
+/// The mode of a new directory when none is given.
+const NEW_MODE: Mode = Mode(0o755);
+
+/// `[directory."/path"]`
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: String,
+    state: Presence,
+    access: Access,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(default)]
+    state: Presence,
+    mode: Option<Mode>,
+    owner: Option<Spanned<String>>,
+    group: Option<Spanned<String>>,
+}
+
+/// What stands at the path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Observed {
+    Absent { parent: bool },
+    Directory(Meta),
+    Other(FileKind),
+}
+
+/// Shell functions of its probe and steps.
+const FUNCTIONS: &str = r#"
+# folder PATH MODE OWNER: makes a directory; the mode is set last, when the owner is right.
+folder() {
+same "$1" absent - || return
+M=$(mkdir -- "$1" 2>&1) || return
+if [ -n "$3" ]; then M=$(chown -h -- "$3" "$1" 2>&1) || return; fi
+M=$(chmod -- "$2" "$1" 2>&1)
+}
+# empty PATH META: removes an empty directory.
+empty() {
+same "$1" "$2" - || return
+M=$(rmdir -- "$1" 2>&1)
+}
+"#;
+
+impl Resource for Directory {
+    type Desired = Self;
+    type Observed = Observed;
+    const NAME: &'static str = "directory";
+    const LIBRARY: &'static [&'static str] = &[path::STEPS, FUNCTIONS];
+
+    fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
+        let table: Table = input.read("a directory resource")?;
+        let mut found = Vec::new();
+        input.path(&mut found);
+        input.account("user", table.owner.as_ref(), &mut found);
+        input.account("group", table.group.as_ref(), &mut found);
+        if !found.is_empty() {
+            return Err(found);
+        }
+        let access = Access {
+            mode: table.mode,
+            owner: table.owner.map(Spanned::into_inner),
+            group: table.group.map(Spanned::into_inner),
+        };
+        Ok(Self { path: input.name.value.clone(), state: table.state, access })
+    }
+
+    fn subject(desired: &Self) -> &str {
+        &desired.path
+    }
+
+    fn provides(desired: &Self) -> Vec<Subject> {
+        vec![Subject::Path(desired.path.clone())]
+    }
+
+    fn wants(desired: &Self) -> Vec<Subject> {
+        let folder = Subject::Path(parent(&desired.path).to_owned());
+        std::iter::once(folder).chain(desired.access.wants()).collect()
+    }
+
+    fn probe(items: &[&Self], script: &mut Script) {
+        path::ask_stat(items.iter().map(|directory| directory.path.as_str()), script);
+    }
+
+    fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
+        let answers = Answers::read(answer);
+        items
+            .iter()
+            .map(|directory| {
+                Ok(match answers.meta(&directory.path)? {
+                    None => Observed::Absent { parent: answers.has_parent(&directory.path) },
+                    Some(meta) if meta.kind == FileKind::Directory => {
+                        Observed::Directory(meta.clone())
+                    }
+                    Some(meta) => Observed::Other(meta.kind),
+                })
+            })
+            .collect()
+    }
+
+    fn diff(desired: &Self, observed: &Observed) -> Verdict {
+        match (desired.state, observed) {
+            (Presence::Absent, Observed::Absent { .. }) => Verdict::Same("not there".into()),
+            (_, Observed::Other(kind)) => {
+                Verdict::Refused(format!("{} is {}, not a directory", desired.path, kind.word()))
+            }
+            (Presence::Absent, Observed::Directory(_)) => {
+                Verdict::Change(Change::new(Action::Delete, Vec::new()).note("only if it is empty"))
+            }
+            (Presence::Present, Observed::Absent { parent: folder }) => {
+                let then = Change::new(Action::Create, desired.access.all(NEW_MODE));
+                if *folder {
+                    return Verdict::Change(then);
+                }
+                let folder = parent(&desired.path).to_owned();
+                let message = format!("its folder {folder} does not exist");
+                Verdict::Blocked { need: Some(Subject::Path(folder)), message, then }
+            }
+            (Presence::Present, Observed::Directory(meta)) => {
+                let attributes = desired.access.differences(meta);
+                if attributes.is_empty() {
+                    return Verdict::Same("owner and mode are as wanted".into());
+                }
+                Verdict::Change(Change::new(Action::Update, attributes))
+            }
+        }
+    }
+
+    fn predict(desired: &Self, observed: &Observed) -> Observed {
+        if desired.state == Presence::Absent {
+            return Observed::Absent { parent: true };
+        }
+        let meta = match observed {
+            Observed::Directory(meta) => meta.clone(),
+            _ => path::fresh(FileKind::Directory, NEW_MODE),
+        };
+        Observed::Directory(desired.access.applied(meta))
+    }
+
+    fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
+        work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+    }
+}
+
+fn step(work: &Work<'_, Directory>) -> Step {
+    let directory = work.desired;
+    let owner = directory.access.chown();
+    let mut script = Script::new();
+    match work.observed {
+        Observed::Directory(meta) if work.change.action == Action::Delete => {
+            script.text("empty").args([&directory.path, &meta.seen]);
+        }
+        Observed::Directory(meta) => {
+            let mode = directory.access.mode.map_or_else(|| "-".into(), |mode| mode.to_string());
+            script.text("access").args([&directory.path, &meta.seen]).args(["-", &mode, &owner]);
+        }
+        _ => {
+            let mode = directory.access.mode.unwrap_or(NEW_MODE).to_string();
+            script.text("folder").args([&directory.path, &mode, &owner]);
+        }
+    }
+    Step::inside(script, parent(&directory.path))
+}

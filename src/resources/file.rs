@@ -1,0 +1,253 @@
+//! A regular file: its content, owner, group and mode. It never follows a symlink, never writes in
+//! place, and never breaks a hard link.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::input::{Mode, Presence, parent};
+use super::path::{self, Access, Answers, FileKind, Meta};
+use super::{Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference};
+use crate::shell::{Script, Step};
+
+/// The mode of a new file when none is given.
+const NEW_MODE: Mode = Mode(0o644);
+
+/// `[file."/path"]`
+#[derive(Debug)]
+pub(super) struct File {
+    path: String,
+    state: Presence,
+    body: Option<Body>,
+    access: Access,
+    /// Shell text that must succeed before the new content goes in; `$candidate` is the new file.
+    validate: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(default)]
+    state: Presence,
+    content: Option<Spanned<String>>,
+    template: Option<Spanned<String>>,
+    source: Option<Spanned<String>>,
+    mode: Option<Mode>,
+    owner: Option<Spanned<String>>,
+    group: Option<Spanned<String>>,
+    validate: Option<String>,
+}
+
+/// What stands at the path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Observed {
+    Absent {
+        parent: bool,
+    },
+    /// `body` is there when it is another than the one wanted.
+    Regular {
+        meta: Meta,
+        body: Option<Body>,
+    },
+    Other(FileKind),
+}
+
+impl Resource for File {
+    type Desired = Self;
+    type Observed = Observed;
+    const NAME: &'static str = "file";
+    const LIBRARY: &'static [&'static str] = &[path::CONTENTS, path::STEPS];
+
+    fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
+        let table: Table = input.read("a file resource")?;
+        let mut found = Vec::new();
+        input.path(&mut found);
+        input.account("user", table.owner.as_ref(), &mut found);
+        input.account("group", table.group.as_ref(), &mut found);
+        let body = content(input, &table, &mut found);
+        if !found.is_empty() {
+            return Err(found);
+        }
+        let access = Access {
+            mode: table.mode,
+            owner: table.owner.map(Spanned::into_inner),
+            group: table.group.map(Spanned::into_inner),
+        };
+        let path = input.name.value.clone();
+        Ok(Self { path, state: table.state, body, access, validate: table.validate })
+    }
+
+    fn subject(desired: &Self) -> &str {
+        &desired.path
+    }
+
+    fn provides(desired: &Self) -> Vec<Subject> {
+        vec![Subject::Path(desired.path.clone())]
+    }
+
+    fn wants(desired: &Self) -> Vec<Subject> {
+        let folder = Subject::Path(parent(&desired.path).to_owned());
+        std::iter::once(folder).chain(desired.access.wants()).collect()
+    }
+
+    fn probe(items: &[&Self], script: &mut Script) {
+        path::ask_stat(items.iter().map(|file| file.path.as_str()), script);
+        let wanted = items.iter().filter(|file| file.state == Presence::Present);
+        path::ask_contents(
+            wanted
+                .filter_map(|file| Some((file.path.as_str(), file.body.as_ref()?.digest.as_str()))),
+            script,
+        );
+    }
+
+    fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
+        let answers = Answers::read(answer);
+        items
+            .iter()
+            .map(|file| {
+                let Some(meta) = answers.meta(&file.path)? else {
+                    return Ok(Observed::Absent { parent: answers.has_parent(&file.path) });
+                };
+                Ok(match meta.kind {
+                    FileKind::Regular => Observed::Regular {
+                        meta: meta.clone(),
+                        body: answers.content(&file.path, meta.size)?,
+                    },
+                    other => Observed::Other(other),
+                })
+            })
+            .collect()
+    }
+
+    fn diff(desired: &Self, observed: &Observed) -> Verdict {
+        match (desired.state, observed) {
+            (Presence::Absent, Observed::Absent { .. }) => Verdict::Same("not there".into()),
+            (_, Observed::Other(kind)) => {
+                Verdict::Refused(format!("{} is {}, not a file", desired.path, kind.word()))
+            }
+            (Presence::Absent, Observed::Regular { .. }) => {
+                Verdict::Change(Change::new(Action::Delete, Vec::new()))
+            }
+            (Presence::Present, Observed::Absent { parent: folder }) => {
+                let mut attributes = desired.access.all(NEW_MODE);
+                attributes.push(Attribute::content(None, Some(desired.new_body())));
+                let then = Change::new(Action::Create, attributes);
+                if *folder {
+                    return Verdict::Change(then);
+                }
+                let folder = parent(&desired.path).to_owned();
+                let message = format!("its folder {folder} does not exist");
+                Verdict::Blocked { need: Some(Subject::Path(folder)), message, then }
+            }
+            (Presence::Present, Observed::Regular { meta, body }) => {
+                let mut attributes = desired.access.differences(meta);
+                if let (Some(wanted), Some(found)) = (&desired.body, body)
+                    && wanted.digest != found.digest
+                {
+                    if meta.links > 1 {
+                        return Verdict::Refused(format!(
+                            "{} has {} hard links; a new content would part it from the others",
+                            desired.path, meta.links
+                        ));
+                    }
+                    attributes.push(Attribute::content(Some(found.clone()), Some(wanted.clone())));
+                }
+                if attributes.is_empty() {
+                    return Verdict::Same("content, owner and mode are as wanted".into());
+                }
+                Verdict::Change(Change::new(Action::Update, attributes))
+            }
+        }
+    }
+
+    fn predict(desired: &Self, observed: &Observed) -> Observed {
+        if desired.state == Presence::Absent {
+            return Observed::Absent { parent: true };
+        }
+        let meta = match observed {
+            Observed::Regular { meta, .. } => meta.clone(),
+            _ => path::fresh(FileKind::Regular, NEW_MODE),
+        };
+        Observed::Regular { meta: desired.access.applied(meta), body: desired.body.clone() }
+    }
+
+    fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
+        work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+    }
+}
+
+impl File {
+    /// The content of a new file: empty when the files say nothing of it.
+    fn new_body(&self) -> Body {
+        self.body.clone().unwrap_or_else(|| Body::of([]))
+    }
+}
+
+/// The one content that the table names.
+fn content(input: &Input<'_>, table: &Table, found: &mut Vec<Diagnostic>) -> Option<Body> {
+    let given = [&table.content, &table.template, &table.source];
+    let mut given = given.into_iter().flatten();
+    let (first, second) = (given.next()?, given.next());
+    if let Some(second) = second {
+        found.push(
+            Diagnostic::at(input.span(second), "a file has one content")
+                .label("either `content`, `template` or `source`")
+                .related(input.span(first), "already given here"),
+        );
+        return None;
+    }
+    if table.state == Presence::Absent {
+        found.push(Diagnostic::at(input.span(first), "a file that is absent has no content"));
+        return None;
+    }
+    let bytes = match (&table.template, &table.source) {
+        (Some(name), _) => input.bodies.template(name.get_ref(), input.span(name)),
+        (_, Some(name)) => input.bodies.source(name.get_ref(), input.span(name)),
+        _ => Ok(first.get_ref().as_bytes().into()),
+    };
+    bytes.map(Body::of).map_err(|mistake| found.push(mistake)).ok()
+}
+
+/// The guard of a step: what `stat` said and the digest, as the planned change saw them.
+fn guard(observed: &Observed) -> (String, String) {
+    let or_not_asked = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    match observed {
+        Observed::Absent { .. } | Observed::Other(_) => ("absent".into(), "-".into()),
+        Observed::Regular { meta, body } => (
+            or_not_asked(&meta.seen),
+            body.as_ref().map_or_else(|| "-".into(), |body| body.digest.clone()),
+        ),
+    }
+}
+
+fn step(work: &Work<'_, File>) -> Step {
+    let file = work.desired;
+    let (meta, digest) = guard(work.observed);
+    let mut script = Script::new();
+    if work.change.action == Action::Delete {
+        script.text("gone").args([&file.path, &meta, &digest]);
+        return Step::inside(script, parent(&file.path));
+    }
+    let new = matches!(work.observed, Observed::Absent { .. });
+    let mode = match file.access.mode {
+        Some(mode) => mode.to_string(),
+        None if new => NEW_MODE.to_string(),
+        None => "-".into(),
+    };
+    let owner = file.access.chown();
+    let body = work.change.attributes.iter().find_map(|attribute| match &attribute.difference {
+        Difference::Content { after, .. } => after.as_ref(),
+        Difference::Value { .. } => None,
+    });
+    let Some(body) = body else {
+        script.text("access").args([&file.path, &meta, &digest, &mode, &owner]);
+        return Step::inside(script, parent(&file.path));
+    };
+    let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
+    let validate = file.validate.as_deref().unwrap_or_default();
+    script
+        .text("put")
+        .args([&file.path, &meta, &digest, &mode, &owner])
+        .args([validate, &seconds, ""]);
+    Step::inside(script, parent(&file.path)).reading(body.bytes.clone())
+}

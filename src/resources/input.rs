@@ -1,0 +1,271 @@
+//! A resource's table on its way to a typed struct, and the checks that several types share.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de};
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::Trigger;
+use crate::model::change::TriggerKind;
+use crate::model::{AddressPattern, Diagnostic, Located, Span};
+
+/// Contents that live in files of the module.
+pub trait Bodies {
+    /// The template `name` under templates/, rendered.
+    ///
+    /// # Errors
+    /// When there is none of that name or it cannot be rendered.
+    fn template(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic>;
+    /// The bytes of the file `name` of the module.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    fn source(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic>;
+}
+
+/// A resource's name and table, with all expressions evaluated.
+pub struct Input<'i> {
+    pub name: &'i Located<String>,
+    /// The table's header: where a missing key is told.
+    pub header: Span,
+    pub table: &'i DeTable<'static>,
+    pub bodies: &'i dyn Bodies,
+    /// Keys that every resource has and that were taken out before, for messages.
+    pub meta_keys: &'i [&'i str],
+}
+
+impl Input<'_> {
+    /// The place of something in the same file.
+    #[must_use]
+    pub fn span<T>(&self, spanned: &Spanned<T>) -> Span {
+        Span::new(self.header.file, spanned.span())
+    }
+
+    /// Reads the table into a typed struct. After each mistake the key at fault is taken out and the
+    /// rest is read again, so that one mistake does not hide the next.
+    ///
+    /// # Errors
+    /// All mistakes, at their places.
+    pub fn read<T: DeserializeOwned>(&self, what: &str) -> Result<T, Vec<Diagnostic>> {
+        use serde::de::IntoDeserializer as _;
+        let mut table = self.table.clone();
+        let mut found: Vec<Diagnostic> = Vec::new();
+        let mut removed: Vec<String> = Vec::new();
+        loop {
+            let whole = Spanned::new(
+                self.header.start..self.header.end,
+                toml::de::DeValue::Table(table.clone()),
+            );
+            let error = match T::deserialize(whole.into_deserializer()) {
+                Ok(value) if found.is_empty() => return Ok(value),
+                Ok(_) => return Err(found),
+                Err(error) => error,
+            };
+            let Some((key, range)) = at_fault(&table, &error) else {
+                let message = error.message();
+                if !removed.iter().any(|key| message.contains(&format!("`{key}`"))) {
+                    found.push(self.mistake(&error, what, self.header));
+                }
+                return Err(found);
+            };
+            found.push(self.mistake(&error, what, Span::new(self.header.file, range)));
+            table.remove(key.as_str());
+            removed.push(key);
+        }
+    }
+
+    /// An error of serde in the words of this project.
+    fn mistake(&self, error: &toml::de::Error, what: &str, span: Span) -> Diagnostic {
+        let message = error.message();
+        let mut names = message.split('`').skip(1).step_by(2);
+        if message.starts_with("unknown field") {
+            let name = names.next().unwrap_or_default();
+            let mut known: Vec<&str> = names.chain(self.meta_keys.iter().copied()).collect();
+            known.sort_unstable();
+            return Diagnostic::unknown_key(span, name, what, &known);
+        }
+        if message.starts_with("missing field") {
+            let name = names.next().unwrap_or_default();
+            return Diagnostic::at(span, format!("{what} needs `{name}`"))
+                .label(format!("`{name}` is missing here"));
+        }
+        if message.starts_with("unknown variant") {
+            let name = names.next().unwrap_or_default();
+            let known: Vec<&str> = names.collect();
+            let list: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
+            return Diagnostic::at(span, format!("\"{name}\" is not one of {}", list.join(", ")))
+                .suggest(name, known);
+        }
+        Diagnostic::at(span, message.trim_end().replace('\n', ", "))
+    }
+
+    /// Checks that the resource's name is a path that can be managed.
+    pub fn path(&self, found: &mut Vec<Diagnostic>) {
+        if let Err(why) = absolute_path(&self.name.value) {
+            found.push(Diagnostic::at(self.name.span, why.to_owned()));
+        }
+    }
+
+    /// The patterns of a trigger key.
+    pub fn triggers(
+        &self,
+        kind: TriggerKind,
+        patterns: &[Spanned<String>],
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<Trigger> {
+        let mut triggers = Vec::new();
+        for text in patterns {
+            let span = self.span(text);
+            match AddressPattern::parse(text.get_ref()) {
+                Ok(value) => triggers.push(Trigger { kind, on: Located { value, span } }),
+                Err(error) => found.push(Diagnostic::at(span, error.to_string())),
+            }
+        }
+        triggers
+    }
+
+    /// Checks an owner or a group.
+    pub fn account(&self, what: &str, name: Option<&Spanned<String>>, found: &mut Vec<Diagnostic>) {
+        if let Some(name) = name
+            && !account_name(name.get_ref())
+        {
+            found.push(Diagnostic::at(
+                self.span(name),
+                format!("`{}` is not a name for a {what}", name.get_ref().escape_debug()),
+            ));
+        }
+    }
+}
+
+/// The key whose value or name an error points into.
+fn at_fault(
+    table: &DeTable<'_>,
+    error: &toml::de::Error,
+) -> Option<(String, std::ops::Range<usize>)> {
+    let range = error.span()?;
+    table.iter().find_map(|(key, value)| {
+        let inside =
+            |whole: std::ops::Range<usize>| whole.start <= range.start && range.end <= whole.end;
+        (inside(key.span()) || inside(value.span()))
+            .then(|| (key.get_ref().to_string(), range.clone()))
+    })
+}
+
+/// Whether `name` can name a user or a group: the useradd(8) rules, upper case and a final `$`
+/// allowed, or a number.
+#[must_use]
+pub fn account_name(name: &str) -> bool {
+    let body = name.strip_suffix('$').unwrap_or(name);
+    let right = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
+    !body.is_empty() && name.len() <= 32 && !body.starts_with(['-', '.']) && body.chars().all(right)
+}
+
+/// Why a text is not a path that can be managed: absolute, normal, without control characters.
+///
+/// # Errors
+/// With what is wrong.
+pub fn absolute_path(path: &str) -> Result<(), &'static str> {
+    if !path.starts_with('/') {
+        return Err("a path on a host is absolute: it begins with `/`");
+    }
+    if path == "/" {
+        return Err("`/` itself cannot be managed");
+    }
+    if path.ends_with('/') {
+        return Err("a path does not end with `/`");
+    }
+    if path.split('/').skip(1).any(|part| part.is_empty() || part == "." || part == "..") {
+        return Err("a path is normal: no `//`, no `.` and no `..` in it");
+    }
+    if path.chars().any(char::is_control) {
+        return Err("a path has no control characters");
+    }
+    if path.len() > 4000 || path.split('/').any(|part| part.len() > 255) {
+        return Err("a path has at most 4,000 bytes, and 255 in each part");
+    }
+    Ok(())
+}
+
+/// The folder that `path` is in.
+#[must_use]
+pub fn parent(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some(("", _)) | None => "/",
+        Some((parent, _)) => parent,
+    }
+}
+
+/// Permission bits, written as a quoted octal string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mode(pub u32);
+
+impl std::fmt::Display for Mode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Mode;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a mode as a quoted octal string, such as \"0644\"")
+            }
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Mode, E> {
+                Err(E::custom(format!(
+                    "a mode is a quoted string, so that 644 cannot be read as decimal: write \"{number:04}\""
+                )))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Mode, E> {
+                let octal = (3..=4).contains(&text.len())
+                    && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+                let mode = u32::from_str_radix(text, 8).ok().filter(|_| octal);
+                mode.map(Mode).ok_or_else(|| {
+                    E::custom(format!(
+                        "\"{text}\" is not a mode: three or four octal digits, such as \"0644\""
+                    ))
+                })
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// There or not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    #[default]
+    Present,
+    Absent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_absolute_and_normal() {
+        for path in ["/etc/motd", "/a b", "/é/x\\y", "/-n"] {
+            assert_eq!(absolute_path(path), Ok(()), "{path}");
+        }
+        for path in ["", "etc", "/", "/etc/", "/a//b", "/a/../b", "/./a", "/a\nb", "~x"] {
+            assert!(absolute_path(path).is_err(), "{path}");
+        }
+        assert_eq!((parent("/etc"), parent("/etc/a/b")), ("/", "/etc/a"));
+    }
+
+    #[test]
+    fn accounts_cannot_be_options_or_shell() {
+        for name in ["root", "www-data", "_apt", "a.b", "PC$", "1000"] {
+            assert!(account_name(name), "{name}");
+        }
+        for name in ["", "-x", "a b", "a:b", "$", "a;b", "x\n"] {
+            assert!(!account_name(name), "{name}");
+        }
+    }
+}

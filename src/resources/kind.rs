@@ -1,0 +1,133 @@
+//! Resource types behind one object-safe interface, so that the rooms above know no type.
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::{Input, Resource, Subject, Trigger, Verdict, Work};
+use crate::model::{Change, Diagnostic};
+use crate::shell::{Script, Step};
+
+/// A desired or observed state of some type.
+pub type Erased = Arc<dyn Any + Send + Sync>;
+
+/// One change to be done, its states erased.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'w> {
+    pub desired: &'w Erased,
+    pub observed: &'w Erased,
+    pub change: &'w Change,
+    pub timeout: Option<u32>,
+}
+
+/// [`Resource`], object-safe.
+pub trait ResourceType: Sync {
+    fn name(&self) -> &'static str;
+    fn library(&self) -> &'static [&'static str];
+    /// Whether two desired states say the same.
+    fn same(&self, one: &Erased, other: &Erased) -> bool;
+    fn after(&self) -> &'static [&'static str];
+    fn opaque(&self) -> bool;
+    /// # Errors
+    /// All mistakes in the table.
+    fn parse(&self, input: &Input<'_>) -> Result<Erased, Vec<Diagnostic>>;
+    fn subject<'d>(&self, desired: &'d Erased) -> &'d str;
+    fn provides(&self, desired: &Erased) -> Vec<Subject>;
+    fn wants(&self, desired: &Erased) -> Vec<Subject>;
+    fn triggers<'d>(&self, desired: &'d Erased) -> &'d [Trigger];
+    fn probe(&self, items: &[&Erased], script: &mut Script);
+    fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>>;
+    fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict;
+    fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool;
+    fn verifiable(&self, desired: &Erased) -> bool;
+    fn predict(&self, desired: &Erased, observed: &Erased) -> Erased;
+    fn steps(&self, parts: &[Part<'_>]) -> Vec<(Vec<usize>, Step)>;
+}
+
+impl std::fmt::Debug for dyn ResourceType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A resource type as a value.
+#[derive(Debug)]
+pub struct Kind<R>(PhantomData<fn() -> R>);
+
+impl<R> Kind<R> {
+    /// The one value of it.
+    pub const NEW: Self = Self(PhantomData);
+}
+
+/// The state inside. A state of another type would be our bug.
+fn typed<T: 'static>(state: &Erased) -> &T {
+    state.downcast_ref().expect("a state is only ever handed to the type that made it")
+}
+
+impl<R: Resource> ResourceType for Kind<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+    fn library(&self) -> &'static [&'static str] {
+        R::LIBRARY
+    }
+    fn same(&self, one: &Erased, other: &Erased) -> bool {
+        let text = |state| format!("{:?}", typed::<R::Desired>(state));
+        text(one) == text(other)
+    }
+    fn after(&self) -> &'static [&'static str] {
+        R::AFTER
+    }
+    fn opaque(&self) -> bool {
+        R::OPAQUE
+    }
+    fn parse(&self, input: &Input<'_>) -> Result<Erased, Vec<Diagnostic>> {
+        R::parse(input).map(|desired| Arc::new(desired) as Erased)
+    }
+    fn subject<'d>(&self, desired: &'d Erased) -> &'d str {
+        R::subject(typed(desired))
+    }
+    fn provides(&self, desired: &Erased) -> Vec<Subject> {
+        R::provides(typed(desired))
+    }
+    fn wants(&self, desired: &Erased) -> Vec<Subject> {
+        R::wants(typed(desired))
+    }
+    fn triggers<'d>(&self, desired: &'d Erased) -> &'d [Trigger] {
+        R::triggers(typed(desired))
+    }
+    fn probe(&self, items: &[&Erased], script: &mut Script) {
+        let items: Vec<&R::Desired> = items.iter().map(|item| typed(item)).collect();
+        R::probe(&items, script);
+    }
+    fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>> {
+        let items: Vec<&R::Desired> = items.iter().map(|item| typed(item)).collect();
+        let observed = R::observe(&items, answer);
+        assert_eq!(observed.len(), items.len(), "one observed state for each {}", R::NAME);
+        observed.into_iter().map(|state| state.map(|state| Arc::new(state) as Erased)).collect()
+    }
+    fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict {
+        R::diff(typed(desired), typed(observed))
+    }
+    fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool {
+        R::heeds(typed(desired), typed(observed), change)
+    }
+    fn verifiable(&self, desired: &Erased) -> bool {
+        R::verifiable(typed(desired))
+    }
+    fn predict(&self, desired: &Erased, observed: &Erased) -> Erased {
+        Arc::new(R::predict(typed(desired), typed(observed)))
+    }
+    fn steps(&self, parts: &[Part<'_>]) -> Vec<(Vec<usize>, Step)> {
+        let work: Vec<Work<'_, R>> = parts
+            .iter()
+            .map(|part| Work {
+                desired: typed(part.desired),
+                observed: typed(part.observed),
+                change: part.change,
+                timeout: part.timeout,
+            })
+            .collect();
+        R::steps(&work)
+    }
+}

@@ -1,0 +1,163 @@
+//! The resource types. Each is one file: how its table reads, what it asks a host, what the answer
+//! means, what differs, and the steps that mend it. All of it is pure; nothing here does I/O.
+//!
+//! A new type is one file and one line in [`REGISTRY`].
+
+mod command;
+mod directory;
+mod file;
+mod group;
+pub mod input;
+mod kind;
+mod line;
+mod package;
+mod path;
+mod service;
+mod symlink;
+mod user;
+
+use std::fmt::Debug;
+
+use crate::model::change::TriggerKind;
+use crate::model::{AddressPattern, Change, Diagnostic, Located};
+use crate::shell::{Script, Step};
+
+pub use input::{Bodies, Input};
+pub use kind::{Erased, Kind, Part, ResourceType};
+
+/// Every resource type, in the order in which hosts are asked about them.
+pub static REGISTRY: &[&dyn ResourceType] = &[
+    &Kind::<group::Group>::NEW,
+    &Kind::<user::User>::NEW,
+    &Kind::<package::Package>::NEW,
+    &Kind::<directory::Directory>::NEW,
+    &Kind::<file::File>::NEW,
+    &Kind::<symlink::Symlink>::NEW,
+    &Kind::<line::Line>::NEW,
+    &Kind::<command::Command>::NEW,
+    &Kind::<service::Service>::NEW,
+];
+
+/// The type of this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static dyn ResourceType> {
+    REGISTRY.iter().copied().find(|kind| kind.name() == name)
+}
+
+/// A kind of thing that TOML can declare and a host can have. The functions stand in the order in
+/// which they are used.
+pub trait Resource: Send + Sync + 'static {
+    /// What the files say, typed and checked.
+    type Desired: Debug + Send + Sync + 'static;
+    /// What a host has.
+    type Observed: Debug + Clone + Send + Sync + 'static;
+
+    /// The name in TOML and addresses.
+    const NAME: &'static str;
+    /// Shell functions that its probe and steps call, on top of the wire's own.
+    const LIBRARY: &'static [&'static str] = &[];
+    /// Types whose resources in the same module come before, unless an explicit edge says otherwise.
+    const AFTER: &'static [&'static str] = &[];
+    /// Whether a change of it may change anything else on the host.
+    const OPAQUE: bool = false;
+
+    /// Reads its table.
+    ///
+    /// # Errors
+    /// All mistakes in it.
+    fn parse(input: &Input<'_>) -> Result<Self::Desired, Vec<Diagnostic>>;
+
+    /// What it is about: two resources of a type with one subject see each other's changes.
+    fn subject(desired: &Self::Desired) -> &str;
+
+    /// What exists after it, for others to come after it.
+    fn provides(_desired: &Self::Desired) -> Vec<Subject> {
+        Vec::new()
+    }
+
+    /// What must exist before it.
+    fn wants(_desired: &Self::Desired) -> Vec<Subject> {
+        Vec::new()
+    }
+
+    /// What makes it act although nothing of its own differs.
+    fn triggers(_desired: &Self::Desired) -> &[Trigger] {
+        &[]
+    }
+
+    /// Asks a host about all of `items` with a handful of processes; changes nothing.
+    fn probe(items: &[&Self::Desired], script: &mut Script);
+
+    /// Reads the answer: for each item what is there, or why that is not known.
+    fn observe(items: &[&Self::Desired], answer: &[u8]) -> Vec<Result<Self::Observed, String>>;
+
+    /// What differs.
+    fn diff(desired: &Self::Desired, observed: &Self::Observed) -> Verdict;
+
+    /// Whether a trigger that goes off is to be heeded, beside the change that there is already.
+    fn heeds(
+        _desired: &Self::Desired,
+        _observed: &Self::Observed,
+        _change: Option<&Change>,
+    ) -> bool {
+        true
+    }
+
+    /// Whether asking the host again shows that a change was done.
+    fn verifiable(_desired: &Self::Desired) -> bool {
+        true
+    }
+
+    /// The state that the change will leave.
+    fn predict(desired: &Self::Desired, observed: &Self::Observed) -> Self::Observed;
+
+    /// The steps that do `work`, in its order; each names the items (by index) that it does.
+    fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)>
+    where
+        Self: Sized;
+}
+
+/// One change to be done.
+#[derive(Debug)]
+pub struct Work<'w, R: Resource> {
+    pub desired: &'w R::Desired,
+    pub observed: &'w R::Observed,
+    pub change: &'w Change,
+    /// Seconds that its step may take, where the user set them.
+    pub timeout: Option<u32>,
+}
+
+/// Something on a host that one resource makes and another needs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Subject {
+    Path(String),
+    User(String),
+    Group(String),
+}
+
+/// Acts when one of the named resources changes.
+#[derive(Debug, Clone)]
+pub struct Trigger {
+    pub kind: TriggerKind,
+    pub on: Located<AddressPattern>,
+}
+
+/// What comparing says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing to do, and why.
+    Same(String),
+    Change(Change),
+    /// It cannot be done as the host is now. Where something before it makes `need`, or may make
+    /// anything, the change is `then`; else this is told and the host is not touched.
+    Blocked {
+        need: Option<Subject>,
+        message: String,
+        then: Change,
+    },
+    /// It cannot be done, whatever comes before it.
+    Refused(String),
+}
+
+/// Seconds that a step may take where nobody said: DESIGN's limits.
+const STEP_SECONDS: u32 = 300;

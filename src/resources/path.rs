@@ -1,0 +1,394 @@
+//! What stands at paths: the question and the answer that file, directory, symlink and line share.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+
+use super::Subject;
+use super::input::{Mode, parent};
+use crate::model::{Attribute, Body};
+use crate::shell::Script;
+
+/// Paths in one process of the host: 500 of the longest stay under the limit for arguments.
+const CHUNK: usize = 500;
+
+/// The largest content that is fetched to be shown or edited, in bytes.
+pub(super) const CONTENT_MAX: u64 = 1 << 20;
+
+/// A digest that no content has: asks for the content whatever it is.
+pub(super) const ANY_DIGEST: &str =
+    "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// What a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileKind {
+    Regular,
+    Directory,
+    Symlink,
+    Other,
+}
+
+impl FileKind {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Regular => "a file",
+            Self::Directory => "a directory",
+            Self::Symlink => "a symlink",
+            Self::Other => "a device, pipe or socket",
+        }
+    }
+}
+
+/// What stat(1) says of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Meta {
+    pub(super) kind: FileKind,
+    pub(super) mode: Mode,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) owner: String,
+    pub(super) group: String,
+    pub(super) size: u64,
+    pub(super) links: u64,
+    /// `%f %u %g` as the host printed it; the guard of a step asks for it again.
+    pub(super) seen: String,
+}
+
+/// The owner and permissions that a resource wants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Access {
+    pub(super) mode: Option<Mode>,
+    pub(super) owner: Option<String>,
+    pub(super) group: Option<String>,
+}
+
+impl Access {
+    /// What differs from `meta`.
+    pub(super) fn differences(&self, meta: &Meta) -> Vec<Attribute> {
+        let mut found = Vec::new();
+        if let Some(mode) = self.mode.filter(|mode| *mode != meta.mode) {
+            found.push(Attribute::value("mode", Some(meta.mode), Some(mode)));
+        }
+        let names = [
+            ("owner", &self.owner, &meta.owner, meta.uid),
+            ("group", &self.group, &meta.group, meta.gid),
+        ];
+        for (key, wanted, name, id) in names {
+            if let Some(wanted) = wanted
+                && wanted != name
+                && *wanted != id.to_string()
+            {
+                found.push(Attribute::value(key, Some(name), Some(wanted)));
+            }
+        }
+        found
+    }
+
+    /// All that is said of a new path.
+    pub(super) fn all(&self, default_mode: Mode) -> Vec<Attribute> {
+        let mode = self.mode.unwrap_or(default_mode);
+        let mut found = vec![Attribute::value("mode", None::<Mode>, Some(mode))];
+        for (key, name) in [("owner", &self.owner), ("group", &self.group)] {
+            if let Some(name) = name {
+                found.push(Attribute::value(key, None::<&str>, Some(name)));
+            }
+        }
+        found
+    }
+
+    /// `meta` after this was set.
+    pub(super) fn applied(&self, mut meta: Meta) -> Meta {
+        meta.mode = self.mode.unwrap_or(meta.mode);
+        if let Some(owner) = &self.owner {
+            meta.owner.clone_from(owner);
+        }
+        if let Some(group) = &self.group {
+            meta.group.clone_from(group);
+        }
+        meta.seen = String::new();
+        meta
+    }
+
+    /// `OWNER:GROUP` as chown(1) takes it, empty for "as it is".
+    pub(super) fn chown(&self) -> String {
+        match (&self.owner, &self.group) {
+            (None, None) => String::new(),
+            (owner, group) => {
+                let text = |name: &Option<String>| name.clone().unwrap_or_default();
+                if group.is_none() {
+                    text(owner)
+                } else {
+                    format!("{}:{}", text(owner), text(group))
+                }
+            }
+        }
+    }
+
+    /// The users and groups that must exist before it.
+    pub(super) fn wants(&self) -> impl Iterator<Item = Subject> {
+        let owner = self.owner.clone().map(Subject::User);
+        owner.into_iter().chain(self.group.clone().map(Subject::Group))
+    }
+}
+
+/// A new path of this kind, as it will be seen.
+pub(super) fn fresh(kind: FileKind, mode: Mode) -> Meta {
+    Meta {
+        kind,
+        mode,
+        uid: 0,
+        gid: 0,
+        owner: "root".to_owned(),
+        group: "root".to_owned(),
+        size: 0,
+        links: 1,
+        seen: String::new(),
+    }
+}
+
+/// Asks what stands at `paths` and in which folders they are.
+pub(super) fn ask_stat<'p>(paths: impl Iterator<Item = &'p str>, script: &mut Script) {
+    let mut all: Vec<&str> = paths.flat_map(|path| [path, parent(path)]).collect();
+    all.sort_unstable();
+    all.dedup();
+    for chunk in all.chunks(CHUNK) {
+        script.text("stat -c 's %f %u %g %s %h %U %G %n' --").args(chunk).text(" 2>&1\n");
+    }
+}
+
+/// Asks for the contents at paths whose SHA-256 is another than the one given.
+pub(super) fn ask_contents<'p>(
+    wanted: impl Iterator<Item = (&'p str, &'p str)>,
+    script: &mut Script,
+) {
+    let wanted: Vec<[&str; 2]> = wanted.map(|(path, digest)| [digest, path]).collect();
+    for chunk in wanted.chunks(CHUNK) {
+        script.text("contents").args(chunk.iter().flatten()).text("\n");
+    }
+}
+
+/// The shell function behind [`ask_contents`]: for each regular file whose digest is another, a line
+/// `d DIGEST PATH`, the first bytes in base64 and a line with a point. `sha256sum -c` compares all in
+/// one process; it prints a path with a backslash escaped, which `printf %b` undoes.
+pub(super) const CONTENTS: &str = r#"
+contents() {
+while [ $# -gt 0 ]; do
+if [ -f "$2" ] && [ ! -L "$2" ]; then printf '%s  %s\n' "$1" "$2"; fi
+shift 2
+done | sha256sum -c 2>/dev/null | grep -v ': OK$' | while IFS= read -r l; do
+p=${l%: FAILED*}
+case $p in \\*) p=$(printf '%b' "${p#?}") ;; esac
+n=$(sha256sum <"$p" 2>/dev/null) || n=unreadable
+printf 'd %s %s\n' "${n%% *}" "$p"
+head -c 1048577 <"$p" 2>/dev/null | base64
+echo .
+done
+}
+"#;
+
+/// What a host answered about paths.
+#[derive(Debug, Default)]
+pub(super) struct Answers<'a> {
+    metas: HashMap<&'a [u8], Meta>,
+    contents: HashMap<&'a [u8], (&'a [u8], Vec<u8>)>,
+    problems: Vec<String>,
+}
+
+impl<'a> Answers<'a> {
+    /// Reads an answer to [`ask_stat`] and [`ask_contents`].
+    pub(super) fn read(answer: &'a [u8]) -> Self {
+        let mut answers = Self::default();
+        let mut lines = answer.split(|&byte| byte == b'\n');
+        while let Some(line) = lines.next() {
+            if let Some(rest) = line.strip_prefix(b"s ") {
+                match meta(rest) {
+                    Some((path, meta)) => drop(answers.metas.insert(path, meta)),
+                    None => answers.problem(line),
+                }
+            } else if let Some(rest) = line.strip_prefix(b"d ") {
+                let mut parts = rest.splitn(2, |&byte| byte == b' ');
+                let digest = parts.next().unwrap_or_default();
+                let path = parts.next().unwrap_or_default();
+                let encoded: Vec<&[u8]> = lines.by_ref().take_while(|line| *line != b".").collect();
+                match base64(&encoded.concat()) {
+                    Some(bytes) => drop(answers.contents.insert(path, (digest, bytes))),
+                    None => answers.problem(line),
+                }
+            } else if !absent(line) {
+                answers.problem(line);
+            }
+        }
+        answers
+    }
+
+    fn problem(&mut self, line: &[u8]) {
+        self.problems.push(String::from_utf8_lossy(line).into_owned());
+    }
+
+    /// What stands at `path`: `None` when nothing does.
+    pub(super) fn meta(&self, path: &str) -> Result<Option<&Meta>, String> {
+        match self.metas.get(path.as_bytes()) {
+            Some(meta) => Ok(Some(meta)),
+            None => match self.problems.iter().find(|problem| problem.contains(path)) {
+                Some(problem) => Err(problem.clone()),
+                None if self.problems.is_empty() => Ok(None),
+                None => Err(self.problems[0].clone()),
+            },
+        }
+    }
+
+    /// Whether the folder of `path` is there.
+    pub(super) fn has_parent(&self, path: &str) -> bool {
+        self.metas.contains_key(parent(path).as_bytes())
+    }
+
+    /// The content that the host sent for `path`, because it is another than the one wanted.
+    pub(super) fn content(&self, path: &str, size: u64) -> Result<Option<Body>, String> {
+        let Some((digest, bytes)) = self.contents.get(path.as_bytes()) else { return Ok(None) };
+        let digest = std::str::from_utf8(digest)
+            .ok()
+            .filter(|digest| digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()))
+            .ok_or_else(|| "its content cannot be read".to_owned())?;
+        if bytes.len() as u64 > CONTENT_MAX {
+            return Ok(Some(Body { size, digest: digest.to_owned(), bytes: None }));
+        }
+        let body = Body::of(bytes.clone());
+        if body.digest == digest {
+            Ok(Some(body))
+        } else {
+            Err("it changed while it was read".into())
+        }
+    }
+}
+
+/// One line of [`ask_stat`]'s answer.
+fn meta(rest: &[u8]) -> Option<(&[u8], Meta)> {
+    let mut parts = rest.splitn(8, |&byte| byte == b' ');
+    let mut word = || std::str::from_utf8(parts.next()?).ok();
+    let (raw, uid, gid, size, links) = (word()?, word()?, word()?, word()?, word()?);
+    let (owner, group) = (word()?.to_owned(), word()?.to_owned());
+    let bits = u32::from_str_radix(raw, 16).ok()?;
+    let kind = match bits & 0o170_000 {
+        0o100_000 => FileKind::Regular,
+        0o040_000 => FileKind::Directory,
+        0o120_000 => FileKind::Symlink,
+        _ => FileKind::Other,
+    };
+    let meta = Meta {
+        kind,
+        mode: Mode(bits & 0o7777),
+        uid: uid.parse().ok()?,
+        gid: gid.parse().ok()?,
+        owner,
+        group,
+        size: size.parse().ok()?,
+        links: links.parse().ok()?,
+        seen: format!("{raw} {uid} {gid}"),
+    };
+    Some((parts.next()?, meta))
+}
+
+/// Whether a line only says that a path is not there (the messages of GNU and busybox stat in the C
+/// locale end the same way).
+fn absent(line: &[u8]) -> bool {
+    line.is_empty()
+        || line.ends_with(b": No such file or directory")
+        || line.ends_with(b": Not a directory")
+}
+
+/// Decodes base64 (RFC 4648) as base64(1) prints it, newlines taken out.
+fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    base64::engine::general_purpose::STANDARD.decode(text).ok()
+}
+
+/// Shell functions with which steps change paths; the guard of each is `same`.
+///
+/// A new content goes into a temporary file beside its target (opened with noclobber, which is
+/// `O_EXCL`), gets owner and mode while it is still empty, is written and synced by one dd, validated,
+/// and moved over the target with `-T`, so that a link to a folder is not moved into.
+pub(super) const STEPS: &str = r#"
+# same PATH META DIGEST: does PATH still stand as it was planned against? `-`: not asked.
+same() {
+if [ "$2" = absent ]; then
+if [ -e "$1" ] || [ -L "$1" ]; then fail 'it was not there when this was planned, and is there now'; return; fi
+return 0
+fi
+if [ "$2" != - ] && [ "$(stat -c '%f %u %g' -- "$1" 2>&1)" != "$2" ]; then
+fail 'its owner, mode or kind is not what this was planned against'; return
+fi
+[ "$3" = - ] || [ "$(sha256sum <"$1" 2>&1)" = "$3  -" ] || fail 'its content is not what this was planned against'
+}
+# put PATH META DIGEST MODE OWNER VALIDATE SECONDS FROM: replaces a file, or makes it.
+put() {
+same "$1" "$2" "$3" || return
+X=${1%/*}/.trueup-$R-$S
+r=-1
+set -C
+{ set +C; fill "$@"; r=$?; } 2>/dev/null 5>"$X"
+set +C
+if [ "$r" -lt 0 ]; then
+M=$({ : 5>"$X"; } 2>&1)
+r=1
+fi
+return "$r"
+}
+fill() {
+if [ "$2" != absent ]; then keep "$1" "$X" || return; fi
+if [ -n "$5" ]; then M=$(chown -- "$5" "$X" 2>&1) || return; fi
+if [ "$4" != - ]; then M=$(chmod -- "$4" "$X" 2>&1) || return; fi
+if [ -n "$8" ]; then copy "$8" || return; else receive || return; fi
+if [ -n "$6" ]; then
+candidate=$X; export candidate
+run "$7" /bin/sh -c "$6" || { M="validate said (exit status $r):
+$M"; return 1; }
+M=
+fi
+same "$1" "$2" "$3" || return
+M=$(mv -fT -- "$X" "$1" 2>&1) || return
+X=
+}
+# keep OLD NEW: owner, mode, ACL and extended attributes of OLD for NEW.
+keep() {
+n=mode,ownership,xattr
+[ ! -e /sys/fs/selinux/enforce ] || n=$n,context
+cp --attributes-only --preserve="$n" -- "$1" "$2" 2>/dev/null && return
+n=$(stat -c '%u:%g %a' -- "$1") && M=$(chown -- "${n% *}" "$2" 2>&1) && M=$(chmod -- "${n#* }" "$2" 2>&1)
+}
+# access PATH META DIGEST MODE OWNER: owner and mode of what is there.
+access() {
+same "$1" "$2" "$3" || return
+if [ -n "$5" ]; then M=$(chown -h -- "$5" "$1" 2>&1) || return; fi
+if [ "$4" != - ]; then M=$(chmod -- "$4" "$1" 2>&1) || return; fi
+}
+# gone PATH META DIGEST: removes a file or link.
+gone() {
+same "$1" "$2" "$3" || return
+M=$(rm -f -- "$1" 2>&1)
+}
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_stat_lines_and_contents() {
+        let answer = b"s 81a4 0 33 3 1 root www-data /etc/a b\n\
+            stat: cannot statx '/etc/none': No such file or directory\n\
+            d ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad /etc/a b\nYWJj\n.";
+        let answers = Answers::read(answer);
+        let meta = answers.meta("/etc/a b").unwrap().unwrap();
+        assert_eq!((meta.kind, meta.mode, meta.gid), (FileKind::Regular, Mode(0o644), 33));
+        assert_eq!(meta.seen, "81a4 0 33");
+        assert_eq!(answers.meta("/etc/none").unwrap(), None);
+        let body = answers.content("/etc/a b", 3).unwrap().unwrap();
+        assert_eq!(body.bytes.as_deref(), Some(&b"abc"[..]));
+    }
+
+    #[test]
+    fn an_error_is_not_taken_for_absence() {
+        let answers = Answers::read(b"stat: cannot statx '/root/x': Permission denied");
+        assert!(answers.meta("/root/x").unwrap_err().contains("Permission denied"));
+        assert!(answers.meta("/root/y").is_err(), "an error without a path speaks of all");
+    }
+}

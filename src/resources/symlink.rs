@@ -1,0 +1,199 @@
+//! A symlink and what it points to. It never touches the target, and never replaces anything that is
+//! not a symlink.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::input::{Presence, absolute_path, parent};
+use super::path::{self, Answers, FileKind};
+use super::{Input, Resource, Subject, Verdict, Work};
+use crate::model::{Action, Attribute, Change, Diagnostic};
+use crate::shell::{Script, Step};
+
+/// `[symlink."/path"]`
+#[derive(Debug)]
+pub(super) struct Symlink {
+    path: String,
+    state: Presence,
+    /// As it is written into the link; may be relative to the link's folder.
+    target: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(default)]
+    state: Presence,
+    target: Option<Spanned<String>>,
+}
+
+/// What stands at the path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Observed {
+    Absent { parent: bool },
+    Symlink { target: String },
+    Other(FileKind),
+}
+
+/// Shell functions of its probe and steps.
+const FUNCTIONS: &str = r#"
+# links PATH…: a line `l` and one with the target of each PATH that is a link, in their order.
+links() {
+a=$#
+while [ "$a" -gt 0 ]; do
+if [ -L "$1" ]; then set -- "$@" "$1"; fi
+shift
+a=$((a - 1))
+done
+[ $# -eq 0 ] && return
+readlink -- "$@" 2>/dev/null || for p do readlink -- "$p"; done
+}
+# link PATH TARGET WAS: makes a link, or replaces the one to WAS, in one rename.
+link() {
+if [ "$3" = absent ]; then
+same "$1" absent - || return
+elif [ "$(readlink -- "$1" 2>&1)" != "${3#=}" ]; then
+fail 'it does not point to where it did when this was planned'; return
+fi
+X=${1%/*}/.trueup-$R-$S
+M=$(ln -s -- "$2" "$X" 2>&1) && M=$(mv -fT -- "$X" "$1" 2>&1) && X=
+}
+# unlinked PATH WAS: removes the link to WAS.
+unlinked() {
+[ "$(readlink -- "$1" 2>&1)" = "${2#=}" ] || { fail 'it does not point to where it did when this was planned'; return; }
+M=$(rm -f -- "$1" 2>&1)
+}
+"#;
+
+impl Resource for Symlink {
+    type Desired = Self;
+    type Observed = Observed;
+    const NAME: &'static str = "symlink";
+    const LIBRARY: &'static [&'static str] = &[path::STEPS, FUNCTIONS];
+
+    fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
+        let table: Table = input.read("a symlink resource")?;
+        let mut found = Vec::new();
+        input.path(&mut found);
+        match &table.target {
+            None if table.state == Presence::Present => found.push(
+                Diagnostic::at(input.header, "a symlink needs `target`")
+                    .label("`target` is missing here"),
+            ),
+            Some(target) if target.get_ref().is_empty() || target.get_ref().contains('\n') => {
+                found.push(Diagnostic::at(input.span(target), "this cannot be a link's target"));
+            }
+            _ => {}
+        }
+        if !found.is_empty() {
+            return Err(found);
+        }
+        let target = table.target.map(Spanned::into_inner).unwrap_or_default();
+        Ok(Self { path: input.name.value.clone(), state: table.state, target })
+    }
+
+    fn subject(desired: &Self) -> &str {
+        &desired.path
+    }
+
+    fn provides(desired: &Self) -> Vec<Subject> {
+        vec![Subject::Path(desired.path.clone())]
+    }
+
+    fn wants(desired: &Self) -> Vec<Subject> {
+        let folder = Subject::Path(parent(&desired.path).to_owned());
+        let target =
+            absolute_path(&desired.target).is_ok().then(|| Subject::Path(desired.target.clone()));
+        std::iter::once(folder).chain(target).collect()
+    }
+
+    fn probe(items: &[&Self], script: &mut Script) {
+        let paths = || items.iter().map(|link| link.path.as_str());
+        path::ask_stat(paths(), script);
+        script.text("echo @links\nlinks").args(paths()).text("\n");
+    }
+
+    fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
+        let mark = b"@links";
+        let at = answer.windows(mark.len()).position(|window| window == mark);
+        let (stats, links) = match at {
+            Some(at) => (&answer[..at], &answer[(at + mark.len()).min(answer.len())..]),
+            None => (answer, &answer[..0]),
+        };
+        let answers = Answers::read(stats);
+        let mut targets = links.split(|&byte| byte == b'\n').skip(1);
+        items
+            .iter()
+            .map(|link| {
+                Ok(match answers.meta(&link.path)? {
+                    None => Observed::Absent { parent: answers.has_parent(&link.path) },
+                    Some(meta) if meta.kind == FileKind::Symlink => {
+                        let target = targets.next().ok_or("the host did not say its target")?;
+                        let target = String::from_utf8_lossy(target).into_owned();
+                        if target.len() as u64 != meta.size {
+                            return Err("the host did not say its target in one line".into());
+                        }
+                        Observed::Symlink { target }
+                    }
+                    Some(meta) => Observed::Other(meta.kind),
+                })
+            })
+            .collect()
+    }
+
+    fn diff(desired: &Self, observed: &Observed) -> Verdict {
+        match (desired.state, observed) {
+            (Presence::Absent, Observed::Absent { .. }) => Verdict::Same("not there".into()),
+            (_, Observed::Other(kind)) => {
+                Verdict::Refused(format!("{} is {}, not a symlink", desired.path, kind.word()))
+            }
+            (Presence::Absent, Observed::Symlink { target }) => {
+                let gone = Attribute::value("target", Some(target), None::<&str>);
+                Verdict::Change(Change::new(Action::Delete, vec![gone]))
+            }
+            (Presence::Present, Observed::Absent { parent: folder }) => {
+                let target = Attribute::value("target", None::<&str>, Some(&desired.target));
+                let then = Change::new(Action::Create, vec![target]);
+                if *folder {
+                    return Verdict::Change(then);
+                }
+                let folder = parent(&desired.path).to_owned();
+                let message = format!("its folder {folder} does not exist");
+                Verdict::Blocked { need: Some(Subject::Path(folder)), message, then }
+            }
+            (Presence::Present, Observed::Symlink { target }) => {
+                if *target == desired.target {
+                    return Verdict::Same("points to its target".into());
+                }
+                let target = Attribute::value("target", Some(target), Some(&desired.target));
+                Verdict::Change(Change::new(Action::Update, vec![target]))
+            }
+        }
+    }
+
+    fn predict(desired: &Self, _observed: &Observed) -> Observed {
+        match desired.state {
+            Presence::Absent => Observed::Absent { parent: true },
+            Presence::Present => Observed::Symlink { target: desired.target.clone() },
+        }
+    }
+
+    fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
+        work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+    }
+}
+
+fn step(work: &Work<'_, Symlink>) -> Step {
+    let link = work.desired;
+    let mut script = Script::new();
+    let was = match work.observed {
+        Observed::Symlink { target } => format!("={target}"),
+        _ => "absent".to_owned(),
+    };
+    if work.change.action == Action::Delete {
+        script.text("unlinked").args([&link.path, &was]);
+    } else {
+        script.text("link").args([&link.path, &link.target, &was]);
+    }
+    Step::inside(script, parent(&link.path))
+}

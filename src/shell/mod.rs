@@ -1,0 +1,12 @@
+//! Text for a POSIX shell: quoting, programs, and the frames between the controller and a host.
+//!
+//! Pure text in, pure text out; this room knows no resource and no transport. The remote end is
+//! `prelude.sh`, which runs in dash, bash and busybox ash (tests/it/wire.rs tries all three).
+
+pub mod frame;
+pub mod program;
+pub mod quote;
+
+pub use frame::{Answer, AnswerKind, FrameError, Limits, Reader};
+pub use program::{PATH, START, Script, Step, prelude, start_words};
+pub use quote::{NulByte, quote};

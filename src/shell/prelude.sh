@@ -1,0 +1,188 @@
+# The remote end of the wire: one long-lived POSIX sh that reads programs as frames on its standard
+# input and answers in frames on its standard output. It is sent once for each connection; comments
+# and indentation are taken out first. Before it, the controller sets N (the session's nonce, 32 hex
+# digits) and R (another random word, for names of temporary files, which other users can see).
+#
+# Rules that every line here keeps (measured facts behind them are in docs/wire.md):
+# - a frame is read whole and its length compared before one byte of it runs;
+# - nothing but this loop reads the wire: standard input of everything else is /dev/null;
+# - what an answer holds was captured first, so that its length is known before it is sent;
+# - no here-documents, no files in /tmp, no writing in place.
+set -u
+umask 077
+trap '' HUP PIPE
+unset CDPATH ENV BASH_ENV
+exec 3<&0 4>&1 0</dev/null 1>&2
+F= X= D= S=0 B=-1 C=0 M=
+trap 'leave' EXIT
+cd /
+
+# Removes what a step that did not end has left. D and X are names of our own making.
+leave() {
+  [ -z "$X" ] || rm -f -- "$X"
+  [ -z "$D" ] || rm -rf -- "$D"
+}
+
+# answer KIND SEQ STATUS PAYLOAD: one frame to the controller; when nobody listens, end here.
+answer() {
+  printf '\n%s %s %s %s %s\n%s\n' "$N" "$1" "$2" "$3" "${#4}" "$4" >&4 || exit 1
+  C=$((C + 1))
+}
+
+# frame SEQ LENGTH: reads a program of LENGTH bytes, runs it if all of it came, and counts its answers.
+frame() {
+  P=$(dd bs="$2" count=1 iflag=fullblock <&3 2>/dev/null)
+  [ "${#P}" -eq "$2" ] || exit 1
+  C=0
+  eval "$P"
+  answer end "$1" 0 "$C"
+}
+
+# ask SEQ STATUS TEXT: the answer to a question of the probe.
+ask() {
+  answer data "$1" "$2" "$3"
+}
+
+# go SEQ BYTES: may this step run? BYTES of content follow on the wire (-1: none). After a failure
+# nothing more is done, and contents that still come are read and thrown away.
+go() {
+  S=$1 B=$2 M=
+  [ -z "$F" ] && return 0
+  drop
+  answer skipped "$S" 0 ''
+  return 1
+}
+
+# end STATUS: the step's outcome, with M as what it said.
+end() {
+  drop
+  [ -z "$X" ] || rm -f -- "$X"
+  X=
+  if [ "$1" -eq 0 ]; then
+    answer done "$S" 0 "$M"
+  else
+    F=$S
+    answer failed "$S" "$1" "$M"
+  fi
+}
+
+# wire BYTES: exactly so many raw bytes from the wire to standard output. dd with a full block reads
+# its block before it writes, so a failed write does not leave content on the wire.
+wire() {
+  if [ "$1" -ge 1048576 ]; then
+    dd bs=1048576 count=$(($1 / 1048576)) iflag=fullblock <&3 || return
+  fi
+  [ $(($1 % 1048576)) -eq 0 ] || dd bs=$(($1 % 1048576)) count=1 iflag=fullblock <&3
+}
+
+# After each content stands a line with the nonce: without it the content was cut, and we end.
+sealed() {
+  IFS= read -r E <&3 && [ "$E" = "$N" ] || exit 1
+}
+
+# Throws away the content of a step that did not read it.
+drop() {
+  [ "$B" -ge 0 ] || return 0
+  wire "$B" 2>/dev/null | cat >/dev/null
+  B=-1
+  sealed
+}
+
+# receive: the step's content from the wire to file descriptor 5, on disk when it returns 0.
+receive() {
+  n=$B B=-1
+  if [ "$n" -eq 0 ]; then
+    r=0
+  elif [ "$n" -le 1048576 ]; then
+    M=$(dd bs="$n" count=1 iflag=fullblock conv=fsync <&3 2>&1 >&5) && r=0 || r=1
+  else
+    M=$(wire "$n" 2>/dev/null | {
+      dd bs=1048576 conv=fsync 2>&1 >&5 && exit 0
+      cat >/dev/null
+      exit 1
+    }) && r=0 || r=1
+  fi
+  sealed
+  [ "$r" -ne 0 ] || M=
+  return "$r"
+}
+
+# copy FILE: the bytes of FILE to file descriptor 5, on disk when it returns 0.
+copy() {
+  M=$(dd bs=1048576 conv=fsync <"$1" 2>&1 >&5) || return 1
+  M=
+}
+
+# fail TEXT: sets what the step says and fails.
+fail() {
+  M=$1
+  return 1
+}
+
+# try SECONDS COMMAND…: runs a program with its output in M. Nothing of the wire is open in it.
+try() {
+  command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
+  M=$(timeout -k 5 "$@" </dev/null 3<&- 4>&- 2>&1) && return 0
+  r=$?
+  [ "$r" -ne 124 ] || M="timed out after $1 s
+$M"
+  return "$r"
+}
+
+# run SECONDS COMMAND…: as try, for programs that may leave others running in the background: the
+# output goes through a file, since a pipe would stay open as long as they live. At most the first
+# and the last 32 KiB are kept.
+run() {
+  private || return 1
+  command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
+  timeout -k 5 "$@" </dev/null >"$D/out" 2>&1 3<&- 4>&- && r=0 || r=$?
+  n=$(wc -c <"$D/out")
+  if [ "$n" -le 65536 ]; then
+    M=$(cat "$D/out")
+  else
+    M="$(head -c 32768 "$D/out")
+[… $((n - 65536)) bytes not shown …]
+$(tail -c 32768 "$D/out")"
+  fi
+  rm -f -- "$D/out"
+  [ "$r" -ne 124 ] || M="timed out after $1 s
+$M"
+  return "$r"
+}
+
+# private: makes D, a folder that only this login can read, removed when the session ends.
+private() {
+  [ -z "$D" ] || return 0
+  if [ "$U" -eq 0 ]; then
+    n=/var/lib/trueup
+  else
+    home
+    n=$HOME/.local/state/trueup
+  fi
+  M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
+  D=$(mktemp -d "$n/session.XXXXXXXXXX" 2>&1) || {
+    M=$D D=
+    return 1
+  }
+}
+
+# home: HOME of the login, from the user database (env -i took the variable away).
+home() {
+  [ -z "${HOME:-}" ] || return 0
+  n=$(id -un)
+  case $n in
+    '' | *[!A-Za-z0-9._-]*) HOME=/ ;;
+    *) eval "HOME=~$n" ;;
+  esac
+  export HOME
+}
+
+U=$(id -u)
+answer hello 0 0 "$U"
+while IFS=' ' read -r K S L <&3; do
+  case $K in
+    P) frame "$S" "$L" ;;
+    *) exit 0 ;;
+  esac
+done
+exit 0
