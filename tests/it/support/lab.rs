@@ -1,0 +1,89 @@
+//! The lab of real hosts that the test command started.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::repository;
+
+/// The running lab.
+pub struct Lab {
+    folder: PathBuf,
+}
+
+/// The lab, or a failed test that says how to get one.
+pub fn lab() -> Lab {
+    let folder = std::env::var_os("TRUEUP_LAB").map(PathBuf::from).filter(|path| path.is_dir());
+    let folder = folder.expect(
+        "this test needs the lab's hosts: run `cargo xtask test` as root, which starts them",
+    );
+    Lab { folder }
+}
+
+/// Whether the test command said that there is no lab here and that it told so. Never in CI.
+pub fn left_out() -> bool {
+    let skip = std::env::var("TRUEUP_LAB").as_deref() == Ok("skip");
+    assert!(!skip || std::env::var("CI").as_deref() != Ok("true"), "CI leaves no test out");
+    skip
+}
+
+/// Tests that use the same hosts take turns: a host belongs to the test that holds its lock.
+pub fn own(host: &'static str) -> MutexGuard<'static, ()> {
+    static LOCKS: [(&str, Mutex<()>); 4] = [
+        ("web", Mutex::new(())),
+        ("spare1", Mutex::new(())),
+        ("spare2", Mutex::new(())),
+        ("busybox1", Mutex::new(())),
+    ];
+    let lock = LOCKS.iter().find(|(name, _)| *name == host).expect("a host of the lab");
+    lock.1.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Lab {
+    /// The ssh config that knows the hosts.
+    pub fn ssh_config(&self) -> PathBuf {
+        self.folder.join("ssh_config")
+    }
+
+    fn script(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(repository().join("tests/lab/lab.sh"));
+        command.arg(words[0]).arg(&self.folder).args(&words[1..]);
+        command
+    }
+
+    /// Runs shell text on a host as root, not through ssh; fails the test when it fails.
+    #[track_caller]
+    pub fn on(&self, host: &str, text: &str) -> String {
+        let (status, said) = self.try_on(host, text, b"");
+        assert_eq!(status, 0, "on {host}: {text}\n{said}");
+        said
+    }
+
+    /// As [`Self::on`], with standard input; gives the exit status and what was printed.
+    pub fn try_on(&self, host: &str, text: &str, input: &[u8]) -> (i32, String) {
+        let mut child = self
+            .script(&["exec", host, "sh", "-c", text])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the lab's script");
+        child.stdin.take().expect("a pipe").write_all(input).expect("a host that reads");
+        let output = child.wait_with_output().expect("the lab's script");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// The address of a host.
+    pub fn address(&self, host: &str) -> String {
+        let hosts = std::fs::read_to_string(self.folder.join("hosts")).expect("the lab's hosts");
+        let line = hosts.lines().find_map(|line| line.strip_prefix(host)?.strip_prefix(' '));
+        line.expect("a host of the lab").to_owned()
+    }
+
+    /// Cuts a host off, or mends the cut.
+    pub fn link(&self, verb: &str, host: &str) {
+        assert!(self.script(&[verb, host]).status().expect("the lab's script").success());
+    }
+}

@@ -1,0 +1,7 @@
+//! What the tests share: the program under test, project folders, and the lab.
+
+pub mod lab;
+pub mod project;
+
+pub use lab::lab;
+pub use project::{Output, Project, repository};

@@ -1,0 +1,179 @@
+//! Everything that a contributor does, by name: `cargo xtask NAME`. CI runs the same names.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+const USAGE: &str = "cargo xtask NAME
+
+  quickstart        build, then plan and apply examples/quickstart on this machine, into a folder of its own
+  test [FILTER…]    all tests, on real lab hosts; installs the Debian packages that they need
+  lint              formatting, clippy and the docs build, warnings as errors
+  bench             `trueup plan` beside bare ssh, on lab hosts
+  ci                lint and test: what CI runs
+  lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
+";
+
+/// The hosts that the tests use.
+const TEST_HOSTS: [&str; 7] = ["web1", "web2", "web3", "web4", "spare1", "spare2", "busybox1"];
+/// The hosts that the bench uses.
+const BENCH_HOSTS: [&str; 4] = ["web1", "web2", "web3", "web4"];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["quickstart"] => quickstart(),
+        ["test", filters @ ..] => test(filters),
+        ["lint"] => lint(),
+        ["bench"] => bench(),
+        ["ci"] => lint().and_then(|()| test(&[])),
+        ["lab", rest @ ..] => run(lab().args(rest)),
+        _ => Err(USAGE.to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The project's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the project").to_owned()
+}
+
+/// A command in the project's folder.
+fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
+
+fn cargo() -> Command {
+    command(&env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+}
+
+fn lab() -> Command {
+    command("tests/lab/lab.sh")
+}
+
+/// Runs a command; anything but success is an error that names it.
+fn run(command: &mut Command) -> Result<(), String> {
+    let status = command.status().map_err(|error| format!("{command:?}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} failed: {status}")) }
+}
+
+/// What a command prints.
+fn output(command: &mut Command) -> Result<String, String> {
+    let result = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    let text = String::from_utf8_lossy(&result.stdout).trim().to_owned();
+    if result.status.success() {
+        Ok(text)
+    } else {
+        Err(format!("{command:?} failed: {}", result.status))
+    }
+}
+
+fn quickstart() -> Result<(), String> {
+    run(cargo().args(["build", "--quiet"]))?;
+    let target = root().join("target/quickstart");
+    std::fs::create_dir_all(&target).map_err(|error| error.to_string())?;
+    let var = format!("root={}", target.display());
+    let trueup = |words: &[&str]| {
+        println!("\n$ trueup -C examples/quickstart {}", words.join(" "));
+        run(command("target/debug/trueup")
+            .args(["-C", "examples/quickstart", "--var", &var])
+            .args(words))
+    };
+    trueup(&["plan"])?;
+    trueup(&["apply", "--yes"])?;
+    trueup(&["plan"])?;
+    println!("\nWhat it made is in target/quickstart. Change something there and run this again.");
+    Ok(())
+}
+
+fn lint() -> Result<(), String> {
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo()
+        .args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
+        .env("CLIPPY_CONF_DIR", root().join(".cargo")))?;
+    run(cargo()
+        .args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
+        .env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn test(filters: &[&str]) -> Result<(), String> {
+    let lab = Lab::start("test", &TEST_HOSTS);
+    let folder = match &lab {
+        Ok(lab) => lab.folder.clone().into_os_string(),
+        Err(why) if ci() => return Err(format!("the lab is needed in CI: {why}")),
+        Err(_) => "skip".into(),
+    };
+    let result = run(cargo()
+        .args(["test", "--quiet", "--lib", "--test", "it", "--"])
+        .args(filters)
+        .env("TRUEUP_LAB", folder));
+    if let Err(why) = &lab {
+        eprintln!(
+            "\nLEFT OUT: every test on real hosts (tests/it/hosts, examples/fleet), because there is no lab:\n  {why}\n\
+             The lab needs root and Debian's packages: run `cargo xtask test` as root on Debian 12 or later.\n"
+        );
+    }
+    result
+}
+
+fn bench() -> Result<(), String> {
+    let lab = Lab::start("bench", &BENCH_HOSTS)?;
+    run(cargo().args(["bench", "--quiet", "--bench", "plan"]).env("TRUEUP_LAB", &lab.folder))
+}
+
+/// Whether this is CI, where nothing may be left out.
+fn ci() -> bool {
+    env::var("CI").as_deref() == Ok("true")
+}
+
+/// A running lab; dropping it ends it.
+struct Lab {
+    folder: PathBuf,
+}
+
+impl Lab {
+    fn start(name: &str, hosts: &[&str]) -> Result<Self, String> {
+        if output(command("id").arg("-u"))? != "0" {
+            return Err("it needs root".to_owned());
+        }
+        install(&output(lab().arg("needs"))?)?;
+        let folder = env::temp_dir().join(format!("trueup-lab-{name}-{}", std::process::id()));
+        let lab = Self { folder };
+        run(self::lab().arg("up").arg(&lab.folder).args(hosts).stdin(Stdio::null()))?;
+        Ok(lab)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if let Err(why) = run(lab().arg("down").arg(&self.folder)) {
+            eprintln!("{why}");
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Installs Debian packages that are missing.
+fn install(packages: &str) -> Result<(), String> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    run(command("apt-get").args(["-q", "update"]).stdout(Stdio::null()))?;
+    run(command("apt-get")
+        .args(["-q", "-y", "install", "--no-install-recommends"])
+        .args(packages.split_whitespace())
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(Stdio::null()))
+}
