@@ -142,8 +142,8 @@ fn read_param(
     found: &mut Vec<Diagnostic>,
 ) -> Option<Param> {
     let mut fields = Fields::of("a param", file, value, found)?;
-    let kind = fields.need("type", found).is_some().then(|| ());
-    let kind = kind.and_then(|()| param_type(&mut fields, "type", found));
+    fields.need("type", found);
+    let kind = param_type(&mut fields, "type", found);
     let of = param_type(&mut fields, "of", found);
     let mut number = |key| {
         fields.take(key).map(|value| Located {
@@ -199,8 +199,7 @@ fn check_bounds(name: &Located<String>, param: &Param, found: &mut Vec<Diagnosti
             );
         }
     }
-    if let Some(of) = param.of.filter(|_| param.kind != ParamType::List) {
-        let _ = of;
+    if param.of.is_some() && param.kind != ParamType::List {
         found.push(Diagnostic::at(name.span, "`of` is for params of type list"));
     }
     if let Some(pattern) = &param.pattern

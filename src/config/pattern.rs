@@ -65,7 +65,7 @@ impl HostPattern {
     #[must_use]
     pub fn unmatched<'h>(
         &self,
-        hosts: impl Iterator<Item = &'h Host> + Clone,
+        hosts: &(impl Iterator<Item = &'h Host> + Clone),
     ) -> Vec<(String, Range<usize>)> {
         let mut names = Vec::new();
         collect(&self.root, &mut names);
@@ -246,6 +246,6 @@ mod tests {
         }
         let pattern = HostPattern::parse("web or wep").unwrap();
         let hosts = [host("web1", &["web"])];
-        assert_eq!(pattern.unmatched(hosts.iter()), [("wep".to_owned(), 7..10)]);
+        assert_eq!(pattern.unmatched(&hosts.iter()), [("wep".to_owned(), 7..10)]);
     }
 }

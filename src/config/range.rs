@@ -68,7 +68,7 @@ fn bounded(
     if to < from {
         return Err(RangeError::Backwards);
     }
-    if (to - from) as usize / step >= MAX {
+    if usize::try_from(to - from).map_or(true, |span| span / step >= MAX) {
         return Err(RangeError::TooMany);
     }
     Ok((from..=to).step_by(step).map(name).collect())

@@ -40,11 +40,8 @@ impl Sources {
     #[must_use]
     pub fn place(&self, span: Span) -> String {
         let source = self.get(span.file);
-        let line = source.text.as_bytes()[..span.start.min(source.text.len())]
-            .iter()
-            .filter(|&&byte| byte == b'\n')
-            .count()
-            + 1;
+        let before = source.text.get(..span.start).unwrap_or(source.text);
+        let line = before.matches('\n').count() + 1;
         format!("{}:{line}", source.path.display())
     }
 }

@@ -61,7 +61,7 @@ pub(super) struct Fields<'t> {
 }
 
 impl<'t> Fields<'t> {
-    pub(super) fn new(what: &'static str, span: Span, table: &'t TomlTable) -> Self {
+    pub(super) const fn new(what: &'static str, span: Span, table: &'t TomlTable) -> Self {
         Self { file: span.file, what, span, table, known: Vec::new() }
     }
 
@@ -142,13 +142,11 @@ impl<'t> Fields<'t> {
         found: &mut Vec<Diagnostic>,
     ) -> Vec<(Located<String>, &'t TomlValue)> {
         let Some(value) = self.take(key) else { return Vec::new() };
-        match value.get_ref() {
-            DeValue::Table(table) => located(self.file, table),
-            _ => {
-                found.push(wrong_type(self.file, key, "a table", value));
-                Vec::new()
-            }
-        }
+        let DeValue::Table(table) = value.get_ref() else {
+            found.push(wrong_type(self.file, key, "a table", value));
+            return Vec::new();
+        };
+        located(self.file, table)
     }
 
     /// Vars: free keys with any values.

@@ -8,7 +8,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::Settings;
-use super::host::{self, Applied, Ended, HostRun};
+use super::apply::{Applied, apply};
+use super::host::{self, Ended, HostRun};
 use super::session::Counts;
 use crate::model::{Event, Outcome};
 use crate::resolve::{Desired, Resolver};
@@ -98,7 +99,7 @@ impl Fleet {
             );
         }
         let stop = || self.stop.load(Ordering::Relaxed);
-        let applied = host::apply(run, &self.settings, stop, |event| self.emit(event)).await;
+        let applied = apply(run, &self.settings, stop, |event| self.emit(event)).await;
         self.emit(Event::Finished { host: target, outcome: applied.outcome });
         (target, applied)
     }

@@ -1,12 +1,16 @@
 //! Carries plans out: connections, exchanges and concurrency. It emits events and prints nothing.
 
+mod apply;
 mod facts;
 mod fleet;
 mod host;
+mod probe;
 mod session;
+mod wave;
 
+pub use apply::{Applied, Incident};
 pub use fleet::{Fleet, HostResult, Run};
-pub use host::{Applied, Ended, HostRun, Incident};
+pub use host::{Ended, HostRun};
 pub use session::Counts;
 
 use crate::shell::Limits;

@@ -107,7 +107,7 @@ impl Session {
     }
 
     /// The next sequence number.
-    pub(super) fn seq(&mut self) -> u64 {
+    pub(super) const fn seq(&mut self) -> u64 {
         let seq = self.next;
         self.next += 1;
         seq
@@ -205,7 +205,7 @@ struct Reading<'s> {
 }
 
 impl Reading<'_> {
-    fn greeted(&self) -> bool {
+    const fn greeted(&self) -> bool {
         !self.hello
     }
 

@@ -98,7 +98,7 @@ fn resource(style: Style, text: &mut String, view: &ChangeView) {
     let lines: Vec<String> = change
         .note
         .iter()
-        .flat_map(|note| note.lines().map(|line| visible(line)))
+        .flat_map(|note| note.lines().map(visible))
         .chain(facts(style, change))
         .chain(change.fired.as_ref().map(|fired| {
             let because: Vec<String> =
@@ -198,7 +198,6 @@ pub(super) fn ended(
 
 /// Something wrong with a resource.
 pub(super) fn problem(style: Style, text: &mut String, problem: &ProblemView) {
-    let mut indent = "      ";
     if let Some((address, place)) = &problem.resource {
         let address = visible(address);
         let gap = PLACE_COLUMN.saturating_sub(address.chars().count() + 4).max(2);
@@ -209,8 +208,8 @@ pub(super) fn problem(style: Style, text: &mut String, problem: &ProblemView) {
             "",
             paint(style, Label::Quiet, &visible(place))
         );
-        indent = "        ";
     }
+    let indent = if problem.resource.is_some() { "        " } else { "      " };
     for line in problem.message.lines() {
         let _ = writeln!(text, "{indent}{}", visible(line));
     }

@@ -41,7 +41,7 @@ pub enum PlanState {
 impl HostPlanView {
     /// The host's outcome as far as the plan goes.
     #[must_use]
-    pub fn outcome(&self) -> Outcome {
+    pub const fn outcome(&self) -> Outcome {
         match &self.state {
             PlanState::Compared { problems, .. } if !problems.is_empty() => Outcome::Failed,
             PlanState::Compared { changes, .. } if !changes.is_empty() => Outcome::Changed,

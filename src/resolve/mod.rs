@@ -112,7 +112,7 @@ impl Resolver {
     pub fn select(&self, limit: Option<&HostPattern>) -> Result<Vec<usize>, Vec<Diagnostic>> {
         if let Some(limit) = limit {
             let found: Vec<Diagnostic> = limit
-                .unmatched(self.targets.iter().map(|target| &target.host))
+                .unmatched(&self.targets.iter().map(|target| &target.host))
                 .into_iter()
                 .map(|(name, _)| {
                     Diagnostic::error(format!("--limit: no host and no group is named `{name}`"))
@@ -193,7 +193,7 @@ impl Resolver {
 fn check_stages(project: &Project, targets: &[Target], found: &mut Vec<Diagnostic>) {
     for stage in &project.stages {
         let Located { value: pattern, span } = &stage.hosts;
-        for (name, at) in pattern.unmatched(targets.iter().map(|target| &target.host)) {
+        for (name, at) in pattern.unmatched(&targets.iter().map(|target| &target.host)) {
             let names = all_names(targets);
             found.push(
                 Diagnostic::at(

@@ -105,7 +105,7 @@ fn type_name(kind: ParamType) -> &'static str {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "bounds of params are far below 2⁵²")]
-fn number(value: &Value) -> Option<f64> {
+const fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Integer(number) => Some(*number as f64),
         Value::Float(number) => Some(*number),

@@ -59,6 +59,7 @@ thread_local! {
 }
 
 /// The function behind expressions that stand alone: it keeps the value before it becomes text.
+#[expect(clippy::needless_pass_by_value, reason = "the form of tera's functions")]
 fn keep(kwargs: Kwargs, _: &State<'_>) -> &'static str {
     KEPT.with_borrow_mut(|kept| *kept = kwargs.iter().next().map(|(_, value)| value.clone()));
     ""
@@ -111,7 +112,7 @@ impl Engine {
         if let Err(error) = self.tera.add_raw_templates(good) {
             let mistake = match error.kind() {
                 ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
-                    let file = self.files.get(report.filename()).cloned();
+                    let file = self.files.get(report.filename()).copied();
                     file.map(|(file, text)| in_file(&error, file, text))
                 }
                 _ => None,
@@ -249,7 +250,7 @@ impl Engine {
         match text {
             Text::Mixed(name) => render(name).map(Value::String).map_err(mistake),
             Text::Whole { keep, plain } => {
-                let kept = render(keep).and_then(|_| Ok(KEPT.take()));
+                let kept = render(keep).map(|_| KEPT.take());
                 match kept {
                     Ok(Some(value)) if !value.is_undefined() => from_tera(&value).map_err(|what| {
                         Diagnostic::at(
@@ -351,16 +352,14 @@ fn alone(text: &str) -> Option<&str> {
     let mut quote = None;
     let mut before = ' ';
     for char in inner.chars() {
-        match quote {
-            Some(open) if char == open => quote = None,
-            Some(_) => {}
-            None if matches!(char, '"' | '\'' | '`') => quote = Some(char),
-            None if (before == '{' && matches!(char, '{' | '%' | '#'))
-                || (before == '}' && char == '}') =>
-            {
-                return None;
-            }
-            None => {}
+        let braces =
+            (before == '{' && matches!(char, '{' | '%' | '#')) || (before == '}' && char == '}');
+        if quote == Some(char) {
+            quote = None;
+        } else if quote.is_none() && matches!(char, '"' | '\'' | '`') {
+            quote = Some(char);
+        } else if quote.is_none() && braces {
+            return None;
         }
         before = char;
     }

@@ -94,14 +94,14 @@ impl<'i> Layers<'i> {
             values.extend(settings.iter().map(|(key, value)| (key.clone(), value.value.clone())));
         };
         take(pick(&top));
-        take(&self.from_groups(&pick, pick(&host), found));
+        take(&self.group_values(&pick, pick(&host), found));
         take(pick(&host));
         values
     }
 
     /// The values that the groups agree on: a child's hides its parents'; siblings that disagree are
     /// a mistake unless the host itself says.
-    fn from_groups(
+    fn group_values(
         &self,
         pick: &impl Fn(&Layer<'i>) -> &'i Settings,
         own: &Settings,

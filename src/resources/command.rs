@@ -18,7 +18,7 @@ const PROBE_SECONDS: &str = "60";
 pub(super) struct Command {
     name: String,
     /// Text for sh(1).
-    command: String,
+    text: String,
     /// A path: it runs only while nothing is there.
     creates: Option<String>,
     /// Text for sh(1): it runs only while this fails.
@@ -95,7 +95,7 @@ impl Resource for Command {
         }
         Ok(Self {
             name: input.name.value.clone(),
-            command: table.command.into_inner(),
+            text: table.command.into_inner(),
             creates: table.creates.map(Spanned::into_inner),
             unless: table.unless,
             only_if: table.only_if,
@@ -159,7 +159,7 @@ impl Resource for Command {
 
     fn diff(desired: &Self, observed: &Observed) -> Verdict {
         let run = || {
-            let text = Attribute::value("command", None::<&str>, Some(&desired.command));
+            let text = Attribute::value("command", None::<&str>, Some(&desired.text));
             Change::new(Action::Run, vec![text])
         };
         match observed {
@@ -225,6 +225,6 @@ fn step(work: &Work<'_, Command>) -> Step {
     let command = work.desired;
     let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
     let mut script = Script::new();
-    script.text("command_in").args([&seconds, &command.cwd, &command.command]);
+    script.text("command_in").args([&seconds, &command.cwd, &command.text]);
     Step::new(script)
 }

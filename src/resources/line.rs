@@ -16,7 +16,7 @@ use crate::shell::{Script, Step};
 pub(super) struct Line {
     path: String,
     state: Presence,
-    line: String,
+    text: String,
     /// Lines that this one stands for: the last of them is replaced, or all are removed.
     matching: Option<Regex>,
 }
@@ -82,7 +82,7 @@ impl Resource for Line {
         Ok(Self {
             path: table.path.into_inner(),
             state: table.state,
-            line: table.line.map(Spanned::into_inner).unwrap_or_default(),
+            text: table.line.map(Spanned::into_inner).unwrap_or_default(),
             matching,
         })
     }
@@ -138,7 +138,7 @@ impl Resource for Line {
             }
             Observed::Absent => {
                 let then = Change::new(Action::KnownAfter, Vec::new())
-                    .note(format!("in {}: + {}", desired.path, desired.line));
+                    .note(format!("in {}: + {}", desired.path, desired.text));
                 let message = format!("{} does not exist", desired.path);
                 let need = Some(Subject::Path(desired.path.clone()));
                 Verdict::Blocked { need, message, then }
@@ -185,7 +185,7 @@ impl Resource for Line {
 impl Line {
     /// Whether `line` (without its line break) is this line or one that it stands for.
     fn selects(&self, line: &[u8]) -> bool {
-        line == self.line.as_bytes() && (self.matching.is_none() || !self.line.is_empty())
+        line == self.text.as_bytes() && (self.matching.is_none() || !self.text.is_empty())
             || self.matching.as_ref().is_some_and(|regex| regex.is_match(line))
     }
 
@@ -204,17 +204,17 @@ impl Line {
                 lines.into_iter().filter(|line| !self.selects(&bare(line))).collect();
             return Body::of(kept.concat());
         }
-        if lines.iter().any(|line| bare(line) == self.line.as_bytes()) {
+        if lines.iter().any(|line| bare(line) == self.text.as_bytes()) {
             return body.clone();
         }
         let found = self
             .matching
             .as_ref()
             .and_then(|regex| lines.iter().rposition(|line| regex.is_match(&bare(line))));
-        let mut new = Vec::with_capacity(bytes.len() + self.line.len() + 2);
+        let mut new = Vec::with_capacity(bytes.len() + self.text.len() + 2);
         for (index, line) in lines.iter().enumerate() {
             if Some(index) == found {
-                new.extend_from_slice(self.line.as_bytes());
+                new.extend_from_slice(self.text.as_bytes());
                 new.extend_from_slice(&line[bare(line).len()..]);
             } else {
                 new.extend_from_slice(line);
@@ -224,7 +224,7 @@ impl Line {
             if !new.is_empty() && !new.ends_with(b"\n") {
                 new.push(b'\n');
             }
-            new.extend_from_slice(self.line.as_bytes());
+            new.extend_from_slice(self.text.as_bytes());
             new.push(b'\n');
         }
         Body::of(new)
@@ -254,7 +254,7 @@ mod tests {
         Line {
             path: "/f".into(),
             state,
-            line: line.into(),
+            text: line.into(),
             matching: matching.map(|regex| Regex::new(regex).unwrap()),
         }
     }

@@ -133,6 +133,7 @@ impl Reader {
     ///
     /// # Errors
     /// When a limit is passed or the bytes are not in the form of a frame.
+    #[expect(clippy::should_implement_trait, reason = "an iterator would end at the first gap")]
     pub fn next(&mut self) -> Result<Option<Answer>, FrameError> {
         if !self.begun && !self.skip_noise()? {
             return Ok(None);

@@ -69,14 +69,15 @@ pub async fn open(host: &Host, settings: &Settings) -> Result<Wire, TransportErr
             let path = format!("PATH={PATH}");
             let shell = ["/usr/bin/env", "-i", &path, "LC_ALL=C", "/bin/sh", "-c", START];
             let words = if sudo { &["sudo", "-n", "--"][..] } else { &[] };
-            process::open(words.iter().chain(&shell).map(ToString::to_string).collect())
+            process::open(&words.iter().chain(&shell).map(ToString::to_string).collect::<Vec<_>>())
         }
         TransportKind::Command => {
             let filled =
                 host.connection.command.iter().flatten().map(|word| {
                     word.replace("{name}", &host.name).replace("{address}", &host.address)
                 });
-            process::open(filled.chain(["-c".to_owned(), start_words(sudo)]).collect())
+            let shell = ["-c".to_owned(), start_words(sudo)];
+            process::open(&filled.chain(shell).collect::<Vec<_>>())
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::process::Command;
 use super::{TransportError, Wire};
 
 /// Starts a program with pipes for its three streams; it is killed when the wire is dropped.
-pub(super) fn open(words: Vec<String>) -> Result<Wire, TransportError> {
+pub(super) fn open(words: &[String]) -> Result<Wire, TransportError> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| TransportError::Ours("an empty command".into()))?;
     let mut child = Command::new(program)

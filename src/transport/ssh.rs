@@ -78,7 +78,7 @@ fn sweep(base: &Path) {
     }
 }
 
-/// The config: what must hold, then the user's own (ssh_config(5): the first value counts).
+/// The config: what must hold, then the user's own (`ssh_config(5)`: the first value counts).
 fn config(user_config: Option<&Path>, home: &Path) -> String {
     let mut text = String::from(
         "Host *\n  ServerAliveInterval 5\n  ServerAliveCountMax 3\n  UpdateHostKeys no\n  \

@@ -1,0 +1,290 @@
+//! A host's plan carried out: waves of steps, each probed in the exchange that carries it, and at the
+//! end a look whether everything is as wanted.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Settings;
+use super::host::HostRun;
+use super::probe::Probe;
+use super::session::{Counts, Session, SessionError};
+use super::wave::Wave;
+use crate::model::{Change, Event, Outcome};
+use crate::plan::{History, Plan, Status, compare, next_wave};
+use crate::resources::{Erased, Verdict};
+use crate::shell::{Answer, AnswerKind};
+
+/// Something that did not go as planned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// The resource that it is about, if one is.
+    pub resource: Option<usize>,
+    pub message: String,
+}
+
+/// What became of a host's plan.
+#[derive(Debug)]
+pub struct Applied {
+    pub outcome: Outcome,
+    /// What was done, in its order, as it was then.
+    pub done: Vec<(usize, Change)>,
+    pub incidents: Vec<Incident>,
+    /// What the plan named and was not done.
+    pub not_done: Vec<usize>,
+    pub counts: Counts,
+}
+
+/// Seconds beyond a step's own limit until the controller gives a host up.
+const MARGIN: u32 = 60;
+
+/// The longest that any type lets a step take unless the files say more.
+const STEP_LONGEST: u32 = 1800;
+
+/// Applies a host's plan.
+pub(super) async fn apply(
+    run: HostRun,
+    settings: &Settings,
+    stop: impl Fn() -> bool + Send + Sync,
+    emit: impl Fn(Event) + Send + Sync,
+) -> Applied {
+    Applying::new(run, emit).waves(settings, stop).await
+}
+
+/// A host while its plan is applied.
+struct Applying<E> {
+    run: HostRun,
+    /// The plan for what is left; the run's own is what was announced.
+    plan: Plan,
+    history: History,
+    observed: Vec<Result<Erased, String>>,
+    applied: Applied,
+    emit: E,
+}
+
+impl<E: Fn(Event) + Send + Sync> Applying<E> {
+    fn new(run: HostRun, emit: E) -> Self {
+        let plan = Plan { items: run.plan.items.clone() };
+        let applied = Applied {
+            outcome: Outcome::Ok,
+            done: Vec::new(),
+            incidents: Vec::new(),
+            not_done: Vec::new(),
+            counts: Counts::default(),
+        };
+        Self { run, plan, history: History::default(), observed: Vec::new(), applied, emit }
+    }
+
+    async fn waves(
+        mut self,
+        settings: &Settings,
+        stop: impl Fn() -> bool + Send + Sync,
+    ) -> Applied {
+        let mut session = self.run.session.take().expect("a host's plan is applied once");
+        let mut failed = false;
+        loop {
+            let wave = next_wave(&self.run.desired, &self.plan);
+            if wave.is_empty() || failed {
+                break;
+            }
+            if stop() {
+                self.incident(None, "stopped on request".into());
+                break;
+            }
+            let mut steps = Wave::new(&self.run, &self.plan, &wave, &mut session);
+            let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program.script);
+            steps.program.answers += probe.asked.len();
+            steps.program.seconds =
+                steps.program.seconds.max(STEP_LONGEST).max(settings.probe_timeout) + MARGIN;
+            match self.exchange(&mut session, steps, &probe).await {
+                Ok(all_done) => failed = !all_done,
+                Err(error) => {
+                    self.lost(&wave, &error);
+                    self.applied.counts = session.counts;
+                    return self.finish();
+                }
+            }
+            self.next_plan(&wave);
+        }
+        self.verify();
+        self.applied.counts = session.close().await;
+        self.finish()
+    }
+
+    /// Sends a wave and takes its results in; false when a step failed.
+    async fn exchange(
+        &mut self,
+        session: &mut Session,
+        wave: Wave,
+        probe: &Probe,
+    ) -> Result<bool, SessionError> {
+        let Wave { program, steps } = wave;
+        let covers: HashMap<u64, &Vec<usize>> =
+            steps.iter().map(|(seq, covers)| (*seq, covers)).collect();
+        let (run, emit) = (&self.run, &self.emit);
+        let running = |position: usize| {
+            if let Some((_, items)) = steps.get(position)
+                && let Some(&item) = items.first()
+            {
+                let address = run.desired.resources[item].address.clone();
+                emit(Event::Applying { host: run.target, address });
+            }
+        };
+        running(0);
+        let mut position = 0;
+        let mut results: Vec<Answer> = Vec::new();
+        let exchanged = session
+            .exchange(program, |answer| {
+                if answer.kind != AnswerKind::Data {
+                    position += 1;
+                    running(position);
+                    results.push(answer.clone());
+                }
+            })
+            .await;
+        let mut good = true;
+        for answer in &results {
+            let items = covers.get(&answer.seq).copied().cloned().unwrap_or_default();
+            match answer.kind {
+                AnswerKind::Done => self.done(&items),
+                AnswerKind::Failed => {
+                    good = false;
+                    let said = String::from_utf8_lossy(&answer.payload).trim_end().to_owned();
+                    let said = if said.is_empty() {
+                        format!("exit status {}", answer.status)
+                    } else {
+                        said
+                    };
+                    self.incident(items.first().copied(), said);
+                }
+                _ => good = false,
+            }
+        }
+        self.observed = probe.read(&self.run.desired, &exchanged?);
+        Ok(good)
+    }
+
+    /// Takes changes that were done in.
+    fn done(&mut self, items: &[usize]) {
+        for &index in items {
+            if let Status::Change(change) = &self.plan.items[index].status {
+                self.applied.done.push((index, change.clone()));
+                self.history.changed.insert(index);
+            }
+        }
+    }
+
+    fn incident(&mut self, resource: Option<usize>, message: String) {
+        self.applied.incidents.push(Incident { resource, message });
+    }
+
+    /// Compares what is left after a wave. Only what the plan announced is done: a resource that was
+    /// as wanted before and is not now is left alone and told at the end.
+    fn next_plan(&mut self, wave: &[usize]) {
+        let last = wave.last().copied().unwrap_or(0);
+        let next = self.plan.changes().map(|(index, _)| index).find(|index| *index > last);
+        let end = next.unwrap_or(self.plan.items.len());
+        self.history.past.extend(0..end);
+        let mut plan = compare(&self.run.desired, &self.observed, &self.history);
+        for (index, item) in plan.items.iter_mut().enumerate().skip(end) {
+            let announced = matches!(self.run.plan.items[index].status, Status::Change(_));
+            match &item.status {
+                Status::Problem(why) if announced => {
+                    self.applied
+                        .incidents
+                        .push(Incident { resource: Some(index), message: why.clone() });
+                }
+                Status::Change(_) if !announced => {
+                    item.status = Status::Same("not announced".into());
+                }
+                _ => {}
+            }
+        }
+        if plan.problems().next().is_some() {
+            // Nothing more is done on a host where something cannot be done.
+            for item in &mut plan.items {
+                item.status = Status::Same("given up".into());
+            }
+        }
+        self.plan = plan;
+    }
+
+    /// Looks whether everything is as wanted now.
+    fn verify(&mut self) {
+        let blamed: BTreeSet<usize> =
+            self.applied.incidents.iter().filter_map(|incident| incident.resource).collect();
+        let changed = &self.history.changed;
+        let mut found = Vec::new();
+        for (index, observed) in self.observed.iter().enumerate() {
+            let instance = &self.run.desired.resources[index];
+            let announced = matches!(self.run.plan.items[index].status, Status::Change(_));
+            if blamed.contains(&index)
+                || !instance.kind.verifiable(&instance.desired)
+                || announced && !changed.contains(&index)
+            {
+                continue;
+            }
+            let why = match observed {
+                Err(why) => why.clone(),
+                Ok(state) => match instance.kind.diff(&instance.desired, state) {
+                    Verdict::Same(_) => continue,
+                    Verdict::Refused(why) => why,
+                    Verdict::Blocked { message, .. } => message,
+                    Verdict::Change(change) => differs(&change),
+                },
+            };
+            found.push((
+                index,
+                if changed.contains(&index) {
+                    format!("not converged: it was done, and still differs: {why}")
+                } else {
+                    format!("not converged: something in this run changed it: {why}")
+                },
+            ));
+        }
+        for (index, message) in found {
+            self.incident(Some(index), message);
+        }
+    }
+
+    /// The connection ended in the middle of a wave: what is not known is said.
+    fn lost(&mut self, wave: &[usize], error: &SessionError) {
+        let running = wave.iter().copied().find(|index| !self.history.changed.contains(index));
+        self.applied.incidents.push(Incident { resource: running, message: error.to_string() });
+        self.applied.outcome = Outcome::Unknown;
+    }
+
+    fn finish(mut self) -> Applied {
+        let blamed: BTreeSet<usize> =
+            self.applied.incidents.iter().filter_map(|incident| incident.resource).collect();
+        let settled = |index: &usize| {
+            // What a change before it brought about already is done too.
+            self.observed.get(*index).is_some_and(|state| {
+                let instance = &self.run.desired.resources[*index];
+                state.as_ref().is_ok_and(|state| {
+                    instance.kind.verifiable(&instance.desired)
+                        && matches!(instance.kind.diff(&instance.desired, state), Verdict::Same(_))
+                })
+            })
+        };
+        let trouble = !self.applied.incidents.is_empty();
+        let open = self.run.plan.changes().map(|(index, _)| index).filter(|index| {
+            trouble && !self.history.changed.contains(index) && !blamed.contains(index)
+        });
+        self.applied.not_done = open.filter(|index| !settled(index)).collect();
+        self.applied.outcome = match self.applied.outcome {
+            Outcome::Unknown => Outcome::Unknown,
+            _ if trouble => Outcome::Failed,
+            _ if self.applied.done.is_empty() => Outcome::Ok,
+            _ => Outcome::Changed,
+        };
+        self.applied
+    }
+}
+
+/// What a change that should not be there any more would do, in a few words.
+fn differs(change: &Change) -> String {
+    if change.attributes.is_empty() {
+        return format!("{} would be next", change.action.word());
+    }
+    let names: Vec<&str> = change.attributes.iter().map(|attribute| attribute.name).collect();
+    names.join(", ")
+}

@@ -1,0 +1,65 @@
+//! One wave of changes as a program of guarded steps.
+
+use std::collections::BTreeSet;
+
+use super::host::HostRun;
+use super::session::{Program, Session};
+use crate::plan::{Plan, Status};
+use crate::resources::Part;
+use crate::shell::Step;
+
+/// The steps of one wave.
+pub(super) struct Wave {
+    pub(super) program: Program,
+    /// For each step: its number and the resources that it does.
+    pub(super) steps: Vec<(u64, Vec<usize>)>,
+}
+
+impl Wave {
+    /// Turns changes into a program: neighbours of one type together, so that a type can do many at
+    /// once.
+    pub(super) fn new(run: &HostRun, plan: &Plan, wave: &[usize], session: &mut Session) -> Self {
+        let kind = |index: usize| run.desired.resources[index].kind;
+        let mut all = Self { program: Program::default(), steps: Vec::new() };
+        let mut folders = BTreeSet::new();
+        for group in wave.chunk_by(|one, other| kind(*one).name() == kind(*other).name()) {
+            let parts: Vec<Part<'_>> = group.iter().map(|&index| part(run, plan, index)).collect();
+            let seconds = parts.iter().filter_map(|part| part.timeout).max();
+            all.program.seconds = all.program.seconds.max(seconds.unwrap_or(0));
+            for (covers, step) in kind(group[0]).steps(&parts) {
+                let seq = session.seq();
+                all.add(seq, &step);
+                folders.extend(step.folder);
+                all.program.contents.extend(step.content);
+                all.steps.push((seq, covers.into_iter().map(|at| group[at]).collect()));
+            }
+        }
+        if !folders.is_empty() {
+            let script = &mut all.program.script;
+            script.text("sync --").args(&folders).text(" 2>/dev/null || sync\n");
+        }
+        all.program.answers = all.steps.len();
+        all
+    }
+
+    /// One guarded step, closed in itself.
+    fn add(&mut self, seq: u64, step: &Step) {
+        let script = &mut self.program.script;
+        let bytes = step.content.as_ref().map_or(-1, |content| content.len() as i128);
+        script.text("go ").number(seq).text(" ").number(bytes).text(" && {\n");
+        script.script(&step.script).text("\nend $?\n}\n");
+    }
+}
+
+/// A change with the states that its steps are made from.
+fn part<'r>(run: &'r HostRun, plan: &'r Plan, index: usize) -> Part<'r> {
+    let Status::Change(change) = &plan.items[index].status else {
+        unreachable!("a wave holds changes only");
+    };
+    Part {
+        desired: &run.desired.resources[index].desired,
+        observed: plan.items[index].against.as_ref().expect("a change was compared with something"),
+        change,
+        timeout: run.desired.resources[index].timeout,
+    }
+}
