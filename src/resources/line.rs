@@ -100,7 +100,7 @@ impl Resource for Line {
         paths.sort_unstable();
         paths.dedup();
         path::ask_stat(paths.iter().copied(), script);
-        path::ask_contents(paths.iter().map(|path| (*path, path::ANY_DIGEST)), script);
+        path::ask_texts(&paths, script);
     }
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {

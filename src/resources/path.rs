@@ -15,10 +15,6 @@ const CHUNK: usize = 500;
 /// The largest content that is fetched to be shown or edited, in bytes.
 pub(super) const CONTENT_MAX: u64 = 1 << 20;
 
-/// A digest that no content has: asks for the content whatever it is.
-pub(super) const ANY_DIGEST: &str =
-    "0000000000000000000000000000000000000000000000000000000000000000";
-
 /// What a path is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileKind {
@@ -167,7 +163,14 @@ pub(super) fn ask_contents<'p>(
     }
 }
 
-/// The shell function behind [`ask_contents`]: for each regular file whose digest is another, a line
+/// Asks for the contents at paths, whatever they are.
+pub(super) fn ask_texts(paths: &[&str], script: &mut Script) {
+    for chunk in paths.chunks(CHUNK) {
+        script.text("texts").args(chunk).text("\n");
+    }
+}
+
+/// The shell functions behind [`ask_contents`] and [`ask_texts`]. The first: for each regular file whose digest is another, a line
 /// `d DIGEST PATH`, the first bytes in base64 and a line with a point. `sha256sum -c` compares all in
 /// one process; it prints a path with a backslash escaped, which `printf %b` undoes.
 pub(super) const CONTENTS: &str = r#"
@@ -179,10 +182,16 @@ done | sha256sum -c 2>/dev/null | grep -v ': OK$' | while IFS= read -r l; do
 p=${l%: FAILED*}
 case $p in \\*) p=$(printf '%b' "${p#?}") ;; esac
 n=$(sha256sum <"$p" 2>/dev/null) || n=unreadable
-printf 'd %s %s\n' "${n%% *}" "$p"
-head -c 1048577 <"$p" 2>/dev/null | base64
-echo .
+text "${n%% *}" "$p"
 done
+}
+texts() {
+for p do if [ -f "$p" ] && [ ! -L "$p" ]; then text - "$p"; fi; done
+}
+text() {
+printf 'd %s %s\n' "$1" "$2"
+if [ -r "$2" ]; then head -c 1048577 <"$2" | base64; else echo '!'; fi
+echo .
 }
 "#;
 
@@ -210,7 +219,12 @@ impl<'a> Answers<'a> {
                 let digest = parts.next().unwrap_or_default();
                 let path = parts.next().unwrap_or_default();
                 let encoded: Vec<&[u8]> = lines.by_ref().take_while(|line| *line != b".").collect();
-                match base64(&encoded.concat()) {
+                let encoded = encoded.concat();
+                if encoded == b"!" {
+                    answers.contents.insert(path, (b"unreadable", Vec::new()));
+                    continue;
+                }
+                match base64(&encoded) {
                     Some(bytes) => drop(answers.contents.insert(path, (digest, bytes))),
                     None => answers.problem(line),
                 }
@@ -245,18 +259,17 @@ impl<'a> Answers<'a> {
     /// The content that the host sent for `path`, because it is another than the one wanted.
     pub(super) fn content(&self, path: &str, size: u64) -> Result<Option<Body>, String> {
         let Some((digest, bytes)) = self.contents.get(path.as_bytes()) else { return Ok(None) };
-        let digest = std::str::from_utf8(digest)
-            .ok()
-            .filter(|digest| digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()))
-            .ok_or_else(|| "its content cannot be read".to_owned())?;
+        let digest = String::from_utf8_lossy(digest).into_owned();
         if bytes.len() as u64 > CONTENT_MAX {
-            return Ok(Some(Body { size, digest: digest.to_owned(), bytes: None }));
+            return Ok(Some(Body { size, digest, bytes: None }));
         }
         let body = Body::of(bytes.clone());
-        if body.digest == digest {
-            Ok(Some(body))
-        } else {
-            Err("it changed while it was read".into())
+        match digest.as_str() {
+            "unreadable" => Err("its content cannot be read".into()),
+            // Nobody asked for the host's own digest.
+            "-" => Ok(Some(body)),
+            digest if digest == body.digest => Ok(Some(body)),
+            _ => Err("it changed while it was read".into()),
         }
     }
 }

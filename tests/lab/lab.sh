@@ -45,7 +45,7 @@ END
 needs() {
     local package missing=()
     for package in bash busybox coreutils dash debian-archive-keyring dpkg findutils \
-        iproute2 mmdebstrap mount nftables openssh-client systemd-container util-linux; do
+        iproute2 mmdebstrap mount nftables openssh-client strace systemd-container util-linux; do
         [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) == ?i* ]] ||
             missing+=("$package")
     done

@@ -2,6 +2,7 @@
 
 pub mod lab;
 pub mod project;
+pub mod work;
 
 pub use lab::lab;
 pub use project::{Output, Project, repository};

@@ -1,0 +1,7 @@
+//! What must hold on real hosts.
+
+mod cost;
+mod outcomes;
+mod types;
+mod waves;
+mod work;
