@@ -1,6 +1,11 @@
 //! `trueup plan` of 4 hosts × 113 resources with nothing to change, beside bare `ssh HOST true` to the
 //! same hosts side by side, in one run: `cargo xtask bench` (or with a lab of your own in TRUEUP_LAB).
-#![allow(clippy::print_stdout, clippy::disallowed_methods, missing_docs, reason = "a program that prints figures")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a program that prints figures"
+)]
 
 #[path = "../tests/it/support/work.rs"]
 mod work;
@@ -13,7 +18,9 @@ const HOSTS: [&str; 4] = ["web1", "web2", "web3", "web4"];
 const RUNS: usize = 9;
 
 fn main() {
-    let lab = std::env::var_os("TRUEUP_LAB").map(PathBuf::from).expect("TRUEUP_LAB: run `cargo xtask bench`");
+    let lab = std::env::var_os("TRUEUP_LAB")
+        .map(PathBuf::from)
+        .expect("TRUEUP_LAB: run `cargo xtask bench`");
     let config = lab.join("ssh_config");
     let project = tempfile::tempdir().expect("a temporary folder");
     for (path, text) in work::files(&HOSTS) {
@@ -33,9 +40,16 @@ fn main() {
             plans.push(other);
         }
     }
-    let ratios: Vec<f64> =
-        plans.iter().zip(&bare).map(|(plan, bare)| plan.as_secs_f64() / bare.as_secs_f64()).collect();
-    println!("\n{} hosts × {} resources, nothing to change, {RUNS} runs", HOSTS.len(), work::RESOURCES);
+    let ratios: Vec<f64> = plans
+        .iter()
+        .zip(&bare)
+        .map(|(plan, bare)| plan.as_secs_f64() / bare.as_secs_f64())
+        .collect();
+    println!(
+        "\n{} hosts × {} resources, nothing to change, {RUNS} runs",
+        HOSTS.len(),
+        work::RESOURCES
+    );
     println!("{:28} {:>8} {:>8} {:>8}", "", "median", "minimum", "maximum");
     row("bare ssh HOST true, s", bare.iter().map(Duration::as_secs_f64).collect());
     row("trueup plan, s", plans.iter().map(Duration::as_secs_f64).collect());
@@ -75,5 +89,10 @@ fn trueup(project: &Path, config: &Path, words: &[&str]) {
         .stdin(Stdio::null())
         .output()
         .expect("the program");
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

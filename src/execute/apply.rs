@@ -256,14 +256,21 @@ impl<E: Fn(Event) + Send + Sync> Applying<E> {
         let blamed: BTreeSet<usize> =
             self.applied.incidents.iter().filter_map(|incident| incident.resource).collect();
         let settled = |index: &usize| {
-            // What a change before it brought about already is done too.
-            self.observed.get(*index).is_some_and(|state| {
-                let instance = &self.run.desired.resources[*index];
-                state.as_ref().is_ok_and(|state| {
-                    instance.kind.verifiable(&instance.desired)
-                        && matches!(instance.kind.diff(&instance.desired, state), Verdict::Same(_))
+            // What a change before it brought about already is done too; a trigger never is.
+            let Status::Change(announced) = &self.run.plan.items[*index].status else {
+                return false;
+            };
+            announced.fired.is_none()
+                && self.observed.get(*index).is_some_and(|state| {
+                    let instance = &self.run.desired.resources[*index];
+                    state.as_ref().is_ok_and(|state| {
+                        instance.kind.verifiable(&instance.desired)
+                            && matches!(
+                                instance.kind.diff(&instance.desired, state),
+                                Verdict::Same(_)
+                            )
+                    })
                 })
-            })
         };
         let trouble = !self.applied.incidents.is_empty();
         let open = self.run.plan.changes().map(|(index, _)| index).filter(|index| {

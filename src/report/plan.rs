@@ -16,6 +16,9 @@ const PLACE_COLUMN: usize = 54;
 /// Names of hosts that a heading lists before it only counts.
 const NAMES: usize = 8;
 
+/// Lines of what a failed step said that are shown: the last ones.
+const MESSAGE_LINES: usize = 20;
+
 /// The whole text of a plan.
 #[must_use]
 pub fn render(style: Style, plan: &PlanView) -> String {
@@ -56,7 +59,10 @@ fn blocks(plan: &PlanView, stage: usize) -> Vec<(Vec<&str>, Vec<&ChangeView>)> {
     let mut seen: std::collections::HashMap<Vec<&ChangeView>, usize> =
         std::collections::HashMap::new();
     for host in &plan.hosts {
-        let PlanState::Compared { changes, .. } = &host.state else { continue };
+        let PlanState::Compared { changes, problems } = &host.state else { continue };
+        if !problems.is_empty() {
+            continue;
+        }
         let these: Vec<&ChangeView> =
             changes.iter().filter(|change| change.stage == stage).collect();
         if these.is_empty() {
@@ -190,7 +196,8 @@ pub(super) fn ended(
 ) {
     let heading = paint(style, Label::Heading, &visible(host));
     let word = paint(style, Label::Bad, outcome.word());
-    let _ = writeln!(text, "{heading}  {word}: {}", visible(message));
+    let colon = if message.is_empty() { "" } else { ": " };
+    let _ = writeln!(text, "{heading}  {word}{colon}{}", visible(message));
     for line in help.into_iter().flat_map(str::lines) {
         let _ = writeln!(text, "      {}", visible(line));
     }
@@ -210,7 +217,12 @@ pub(super) fn problem(style: Style, text: &mut String, problem: &ProblemView) {
         );
     }
     let indent = if problem.resource.is_some() { "        " } else { "      " };
-    for line in problem.message.lines() {
+    let lines: Vec<&str> = problem.message.lines().collect();
+    let skipped = lines.len().saturating_sub(MESSAGE_LINES);
+    if skipped > 0 {
+        let _ = writeln!(text, "{indent}… {skipped} lines before");
+    }
+    for line in &lines[skipped..] {
         let _ = writeln!(text, "{indent}{}", visible(line));
     }
 }

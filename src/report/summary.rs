@@ -28,10 +28,7 @@ fn trouble(style: Style, text: &mut String, host: &HostEndView) {
     let message = message.unwrap_or_else(|| match host.outcome {
         Outcome::NotAttempted => "the run ended before its turn; nothing was changed".into(),
         Outcome::Unknown => "the connection was lost while something ran".into(),
-        _ => match host.problems.len() {
-            1 => "1 resource".into(),
-            many => format!("{many} resources"),
-        },
+        _ => String::new(),
     });
     ended(style, text, &host.host, host.outcome, &message, host.help.as_deref());
     for view in host.problems.iter().filter(|view| view.resource.is_some()) {

@@ -8,6 +8,7 @@ mod expand;
 mod order;
 mod params;
 mod template;
+mod toml_value;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};

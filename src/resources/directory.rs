@@ -126,7 +126,7 @@ impl Resource for Directory {
                     return Verdict::Change(then);
                 }
                 let folder = parent(&desired.path).to_owned();
-                let message = format!("its folder {folder} does not exist");
+                let message = path::no_folder(&folder);
                 Verdict::Blocked { need: Some(Subject::Path(folder)), message, then }
             }
             (Presence::Present, Observed::Directory(meta)) => {
@@ -164,11 +164,11 @@ fn step(work: &Work<'_, Directory>) -> Step {
             script.text("empty").args([&directory.path, &meta.seen]);
         }
         Observed::Directory(meta) => {
-            let mode = directory.access.mode.map_or_else(|| "-".into(), |mode| mode.to_string());
+            let mode = directory.access.mode.map_or_else(|| "-".into(), Mode::octal);
             script.text("access").args([&directory.path, &meta.seen]).args(["-", &mode, &owner]);
         }
         _ => {
-            let mode = directory.access.mode.unwrap_or(NEW_MODE).to_string();
+            let mode = directory.access.mode.unwrap_or(NEW_MODE).octal();
             script.text("folder").args([&directory.path, &mode, &owner]);
         }
     }

@@ -136,7 +136,7 @@ impl Resource for File {
                     return Verdict::Change(then);
                 }
                 let folder = parent(&desired.path).to_owned();
-                let message = format!("its folder {folder} does not exist");
+                let message = path::no_folder(&folder);
                 Verdict::Blocked { need: Some(Subject::Path(folder)), message, then }
             }
             (Presence::Present, Observed::Regular { meta, body }) => {
@@ -230,8 +230,8 @@ fn step(work: &Work<'_, File>) -> Step {
     }
     let new = matches!(work.observed, Observed::Absent { .. });
     let mode = match file.access.mode {
-        Some(mode) => mode.to_string(),
-        None if new => NEW_MODE.to_string(),
+        Some(mode) => mode.octal(),
+        None if new => NEW_MODE.octal(),
         None => "-".into(),
     };
     let owner = file.access.chown();

@@ -201,6 +201,15 @@ pub fn parent(path: &str) -> &str {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mode(pub u32);
 
+impl Mode {
+    /// As chmod(1) takes it. Five digits: with four, GNU chmod leaves the set-group-ID bit of a
+    /// directory as it is.
+    #[must_use]
+    pub fn octal(self) -> String {
+        format!("{:05o}", self.0)
+    }
+}
+
 impl std::fmt::Display for Mode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:04o}", self.0)

@@ -139,7 +139,10 @@ impl Resource for Line {
             Observed::Absent => {
                 let then = Change::new(Action::KnownAfter, Vec::new())
                     .note(format!("in {}: + {}", desired.path, desired.text));
-                let message = format!("{} does not exist", desired.path);
+                let message = format!(
+                    "{} does not exist; a line is put into a file that is there",
+                    desired.path
+                );
                 let need = Some(Subject::Path(desired.path.clone()));
                 Verdict::Blocked { need, message, then }
             }

@@ -58,7 +58,7 @@ apt() {
 DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND
 a=$1 b=$2
 shift 2
-set -- "$a" apt-get -y -q -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300 "$b" -- "$@"
+set -- "$a" apt-get -y -q -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=300 "$b" -- "$@"
 run "$@" && return
 a=$?
 case $M in

@@ -127,6 +127,11 @@ impl Access {
     }
 }
 
+/// What is told of a path in a folder that is not there.
+pub(super) fn no_folder(folder: &str) -> String {
+    format!("its folder {folder} does not exist: declare it too, as [directory.{folder:?}]")
+}
+
 /// A new path of this kind, as it will be seen.
 pub(super) fn fresh(kind: FileKind, mode: Mode) -> Meta {
     Meta {
@@ -352,7 +357,7 @@ if [ "$4" != - ]; then M=$(chmod -- "$4" "$X" 2>&1) || return; fi
 if [ -n "$8" ]; then copy "$8" || return; else receive || return; fi
 if [ -n "$6" ]; then
 candidate=$X; export candidate
-run "$7" /bin/sh -c "$6" || { M="validate said (exit status $r):
+run "$7" /bin/sh -c "$6" || { M="the old content stays, because validate said (exit status $r):
 $M"; return 1; }
 M=
 fi

@@ -177,7 +177,10 @@ impl Resource for Service {
                 if desired.state != Some(State::Running) && desired.enabled != Some(true) {
                     return Verdict::Same("there is no such unit".into());
                 }
-                let message = format!("there is no unit {} on this host", desired.unit);
+                let message = format!(
+                    "there is no unit {} on this host; declare the package that brings it, if one does",
+                    desired.unit
+                );
                 Verdict::Blocked { need: None, message, then }
             }
             Observed::Masked => {

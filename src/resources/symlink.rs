@@ -158,7 +158,7 @@ impl Resource for Symlink {
                     return Verdict::Change(then);
                 }
                 let folder = parent(&desired.path).to_owned();
-                let message = format!("its folder {folder} does not exist");
+                let message = path::no_folder(&folder);
                 Verdict::Blocked { need: Some(Subject::Path(folder)), message, then }
             }
             (Presence::Present, Observed::Symlink { target }) => {

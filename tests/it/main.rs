@@ -1,5 +1,11 @@
 //! All integration tests in one binary: the program as users run it, on real hosts of the lab.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::too_many_lines,
+    reason = "tests read and start what they test, and tell one story each"
+)]
+
 mod support;
 
 mod cli;

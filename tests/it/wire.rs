@@ -1,1 +1,21 @@
-//! (being written)
+//! The wire against real shells: quoting, frames that are cut anywhere, steps under abuse and faults.
+//!
+//! A check is a function that says what it found wrong; it runs in every shell that a host may have
+//! as its /bin/sh. `guards.rs` takes the prelude's guards out one by one and asks that a check falls.
+#![allow(clippy::disallowed_methods, reason = "tests start shells and look at files")]
+
+pub mod bench;
+pub mod declare;
+pub mod session;
+pub mod shells;
+pub mod tree;
+
+mod children;
+mod client;
+mod cut;
+mod guards;
+mod place;
+mod quoting;
+mod reader;
+mod room;
+mod window;

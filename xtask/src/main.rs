@@ -1,5 +1,7 @@
 //! Everything that a contributor does, by name: `cargo xtask NAME`. CI runs the same names.
 
+#![allow(clippy::disallowed_methods, reason = "it starts the tools that it names")]
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};

@@ -3,23 +3,29 @@
 //! One [`Engine`] holds everything that one module may render, compiled once: its templates by name,
 //! and each string with an expression. Facts enter as values and are never compiled.
 
+mod mistake;
+mod scope;
+
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tera::{Context, ErrorKind, Kwargs, ReportError, State, Tera};
+use tera::{ErrorKind, Kwargs, State, Tera};
 use toml::de::DeValue;
 
 use super::Target;
-use crate::config::{Module, Project, Sources, Stage, TomlTable, TomlValue, to_value};
-use crate::model::{Diagnostic, Facts, FileId, Host, Span, Value};
+use crate::config::{Module, Sources, TomlTable, TomlValue, to_value};
+use crate::model::{Diagnostic, FileId, Span, Value};
+use mistake::{in_file, in_string, lower};
+use scope::{from_tera, host_value, into_tera};
+
+pub(super) use scope::Scope;
 
 /// The hosts that `hosts(group=…)` can return.
-pub(super) type Peers = Arc<Vec<(Vec<String>, tera::Value)>>;
+pub(in crate::resolve) type Peers = Arc<Vec<(Vec<String>, tera::Value)>>;
 
 /// All hosts as `hosts(group=…)` gives them: name, address, groups and vars.
-pub(super) fn peers(targets: &[Target]) -> Peers {
+pub(in crate::resolve) fn peers(targets: &[Target]) -> Peers {
     let peer = |target: &Target| {
         let Value::Table(mut table) = host_value(&target.host) else {
             unreachable!("a host is a table")
@@ -40,7 +46,7 @@ enum Text {
 }
 
 /// Compiled templates and strings.
-pub(super) struct Engine {
+pub(in crate::resolve) struct Engine {
     tera: Tera,
     texts: HashMap<String, Text>,
     /// The file behind each template, by tera's name for it.
@@ -66,7 +72,7 @@ fn keep(kwargs: Kwargs, _: &State<'_>) -> &'static str {
 }
 
 impl Engine {
-    pub(super) fn new(peers: &Peers) -> Self {
+    pub(in crate::resolve) fn new(peers: &Peers) -> Self {
         let mut tera = Tera::new();
         tera.autoescape_on(Vec::<&str>::new());
         tera.register_function("__keep", keep);
@@ -87,7 +93,7 @@ impl Engine {
     }
 
     /// Compiles the templates of a module and every string of its resources.
-    pub(super) fn add_module(
+    pub(in crate::resolve) fn add_module(
         &mut self,
         module: &Module,
         sources: &Sources,
@@ -142,7 +148,7 @@ impl Engine {
     }
 
     /// Compiles every string in a value.
-    pub(super) fn add_value(
+    pub(in crate::resolve) fn add_value(
         &mut self,
         file: FileId,
         value: &TomlValue,
@@ -209,14 +215,19 @@ impl Engine {
     }
 
     /// Whether anything compiled here names a fact.
-    pub(super) fn names_facts(&self) -> bool {
+    pub(in crate::resolve) fn names_facts(&self) -> bool {
         self.tera.get_template_names().any(|name| {
             self.tera.get_template_variables(name).is_ok_and(|names| names.contains("facts"))
         })
     }
 
     /// The value of a string, its expressions evaluated.
-    pub(super) fn text(&self, text: &str, span: Span, scope: &Scope) -> Result<Value, Diagnostic> {
+    pub(in crate::resolve) fn text(
+        &self,
+        text: &str,
+        span: Span,
+        scope: &Scope,
+    ) -> Result<Value, Diagnostic> {
         if is_template(text) {
             self.compiled(text, text, span, scope)
         } else {
@@ -225,7 +236,7 @@ impl Engine {
     }
 
     /// The value of an expression that stands without braces (with them it is one too).
-    pub(super) fn expression(
+    pub(in crate::resolve) fn expression(
         &self,
         text: &str,
         span: Span,
@@ -269,7 +280,7 @@ impl Engine {
     }
 
     /// A value with every string in it evaluated.
-    pub(super) fn value(
+    pub(in crate::resolve) fn value(
         &self,
         file: FileId,
         value: &TomlValue,
@@ -292,7 +303,12 @@ impl Engine {
     }
 
     /// The template `name`, rendered.
-    pub(super) fn file(&self, name: &str, span: Span, scope: &Scope) -> Result<String, Diagnostic> {
+    pub(in crate::resolve) fn file(
+        &self,
+        name: &str,
+        span: Span,
+        scope: &Scope,
+    ) -> Result<String, Diagnostic> {
         if !self.files.contains_key(name) {
             let names =
                 self.files.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>();
@@ -316,16 +332,6 @@ impl Engine {
         };
         let (file, text) = self.files.get(report.filename())?;
         Some(in_file(error, *file, text))
-    }
-}
-
-/// An error in a template file.
-fn in_file(error: &tera::Error, file: FileId, text: &str) -> Diagnostic {
-    let (message, range, meant) = translate(error, text);
-    let mistake = Diagnostic::at(Span::new(file, range), message);
-    match meant {
-        Some(meant) => mistake.label(format!("did you mean `{meant}`?")),
-        None => mistake,
     }
 }
 
@@ -364,152 +370,6 @@ fn alone(text: &str) -> Option<&str> {
         before = char;
     }
     Some(inner)
-}
-
-/// An error in a string of a TOML file. Where the string is written without escapes, the place is the
-/// expression's own; else the whole string's.
-fn in_string(error: &tera::Error, text: &str, span: Span) -> Diagnostic {
-    let (message, range, meant) = translate(error, text);
-    // The quotes: `"…"` and `'…'` have one, `"""` and `'''` three; the difference in length tells.
-    let extra = (span.end - span.start).saturating_sub(text.len());
-    let at = match extra {
-        2 | 6 if !range.is_empty() => span.within(extra / 2 + range.start, extra / 2 + range.end),
-        _ => span,
-    };
-    let mistake = Diagnostic::at(at, message);
-    match meant {
-        Some(meant) => mistake.label(format!("did you mean `{meant}`?")),
-        None => mistake,
-    }
-}
-
-/// A tera error in our words: what is wrong, where in `text`, and what may have been meant.
-fn translate(error: &tera::Error, text: &str) -> (String, Range<usize>, Option<String>) {
-    let (ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report)) = error.kind() else {
-        return (lower(&error.to_string()), 0..0, None);
-    };
-    let range = bytes_of(report, text);
-    let message = report.message();
-    let Some(rest) = message.strip_prefix("Field `").or_else(|| message.strip_prefix("Variable `"))
-    else {
-        return (lower(message), range, None);
-    };
-    let name = rest.split('`').next().unwrap_or_default();
-    // The names before the last one stand right in front of it.
-    let before = text[..range.start]
-        .trim_end_matches(|char: char| char.is_alphanumeric() || matches!(char, '_' | '.'));
-    let path = &text[before.len()..range.start];
-    let path = if path.ends_with('.') { path } else { "" };
-    let known = rest.split_once(": ").map(|(_, list)| list.split(", ").collect::<Vec<_>>());
-    let meant = known.and_then(|known| {
-        crate::model::suggest::nearest(name, known).map(|meant| format!("{path}{meant}"))
-    });
-    let range = range.start - path.len()..range.end;
-    (format!("`{path}{name}` is not defined"), range, meant)
-}
-
-/// The bytes of `text` that a report points at; its lines count from 1 and its columns from 0.
-fn bytes_of(report: &ReportError, text: &str) -> Range<usize> {
-    let offset = |line: usize, column: usize| {
-        let start: usize =
-            text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-        let rest = text[start.min(text.len())..].char_indices();
-        start
-            + rest
-                .map(|(at, _)| at)
-                .chain([text.len() - start.min(text.len())])
-                .nth(column)
-                .unwrap_or(0)
-    };
-    let span = report.span();
-    let start = offset(span.start_line, span.start_col).min(text.len());
-    start..offset(span.end_line, span.end_col).clamp(start, text.len())
-}
-
-/// A message as a lowercase fragment.
-fn lower(message: &str) -> String {
-    let message = message.lines().next().unwrap_or_default().trim_end_matches('.');
-    let mut chars = message.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
-/// What expressions can name at one place.
-#[derive(Debug, Clone)]
-pub(super) struct Scope {
-    context: Context,
-}
-
-impl Scope {
-    pub(super) fn new(project: &Project, stage: &Stage, target: &Target, facts: &Facts) -> Self {
-        let named = |name: &str| {
-            Value::Table(BTreeMap::from([("name".to_owned(), Value::String(name.to_owned()))]))
-        };
-        let mut context = Context::new();
-        context.insert_value("vars", into_tera(&target.vars));
-        context.insert_value("facts", into_tera(&facts.to_value()));
-        context.insert_value("host", into_tera(&host_value(&target.host)));
-        context.insert_value("stage", into_tera(&named(&stage.name.value)));
-        context.insert_value("project", into_tera(&named(&project.name)));
-        Self { context }
-    }
-
-    pub(super) fn with_params(&self, params: &Value) -> Self {
-        self.with("params", params)
-    }
-
-    /// As `self`, with `name` besides.
-    pub(super) fn with(&self, name: &'static str, value: &Value) -> Self {
-        let mut context = self.context.clone();
-        context.insert_value(name, into_tera(value));
-        Self { context }
-    }
-}
-
-/// `host.name`, `host.address`, `host.groups`.
-fn host_value(host: &Host) -> Value {
-    let text = |text: &str| Value::String(text.to_owned());
-    Value::Table(BTreeMap::from([
-        ("name".to_owned(), text(&host.name)),
-        ("address".to_owned(), text(&host.address)),
-        ("groups".to_owned(), Value::List(host.groups.iter().map(|group| text(group)).collect())),
-    ]))
-}
-
-/// A value as tera holds it; tables in the order of their keys, so that loops are deterministic.
-fn into_tera(value: &Value) -> tera::Value {
-    match value {
-        Value::Boolean(value) => (*value).into(),
-        Value::Integer(value) => (*value).into(),
-        Value::Float(value) => (*value).into(),
-        Value::String(value) | Value::Datetime(value) => value.as_str().into(),
-        Value::List(items) => items.iter().map(into_tera).collect::<Vec<_>>().into(),
-        Value::Table(entries) => entries
-            .iter()
-            .map(|(key, value)| (key.clone(), into_tera(value)))
-            .collect::<BTreeMap<_, _>>()
-            .into(),
-    }
-}
-
-/// A value out of tera, or what it is when TOML has no such thing.
-fn from_tera(value: &tera::Value) -> Result<Value, &'static str> {
-    if let Some(value) = value.as_bool() {
-        return Ok(Value::Boolean(value));
-    }
-    if let Some(value) = value.as_str() {
-        return Ok(Value::String(value.to_owned()));
-    }
-    if let Some(items) = value.as_array() {
-        return items.iter().map(from_tera).collect::<Result<_, _>>().map(Value::List);
-    }
-    if let Some(map) = value.as_map() {
-        let entries = map.iter().map(|(key, value)| Ok((key.to_string(), from_tera(value)?)));
-        return entries.collect::<Result<_, _>>().map(Value::Table);
-    }
-    if let Some(value) = value.as_i64().filter(|_| !value.is_f64()) {
-        return Ok(Value::Integer(value));
-    }
-    value.as_f64().map(Value::Float).ok_or_else(|| value.name())
 }
 
 #[cfg(test)]
