@@ -3,7 +3,7 @@
 use super::args::{Check, Common};
 use super::exit::Exit;
 use super::{project, settings};
-use crate::report;
+use crate::report::{self, counted};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, _verb: &Check) -> Exit {
@@ -11,9 +11,10 @@ pub(super) fn run(common: &Common, _verb: &Check) -> Exit {
     let Some(ready) = project::ready(common, style) else { return Exit::Mistake };
     let resources: usize = ready.hosts.iter().map(|(_, desired)| desired.resources.len()).sum();
     report::print(&format!(
-        "No mistakes: {} hosts, {} modules, {resources} resources. No host was contacted.\n",
-        ready.hosts.len(),
-        ready.project.modules.len(),
+        "No mistakes: {}, {}, {}. No host was contacted.\n",
+        counted(ready.hosts.len(), "host"),
+        counted(ready.project.modules.len(), "module"),
+        counted(resources, "resource"),
     ));
     Exit::Good
 }

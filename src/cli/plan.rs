@@ -106,8 +106,11 @@ pub(super) fn tell_mistakes(style: Style, ready: &Ready, results: &[HostResult])
 pub(super) fn tell_cost(hosts: &Hosts, counts: Counts) {
     if hosts.verbose {
         report::print_error(&format!(
-            "{} connections, {} exchanges, {} bytes sent, {} bytes received\n",
-            counts.connections, counts.exchanges, counts.bytes_out, counts.bytes_in
+            "{}, {}, {} bytes sent, {} bytes received\n",
+            report::counted(counts.connections as usize, "connection"),
+            report::counted(counts.exchanges as usize, "exchange"),
+            counts.bytes_out,
+            counts.bytes_in
         ));
     }
 }

@@ -56,7 +56,7 @@ fn resolve(common: &Common, project: &Arc<Project>) -> Result<Ready, Vec<Diagnos
         }
     }
     if !found.is_empty() {
-        return Err(once(found));
+        return Err(once(found, resolver.select(None)?.len()));
     }
     let unmatched = resolver.unmatched(&all.values().map(AsRef::as_ref).collect::<Vec<_>>());
     if !unmatched.is_empty() {
@@ -66,8 +66,8 @@ fn resolve(common: &Common, project: &Arc<Project>) -> Result<Ready, Vec<Diagnos
     Ok(Ready { project: Arc::clone(project), resolver, hosts })
 }
 
-/// The same mistake on many hosts is told once, with the hosts that it is on.
-fn once(found: Vec<(String, Diagnostic)>) -> Vec<Diagnostic> {
+/// The same mistake on many hosts is told once, with the hosts that it is on unless it is on all.
+fn once(found: Vec<(String, Diagnostic)>, all: usize) -> Vec<Diagnostic> {
     let mut kept: Vec<(Diagnostic, Vec<String>)> = Vec::new();
     for (host, mistake) in found {
         match kept.iter_mut().find(|(known, _)| *known == mistake) {
@@ -76,15 +76,16 @@ fn once(found: Vec<(String, Diagnostic)>) -> Vec<Diagnostic> {
             None => kept.push((mistake, vec![host])),
         }
     }
-    kept.into_iter()
-        .map(|(mistake, hosts)| match hosts.as_slice() {
-            [one] => mistake.help(format!("for host {one}")),
-            [first, others @ ..] => {
-                mistake.help(format!("for host {first} and {} more", others.len()))
-            }
-            [] => mistake,
-        })
-        .collect()
+    let named = |(mistake, hosts): (Diagnostic, Vec<String>)| match hosts.as_slice() {
+        hosts if hosts.len() == all => mistake,
+        [one] => mistake.help(format!("for host {one}")),
+        [one, other] => mistake.help(format!("for hosts {one} and {other}")),
+        [first, others @ ..] => {
+            mistake.help(format!("for host {first} and {} others", others.len()))
+        }
+        [] => mistake,
+    };
+    kept.into_iter().map(named).collect()
 }
 
 /// Tells mistakes in the order of their places, and how many there are.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::model::{Diagnostic, FileId, Located, Span, Value};
+use crate::model::{Diagnostic, FileId, Located, Span, Value, a};
 
 /// A TOML value with its place.
 pub type TomlValue = Spanned<DeValue<'static>>;
@@ -78,7 +78,7 @@ impl<'t> Fields<'t> {
             other => {
                 found.push(
                     Diagnostic::at(span, format!("{what} is a table"))
-                        .label(format!("this is a {}", other.type_str())),
+                        .label(format!("this is {}", a(other.type_str()))),
                 );
                 None
             }
@@ -206,5 +206,5 @@ pub(super) fn string(
 /// `key` holds something else than `wanted`.
 pub(super) fn wrong_type(file: FileId, key: &str, wanted: &str, value: &TomlValue) -> Diagnostic {
     Diagnostic::at(Span::new(file, value.span()), format!("`{key}` takes {wanted}"))
-        .label(format!("this is a {}", value.get_ref().type_str()))
+        .label(format!("this is {}", a(value.get_ref().type_str())))
 }

@@ -15,4 +15,5 @@ pub use diagnostic::{Diagnostic, FileId, Label, Located, Severity, Span};
 pub use event::{Event, Outcome};
 pub use facts::Facts;
 pub use host::{Become, Connection, Host, TransportKind};
+pub use suggest::a;
 pub use value::Value;

@@ -11,10 +11,20 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, candidate)| candidate)
 }
 
+/// `word` with its article: `an integer`, `a string`.
+#[must_use]
+pub fn a(word: &str) -> String {
+    let article = if word.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+    format!("{article} {word}")
+}
+
 /// From 0 (nothing alike) to 1; a name that goes on from what was given counts as near.
 fn score(given: &str, candidate: &str) -> f64 {
     if given.len() >= 3 && candidate.starts_with(given) {
         return 0.9;
+    }
+    if given.len() >= 3 && strsim::damerau_levenshtein(given, candidate) == 1 {
+        return 0.85;
     }
     strsim::normalized_damerau_levenshtein(given, candidate)
         .max(strsim::jaro(given, candidate) - 0.08)

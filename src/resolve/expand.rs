@@ -12,7 +12,7 @@ use super::order::Draft;
 use super::template::{Engine, Scope};
 use super::toml_value::{duration, to_toml};
 use crate::config::{Declaration, Module, TomlTable, TomlValue, to_value};
-use crate::model::{Address, AddressPattern, Diagnostic, FileId, Located, Span, Value};
+use crate::model::{Address, AddressPattern, Diagnostic, FileId, Located, Span, Value, a};
 use crate::resources::{self, Bodies, Input};
 
 /// Keys that every resource has.
@@ -183,7 +183,7 @@ impl Expansion<'_> {
                 .collect(),
             other => Err(Diagnostic::at(
                 span,
-                format!("`for_each` takes a list or a table, not a {}", other.kind()),
+                format!("`for_each` takes a list or a table, not {}", a(other.kind())),
             )),
         }
     }
@@ -225,6 +225,7 @@ impl Expansion<'_> {
             name: &name,
             header: declaration.span,
             table: &table,
+            evaluated: &expressions(&declaration.table),
             bodies: &bodies,
             meta_keys: &META_KEYS,
         })?;
@@ -264,7 +265,7 @@ impl Expansion<'_> {
             Ok(other) => {
                 found.push(Diagnostic::at(
                     *span,
-                    format!("a resource's name is a string, not a {}", other.kind()),
+                    format!("a resource's name is a string, not {}", a(other.kind())),
                 ));
                 String::new()
             }
@@ -284,7 +285,7 @@ impl Expansion<'_> {
         match result {
             Value::Boolean(answer) => Ok(answer),
             other => Err(Diagnostic::at(span, "`when` must be true or false")
-                .label(format!("this is a {}", other.kind()))),
+                .label(format!("this is {}", a(other.kind())))),
         }
     }
 
@@ -351,4 +352,12 @@ impl Expansion<'_> {
         }
         seconds
     }
+}
+
+/// Where the values of a table stand that are written as expressions.
+fn expressions(table: &TomlTable) -> Vec<std::ops::Range<usize>> {
+    let expression = |value: &&TomlValue| {
+        value.get_ref().as_str().is_some_and(|text| text.trim_start().starts_with("{{"))
+    };
+    table.values().filter(expression).map(Spanned::span).collect()
 }

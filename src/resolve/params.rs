@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::template::{Engine, Scope};
 use crate::config::{Module, ModuleUse, Param, ParamType, TomlValue, to_value};
-use crate::model::{Diagnostic, FileId, Span, Value};
+use crate::model::{Diagnostic, FileId, Span, Value, a};
 
 /// The values of a module's params, or `None` when they have mistakes (which are in `found`).
 pub(super) fn evaluate(
@@ -70,16 +70,20 @@ fn check(name: &str, param: &Param, value: &Value, span: Span, found: &mut Vec<D
         found.push(Diagnostic::at(span, message).related(param.span, "the param is declared here"));
     };
     if !param.kind.admits(value) {
-        wrong(format!("param `{name}` takes a {}, not a {}", type_name(param.kind), value.kind()));
+        wrong(format!(
+            "param `{name}` takes {}, not {}",
+            a(type_name(param.kind)),
+            a(value.kind())
+        ));
         return;
     }
     if let (Some(of), Value::List(items)) = (param.of, value)
         && let Some(item) = items.iter().find(|item| !of.admits(item))
     {
         wrong(format!(
-            "param `{name}` takes a list of {}s; {item} is a {}",
+            "param `{name}` takes a list of {}s; {item} is {}",
             type_name(of),
-            item.kind()
+            a(item.kind())
         ));
     }
     if let Some(number) = number(value) {

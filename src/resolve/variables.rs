@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Target;
 use crate::config::{CONNECTION_KEYS, HostEntry, Inventory, Settings};
-use crate::model::{Become, Connection, Diagnostic, Host, Located, Span, TransportKind, Value};
+use crate::model::{Become, Connection, Diagnostic, Host, Located, Span, TransportKind, Value, a};
 
 /// Every host of the inventory, in the order of names.
 pub(super) fn targets(
@@ -180,7 +180,7 @@ fn set(connection: &mut Connection, key: &str, value: &Value) -> Result<(), Stri
     let text = |value: &Value| match value.as_str() {
         Some(text) if word(text) => Ok(text.to_owned()),
         Some(text) => Err(format!("`{}` cannot be a {key}", text.escape_debug())),
-        None => Err(format!("`{key}` takes a string, not a {}", value.kind())),
+        None => Err(format!("`{key}` takes a string, not {}", a(value.kind()))),
     };
     match key {
         "user" => connection.user = Some(text(value)?),
@@ -188,7 +188,7 @@ fn set(connection: &mut Connection, key: &str, value: &Value) -> Result<(), Stri
         "jump" => connection.jump = Some(text(value)?),
         "port" => {
             let Value::Integer(number) = value else {
-                return Err(format!("`port` takes a number, not a {}", value.kind()));
+                return Err(format!("`port` takes a number, not {}", a(value.kind())));
             };
             let port = u16::try_from(*number).ok().filter(|port| *port > 0);
             connection.port =

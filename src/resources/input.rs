@@ -9,7 +9,7 @@ use toml::de::DeTable;
 
 use super::Trigger;
 use crate::model::change::TriggerKind;
-use crate::model::{AddressPattern, Diagnostic, Located, Span};
+use crate::model::{AddressPattern, Diagnostic, Located, Span, a};
 
 /// Contents that live in files of the module.
 pub trait Bodies {
@@ -31,6 +31,8 @@ pub struct Input<'i> {
     /// The table's header: where a missing key is told.
     pub header: Span,
     pub table: &'i DeTable<'static>,
+    /// Where values stand that came out of an expression: these become text where text is wanted.
+    pub evaluated: &'i [std::ops::Range<usize>],
     pub bodies: &'i dyn Bodies,
     /// Keys that every resource has and that were taken out before, for messages.
     pub meta_keys: &'i [&'i str],
@@ -70,6 +72,14 @@ impl Input<'_> {
                 }
                 return Err(found);
             };
+            if self.evaluated.contains(&range) && error.message().ends_with("expected a string") {
+                let value = table.get_mut(key.as_str()).expect("the key at fault is there");
+                let text = to_text(value.get_ref());
+                if let Some(text) = text {
+                    *value = Spanned::new(range, toml::de::DeValue::String(text.into()));
+                    continue;
+                }
+            }
             found.push(self.mistake(&error, what, Span::new(self.header.file, range)));
             table.remove(key.as_str());
             removed.push(key);
@@ -97,6 +107,11 @@ impl Input<'_> {
             let list: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
             return Diagnostic::at(span, format!("\"{name}\" is not one of {}", list.join(", ")))
                 .suggest(name, known);
+        }
+        if let Some((given, wanted)) =
+            message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
+        {
+            return Diagnostic::at(span, format!("{wanted} is expected here, not {}", a(given)));
         }
         Diagnostic::at(span, message.trim_end().replace('\n', ", "))
     }
@@ -136,6 +151,16 @@ impl Input<'_> {
                 format!("`{}` is not a name for a {what}", name.get_ref().escape_debug()),
             ));
         }
+    }
+}
+
+/// A number or a boolean as text.
+fn to_text(value: &toml::de::DeValue<'_>) -> Option<String> {
+    match value {
+        toml::de::DeValue::Integer(number) => Some(number.to_string()),
+        toml::de::DeValue::Float(number) => Some(number.to_string()),
+        toml::de::DeValue::Boolean(value) => Some(value.to_string()),
+        _ => None,
     }
 }
 

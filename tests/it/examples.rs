@@ -58,7 +58,9 @@ fn every_file_belongs_to_something_that_is_checked() {
     for file in ["modules", "examples", "inventories"].into_iter().flat_map(toml_files) {
         let parts: Vec<&str> = file.iter().map(|part| part.to_str().expect("UTF-8")).collect();
         let checked = match parts.as_slice() {
-            ["modules", _, "module.toml"] | ["inventories", _] => true,
+            ["modules", _, "module.toml"] | ["inventories", _] | ["examples", _, "trueup.toml"] => {
+                true
+            }
             ["examples", example, "modules", module, "module.toml"] => {
                 let uses = format!("use = \"{module}\"");
                 text(&format!("examples/{example}/trueup.toml")).contains(&uses)
@@ -67,7 +69,6 @@ fn every_file_belongs_to_something_that_is_checked() {
                 let names = format!("inventory = \"inventories/{inventory}\"");
                 text(&format!("examples/{example}/trueup.toml")).contains(&names)
             }
-            ["examples", _, "trueup.toml"] => true,
             _ => false,
         };
         assert!(checked, "no test loads {}", file.display());
@@ -127,7 +128,7 @@ fn the_modules_take_all_their_params() {
         (
             "nginx",
             r#"workers = 2, connections = 64, user = "www", upstreams = { app = ["10.0.0.1:8080 weight=2"] }, sites = [
-                 { name = "a", root = "/srv/a", listen = "443 ssl", server_names = ["a", "b"], index = ["i"], headers = { X = "y" }, directives = ["autoindex on"] },
+                 { name = "a", root = "/srv/a", listen = [8080, "443 ssl"], server_names = ["a", "b"], index = ["i"], headers = { X = "y" }, directives = ["autoindex on"] },
                  { name = "b", upstream = "app" }]"#,
             3,
         ),
@@ -209,7 +210,39 @@ fn tree(root: &Path) -> BTreeSet<PathBuf> {
     found
 }
 
-/// The hosts of the lab that stand in for the fleet's, with their role.
+#[test]
+fn users_come_with_their_keys_and_go() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare2");
+    let gone = "userdel -r one 2>/dev/null; userdel -r two 2>/dev/null; groupdel both 2>/dev/null; rm -rf /srv/ex";
+    lab().on("spare2", &format!("{gone}; mkdir /srv/ex"));
+    let project = |state: &str| {
+        let project = using(&format!(
+            r#"{{ use = "base", with = {{ directories = [{{ path = "/srv/ex/both", mode = "0770", group = "both" }}] }} }},
+               {{ use = "users", with = {{ groups = ["both"], users = [
+                   {{ name = "one", groups = ["both"], authorized_keys = ["ssh-ed25519 A", "ssh-ed25519 B"], state = "{state}" }},
+                   {{ name = "two", uid = 4711, home = "/srv/ex/two", shell = "/bin/sh", authorized_keys = [] }}] }} }}"#
+        ));
+        project.file("inventory.toml", "[hosts.spare2]\n");
+        project.on_lab(&["apply", "--yes"]).expect(0);
+        project.on_lab(&["plan", "--detailed-exitcode"]).expect(0);
+    };
+    project("present");
+    let state = lab().on(
+        "spare2",
+        "id -nG one; cat ~one/.ssh/authorized_keys; cd /srv/ex; id -u two; \
+         stat -c '%a %U %n' two/.ssh two/.ssh/authorized_keys; stat -c '%a %G' both",
+    );
+    let keys = "700 two two/.ssh\n600 two two/.ssh/authorized_keys\n";
+    assert_eq!(state, format!("one both\nssh-ed25519 A\nssh-ed25519 B\n4711\n{keys}770 both\n"));
+    project("absent");
+    assert_eq!(lab().on("spare2", "id one 2>/dev/null || ls -d /home/one"), "/home/one\n");
+    lab().on("spare2", &format!("{gone}; rm -rf /home/one"));
+}
+
+/// The hosts of the lab that stand in for the fleet's, with their group.
 const FLEET: [(&str, &str); 3] = [("spare1", "balancer"), ("spare2", "web"), ("busybox1", "web")];
 
 #[test]
@@ -218,67 +251,101 @@ fn the_fleet_serves_its_pages_through_the_balancer() {
         return;
     }
     let _hosts = FLEET.map(|(host, _)| own(host));
-    let lab = lab();
-    let mut hosts = String::new();
-    for (host, group) in FLEET {
-        // What an earlier run of this test left.
-        lab.on(
-            host,
-            "apt-get -qq -y purge nginx nginx-common curl >/dev/null 2>&1; rm -rf /etc/nginx /srv/shop; \
-             userdel -r publisher 2>/dev/null; groupdel publishers 2>/dev/null; : >/etc/motd",
-        );
-        let address = lab.address(host);
-        hosts += &format!("[hosts.{host}]\ngroups = [\"{group}\"]\naddress = \"{address}\"\n");
-    }
-    let project = Project::copy_of("examples/fleet");
+    let project = fleet();
+    everything_is_new(&project);
+    a_mistake_does_not_reach_nginx(&project);
+    a_release_is_a_reload(&project);
+    a_stopped_server_is_seen_and_started(&project);
+}
+
+/// The example with an inventory of lab hosts on which nothing of it is left.
+fn fleet() -> Project {
     let path = "inventories/production.toml";
     let example = text(&format!("examples/fleet/{path}"));
     let (vars, _) = example.split_once("[groups.balancer]").expect("vars before groups");
-    project.file(path, format!("{vars}[groups.balancer]\n[groups.web]\n{hosts}"));
-
-    let plan = project.on_lab(&["plan", "--detailed-exitcode"]).expect(2);
-    for (address, times) in [
-        ("base/package[curl]", 1..=3),
-        ("users/user[publisher]", 1..=3),
-        ("shop/file[/srv/shop/index.html]", 2..=2),
-        ("nginx/package[nginx]", 2..=3),
-        ("nginx/file[/etc/nginx/nginx.conf]", 2..=3),
-        ("nginx/service[nginx]", 2..=3),
-    ] {
-        let count = changes(&plan).iter().filter(|change| **change == address).count();
-        assert!(times.contains(&count), "{address}, {count} times:\n{}", plan.stdout);
+    let mut inventory = format!("{vars}[groups.balancer]\n[groups.web]\n");
+    for (host, group) in FLEET {
+        lab().on(
+            host,
+            "apt-get -qq -y purge nginx nginx-common curl >/dev/null 2>&1; \
+             userdel -r publisher 2>/dev/null; groupdel publishers 2>/dev/null; \
+             rm -rf /etc/nginx /srv/shop; : >/etc/motd",
+        );
+        let address = lab().address(host);
+        inventory.extend([
+            format!("[hosts.{host}]\ngroups = [\"{group}\"]\n"),
+            format!("address = \"{address}\"\n"),
+        ]);
     }
-    project.on_lab(&["apply", "--yes"]).expect(0);
-    let unchanged = |words: &[&str]| {
-        let words = [&["plan", "--detailed-exitcode"], words].concat();
-        assert_eq!(project.on_lab(&words).expect(0).last_line(), "Plan: 3 hosts: 3 unchanged.");
-    };
-    unchanged(&[]);
-    served("spring", &["busybox1", "spare2"]);
+    let project = Project::copy_of("examples/fleet");
+    project.file(path, inventory);
+    project
+}
 
-    let processes = "systemctl show -p MainPID nginx";
-    let before = FLEET.map(|(host, _)| lab.on(host, processes));
-    let release = ["--var", "release=autumn"];
-    let plan = project.on_lab(&[&["plan", "--full"], &release[..]].concat()).expect(0);
+fn everything_is_new(fleet: &Project) {
+    let plan = fleet.on_lab(&["plan", "--detailed-exitcode"]).expect(2);
+    for address in [
+        "base/package[curl]",
+        "users/user[publisher]",
+        "shop/file[/srv/shop/index.html]",
+        "nginx/package[nginx]",
+        "nginx/file[/etc/nginx/nginx.conf]",
+        "nginx/service[nginx]",
+    ] {
+        assert!(changes(&plan).contains(&address), "{address}:\n{}", plan.stdout);
+    }
+    assert!(plan.last_line().starts_with("Plan: 3 hosts: 3 to change."), "{}", plan.last_line());
+    fleet.on_lab(&["apply", "--yes"]).expect(0);
+    unchanged(fleet, &[]);
+    served("spring", &["busybox1", "spare2"]);
+}
+
+fn a_mistake_does_not_reach_nginx(fleet: &Project) {
+    let stages = text("examples/fleet/trueup.toml");
+    let wrong = "upstream = \"web\", directives = [\"bogus on\"] }";
+    fleet.file("trueup.toml", stages.replace("upstream = \"web\" }", wrong));
+    let failed = fleet.on_lab(&["apply", "--yes"]).expect(3);
+    assert!(failed.stdout.contains("unknown directive \"bogus\""), "{}", failed.stdout);
+    served("spring", &["busybox1", "spare2"]);
+    fleet.file("trueup.toml", stages);
+    unchanged(fleet, &[]);
+}
+
+/// The var of a new release.
+const RELEASE: [&str; 2] = ["--var", "release=autumn"];
+
+fn a_release_is_a_reload(fleet: &Project) {
+    let processes = || FLEET.map(|(host, _)| lab().on(host, "systemctl show -p MainPID nginx"));
+    let before = processes();
+    let plan = fleet.on_lab(&[&["plan", "--full"], &RELEASE[..]].concat()).expect(0);
     for address in ["shop/file[/srv/shop/index.html]", "nginx/file[/etc/nginx/nginx.conf]"] {
         assert!(changes(&plan).contains(&address), "{}", plan.stdout);
     }
     assert!(plan.stdout.contains("+        add_header X-Release \"autumn\" always;"));
     let last = "Plan: 3 hosts: 2 to change, 1 unchanged. 4 updates, 2 reloads.";
     assert_eq!(plan.last_line(), last);
-    project.on_lab(&[&["apply", "--yes"], &release[..]].concat()).expect(0);
-    unchanged(&release);
+    fleet.on_lab(&[&["apply", "--yes"], &RELEASE[..]].concat()).expect(0);
+    unchanged(fleet, &RELEASE);
     served("autumn", &["busybox1", "spare2"]);
-    assert_eq!(FLEET.map(|(host, _)| lab.on(host, processes)), before, "reloaded, not restarted");
+    assert_eq!(processes(), before, "reloaded, not restarted");
+}
 
-    lab.on("spare2", "systemctl stop nginx");
+fn a_stopped_server_is_seen_and_started(fleet: &Project) {
+    lab().on("spare2", "systemctl stop nginx");
     served("autumn", &["busybox1"]);
-    let plan = project.on_lab(&[&["plan"], &release[..]].concat()).expect(0);
+    let plan = fleet.on_lab(&[&["plan"], &RELEASE[..]].concat()).expect(0);
     assert_eq!(changes(&plan), ["nginx/service[nginx]"], "{}", plan.stdout);
     assert!(plan.last_line().starts_with("Plan: 3 hosts: 1 to change, 2 unchanged."));
-    project.on_lab(&[&["apply", "--yes"], &release[..]].concat()).expect(0);
-    unchanged(&release);
-    assert!(get(&lab.address("spare2")).starts_with("HTTP/1.1 200 "));
+    fleet.on_lab(&[&["apply", "--yes"], &RELEASE[..]].concat()).expect(0);
+    unchanged(fleet, &RELEASE);
+    assert!(get(&lab().address("spare2")).starts_with("HTTP/1.1 200 "));
+}
+
+/// A plan of the fleet is empty.
+#[track_caller]
+fn unchanged(fleet: &Project, words: &[&str]) {
+    let plan = fleet.on_lab(&[&["plan", "--detailed-exitcode"], words].concat()).expect(0);
+    assert_eq!(plan.last_line(), "Plan: 3 hosts: 3 unchanged.");
 }
 
 /// Waits until the balancer answers with the pages and headers of `release`, and in turn from

@@ -79,6 +79,7 @@ fn bytes_of(report: &ReportError, text: &str) -> Range<usize> {
 /// A message as a lowercase fragment.
 pub(super) fn lower(message: &str) -> String {
     let message = message.lines().next().unwrap_or_default().trim_end_matches('.');
+    let message = message.strip_prefix("error: ").unwrap_or(message);
     let mut chars = message.chars();
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }

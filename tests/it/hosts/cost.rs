@@ -62,7 +62,7 @@ fn one_connection_and_a_fixed_number_of_exchanges_and_programs() {
     let applied = project.on_lab(&["apply", "--yes", "--verbose"]).expect(0);
     // One to probe, one for the packages, one for all that comes after them: 113 resources.
     let exchanges = applied.stderr.split(' ').nth(2).and_then(|count| count.parse::<u32>().ok());
-    assert!(applied.stderr.starts_with("1 connections, "), "{}", applied.stderr);
+    assert!(applied.stderr.starts_with("1 connection, "), "{}", applied.stderr);
     assert!(exchanges.is_some_and(|count| (1..=3).contains(&count)), "{}", applied.stderr);
     assert_eq!(logins("spare1") - before, 1, "an apply logs in once");
 
@@ -85,7 +85,7 @@ fn one_connection_and_a_fixed_number_of_exchanges_and_programs() {
         .expect("UTF-8");
     let programs: Vec<&str> = programs.lines().filter(|line| line.contains("execve(")).collect();
 
-    assert!(plan.stderr.contains("1 connections, 1 exchanges,"), "{}", plan.stderr);
+    assert!(plan.stderr.contains("1 connection, 1 exchange,"), "{}", plan.stderr);
     assert!(programs.len() > 5, "the trace saw the session:\n{}", programs.join("\n"));
     assert!(
         programs.len() <= PROGRAMS_MAX,

@@ -50,7 +50,7 @@ reload_on = ["file[/etc/lab-daemon.conf]"]
     insta::assert_snapshot!("waves_plan", plan.stdout);
     let apply = project.on_lab(&["apply", "--yes", "--verbose"]).expect(0);
     assert!(
-        apply.stderr.starts_with("1 connections, 3 exchanges,"),
+        apply.stderr.starts_with("1 connection, 3 exchanges,"),
         "one wave more: {}",
         apply.stderr
     );
