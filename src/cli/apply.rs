@@ -1,16 +1,16 @@
 //! `trueup apply`: plans, asks, and makes it so.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::args::{Apply, Common};
 use super::exit::Exit;
-use super::plan::{fleet, look, plan_view, runtime, tell_cost, tell_mistakes, watched};
-use super::project::{self, Ready};
-use super::{settings, view};
-use crate::execute::{Counts, Fleet, HostRun};
+use super::run::{Run, STOPPED, asked_to_end, runtime, tell_cost};
+use super::{project, settings, view};
+use crate::execute::{Counts, HostRun};
 use crate::model::Outcome;
-use crate::report::view::{EndView, HostEndView, HostPlanView};
+use crate::report::view::{EndView, HostEndView};
 use crate::report::{self, Style};
 
 /// Runs the verb.
@@ -24,66 +24,51 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
         return Exit::Mistake;
     }
     let Some(ready) = project::ready(common, style) else { return Exit::Mistake };
-    runtime().block_on(planned(&ready, verb, style))
+    runtime().block_on(planned(Run::new(&ready, &verb.hosts), verb, style))
 }
 
-async fn planned(ready: &Ready, verb: &Apply, style: Style) -> Exit {
-    let (fleet, events) = fleet(ready, &verb.hosts);
-    let results = watched(ready, events, look(&fleet, ready)).await;
-    let Some(plan) = plan_view(ready, &results) else {
-        return tell_mistakes(style, ready, &results);
-    };
+async fn planned(mut run: Run<'_>, verb: &Apply, style: Style) -> Exit {
+    let Some(results) = run.look().await else { return STOPPED };
+    let Some(plan) = run.plan_view(style, &results) else { return Exit::Mistake };
     report::print(&report::render_plan(style, &plan));
-    let changing = |host: &HostPlanView| host.outcome() == Outcome::Changed;
-    let (mut runs, mut idle, mut ends): (Vec<HostRun>, Vec<HostRun>, Vec<HostEndView>) =
-        Default::default();
+    let (mut runs, mut idle, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for (result, host) in results.into_iter().zip(plan.hosts) {
-        let change = changing(&host);
-        if !change {
+        let changes = host.outcome() == Outcome::Changed;
+        if !changes {
             ends.push(view::untouched(host));
         }
-        match result {
-            Ok(run) if change => runs.push(run),
-            Ok(run) => idle.push(run),
-            Err(_) => {}
+        if let Ok(run) = result {
+            if changes { &mut runs } else { &mut idle }.push(run);
         }
     }
-    let counts = fleet.close(idle).await;
+    let counts = run.fleet.close(idle).await;
     if runs.is_empty() {
         tell_cost(&verb.hosts, counts);
         return Exit::of(ends.iter().map(|end| end.outcome), false);
     }
     if !verb.yes && !report::ask("Apply these changes?") {
-        fleet.close(runs).await;
+        run.fleet.close(runs).await;
         report::print("Nothing was changed.\n");
         return Exit::Good;
     }
-    let (outcomes, counts) = carry_out(ready, &fleet, runs, ends, style, counts).await;
-    tell_cost(&verb.hosts, counts);
-    Exit::of(outcomes.into_iter(), verb.hosts.detailed_exitcode)
+    let (end, applied) = carry_out(&mut run, runs, ends).await;
+    report::print(&report::render_summary(style, &end));
+    tell_cost(&verb.hosts, counts.plus(applied));
+    Exit::of(end.hosts.iter().map(|end| end.outcome), verb.hosts.detailed_exitcode)
 }
 
-/// Applies the plans and prints the end.
+/// Applies the plans; the first signal stops after what runs now, the second at once.
 async fn carry_out(
-    ready: &Ready,
-    fleet: &Fleet,
+    run: &mut Run<'_>,
     runs: Vec<HostRun>,
     mut ends: Vec<HostEndView>,
-    style: Style,
-    mut counts: Counts,
-) -> (Vec<Outcome>, Counts) {
+) -> (EndView, Counts) {
     let begun = Instant::now();
-    let announced: Vec<_> = runs
-        .iter()
-        .map(|run| {
-            let changes: Vec<_> =
-                run.plan.changes().map(|(index, change)| (index, change.clone())).collect();
-            (std::sync::Arc::clone(&run.desired), changes)
-        })
-        .collect();
-    let stop = fleet.stopper();
+    let announced: Vec<_> = runs.iter().map(view::announced).collect();
+    let stop = run.fleet.stopper();
     let signals = tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
+        loop {
+            asked_to_end().await;
             if stop.swap(true, Ordering::Relaxed) {
                 report::print_error("stopped at once; what ran is not known: run trueup plan\n");
                 std::process::exit(3);
@@ -91,14 +76,15 @@ async fn carry_out(
             report::print_error("stopping after what runs now; once more to stop at once\n");
         }
     });
-    let applied = fleet.apply(runs).await;
+    let fleet = run.fleet.clone();
+    let applied = run.watch(runs.len(), fleet.apply(runs)).await;
     signals.abort();
+    let mut counts = Counts::default();
+    let resolver = Arc::clone(&run.ready.resolver);
     for (result, (desired, changes)) in applied.into_iter().zip(announced) {
         counts = counts.plus(result.1.counts);
-        ends.push(view::applied(&ready.resolver, &desired, &changes, result));
+        ends.push(view::applied(&resolver, &desired, &changes, result));
     }
     ends.sort_by(|one, other| one.host.cmp(&other.host));
-    let outcomes = ends.iter().map(|end| end.outcome).collect();
-    report::print(&report::render_summary(style, &EndView { hosts: ends, time: begun.elapsed() }));
-    (outcomes, counts)
+    (EndView { hosts: ends, time: begun.elapsed() }, counts)
 }

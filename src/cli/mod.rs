@@ -6,6 +6,7 @@ mod check;
 mod exit;
 mod plan;
 mod project;
+mod run;
 mod settings;
 mod view;
 

@@ -1,7 +1,9 @@
 //! Results of the engine to the data that a view is made from.
 
+use std::sync::Arc;
+
 use crate::execute::{Applied, Ended, HostRun};
-use crate::model::Outcome;
+use crate::model::{Change, Outcome};
 use crate::report::view::{ChangeView, HostEndView, HostPlanView, PlanState, ProblemView};
 use crate::resolve::{Desired, Resolver};
 
@@ -55,11 +57,17 @@ pub(super) fn untouched(plan: HostPlanView) -> HostEndView {
     HostEndView { host: plan.host, outcome, done: Vec::new(), problems, help, not_done: Vec::new() }
 }
 
+/// What a plan announces, for the end of its apply.
+pub(super) fn announced(run: &HostRun) -> (Arc<Desired>, Vec<(usize, Change)>) {
+    let changes = run.plan.changes().map(|(index, change)| (index, change.clone()));
+    (Arc::clone(&run.desired), changes.collect())
+}
+
 /// A host whose plan was applied, at the end. `announced` is its plan.
 pub(super) fn applied(
     resolver: &Resolver,
     desired: &Desired,
-    announced: &[(usize, crate::model::Change)],
+    announced: &[(usize, Change)],
     (target, applied): (usize, Applied),
 ) -> HostEndView {
     let problems = applied.incidents.into_iter().map(|incident| ProblemView {

@@ -98,6 +98,7 @@ impl Fleet {
                 Applied { outcome, done: Vec::new(), incidents: Vec::new(), not_done, counts },
             );
         }
+        self.emit(Event::Started { host: target });
         let stop = || self.stop.load(Ordering::Relaxed);
         let applied = apply(run, &self.settings, stop, |event| self.emit(event)).await;
         self.emit(Event::Finished { host: target, outcome: applied.outcome });

@@ -1,0 +1,122 @@
+//! What plan and apply share: the fleet, the live line, signals and what a run cost.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::args::Hosts;
+use super::exit::Exit;
+use super::project::{self, Ready};
+use super::{settings, view};
+use crate::execute::{Counts, Fleet, HostResult};
+use crate::model::Event;
+use crate::report::view::PlanView;
+use crate::report::{self, Progress, Style, counted};
+
+/// A fleet at work, and the events that it sends.
+pub(super) struct Run<'r> {
+    pub(super) ready: &'r Ready,
+    pub(super) fleet: Fleet,
+    events: mpsc::UnboundedReceiver<Event>,
+}
+
+/// The runtime in which hosts are worked on.
+pub(super) fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().expect("this machine can start threads")
+}
+
+impl<'r> Run<'r> {
+    pub(super) fn new(ready: &'r Ready, hosts: &Hosts) -> Self {
+        let (sender, events) = mpsc::unbounded_channel();
+        let fleet = Fleet::new(Arc::clone(&ready.resolver), settings::execution(hosts), sender);
+        Self { ready, fleet, events }
+    }
+
+    /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
+    pub(super) async fn look(&mut self) -> Option<Vec<HostResult>> {
+        let facts = self.ready.resolver.uses_facts();
+        let hosts = self
+            .ready
+            .hosts
+            .iter()
+            .map(|(target, desired)| (*target, (!facts).then(|| Arc::clone(desired))));
+        let hosts: Vec<_> = hosts.collect();
+        let fleet = self.fleet.clone();
+        let count = hosts.len();
+        tokio::select! {
+            results = self.watch(count, fleet.look(hosts)) => Some(results),
+            () = asked_to_end() => {
+                report::print_error("stopped; nothing was changed\n");
+                None
+            }
+        }
+    }
+
+    /// Shows events while `work` on so many hosts goes on.
+    pub(super) async fn watch<T>(&mut self, hosts: usize, work: impl Future<Output = T>) -> T {
+        let targets = &self.ready.resolver.targets;
+        let names = targets.iter().map(|target| target.host.name.clone()).collect();
+        let mut progress = Progress::new(names, hosts);
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                result = &mut work => {
+                    progress.finish();
+                    return result;
+                }
+                Some(event) = self.events.recv() => progress.event(&event),
+            }
+        }
+    }
+
+    /// What is shown of the results; `None` when facts of hosts brought out mistakes in the project,
+    /// which are told then.
+    pub(super) fn plan_view(&self, style: Style, results: &[HostResult]) -> Option<PlanView> {
+        let resolver = &self.ready.resolver;
+        let mut mistakes = Vec::new();
+        for ended in results.iter().filter_map(|result| result.as_ref().err()) {
+            let help =
+                format!("for host {}, with its facts", resolver.targets[ended.target].host.name);
+            mistakes.extend(ended.mistakes.iter().map(|mistake| mistake.clone().help(&help)));
+        }
+        if !mistakes.is_empty() {
+            project::tell(style, &self.ready.project.sources, mistakes);
+            return None;
+        }
+        let hosts = results.iter().map(|result| match result {
+            Ok(run) => view::planned(resolver, run),
+            Err(ended) => view::ended(resolver, ended),
+        });
+        let stages = resolver.stage_names().into_iter().map(ToOwned::to_owned).collect();
+        Some(PlanView { stages, hosts: hosts.collect() })
+    }
+}
+
+/// How a run ends that was stopped while it planned.
+pub(super) const STOPPED: Exit = Exit::Hosts;
+
+/// Waits until somebody asks the program to end.
+pub(super) async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be handled");
+    let mut hang_up = signal(SignalKind::hangup()).expect("SIGHUP can be handled");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+        _ = hang_up.recv() => {}
+    }
+}
+
+/// Says what the run cost, where that was asked for.
+pub(super) fn tell_cost(hosts: &Hosts, counts: Counts) {
+    if hosts.verbose {
+        report::print_error(&format!(
+            "{}, {}, {} bytes sent, {} bytes received\n",
+            counted(counts.connections as usize, "connection"),
+            counted(counts.exchanges as usize, "exchange"),
+            counts.bytes_out,
+            counts.bytes_in
+        ));
+    }
+}
