@@ -14,7 +14,9 @@ pub(super) enum Label {
     Heading,
     Quiet,
     Bad,
-    Emphasis,
+    /// Words that differ in an added or removed line.
+    AddedWord,
+    RemovedWord,
 }
 
 impl Label {
@@ -29,7 +31,8 @@ impl Label {
             Self::Heading => "1",
             Self::Quiet => "2",
             Self::Bad => "1;31",
-            Self::Emphasis => "7",
+            Self::AddedWord => "7;32",
+            Self::RemovedWord => "7;31",
         }
     }
 

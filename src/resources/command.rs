@@ -61,6 +61,9 @@ holds() {
 command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
 home
 timeout -k 5 60 /bin/sh -c 'cd -- "$1" && eval "$2"' sh "$1" "$2" >/dev/null 2>&1 3<&- 4>&-
+r=$?
+! late "$r" || r=124
+return "$r"
 }
 # command SECONDS DIR TEXT
 command_in() {

@@ -7,10 +7,14 @@
 # - a frame is read whole and its length compared before one byte of it runs;
 # - nothing but this loop reads the wire: standard input of everything else is /dev/null;
 # - what an answer holds was captured first, so that its length is known before it is sent;
-# - no here-documents, no files in /tmp, no writing in place.
+# - no here-documents, no files in /tmp, no writing in place;
+# - PIPE is caught and not ignored: what is ignored here would be ignored by all that steps start;
+# - a signal to end is heeded when the child that runs has ended, so that `leave` finds all.
 set -u
 umask 077
-trap '' HUP PIPE
+trap '' HUP
+trap : PIPE
+trap 'exit 1' INT TERM
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
 F= X= D= S=0 B=-1 C=0 M=
@@ -119,12 +123,19 @@ fail() {
   return 1
 }
 
+# late STATUS: was a program ended by timeout(1)? GNU says 124, busybox only which signal it sent.
+late() {
+  [ "$1" -ne 124 ] || return 0
+  [ "$1" -eq 143 ] || return 1
+  case $(timeout --help 2>&1) in *BusyBox*) ;; *) return 1 ;; esac
+}
+
 # try SECONDS COMMAND…: runs a program with its output in M. Nothing of the wire is open in it.
 try() {
   command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
   M=$(timeout -k 5 "$@" </dev/null 3<&- 4>&- 2>&1) && return 0
   r=$?
-  [ "$r" -ne 124 ] || M="timed out after $1 s
+  ! late "$r" || M="timed out after $1 s
 $M"
   return "$r"
 }
@@ -145,7 +156,7 @@ run() {
 $(tail -c 32768 "$D/out")"
   fi
   rm -f -- "$D/out"
-  [ "$r" -ne 124 ] || M="timed out after $1 s
+  ! late "$r" || M="timed out after $1 s
 $M"
   return "$r"
 }
