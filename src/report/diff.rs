@@ -43,7 +43,9 @@ fn binary(style: Style, before: Option<&Body>, after: Option<&Body>) -> String {
     let size = |body: Option<&Body>| {
         body.map_or_else(
             || "none".into(),
-            |body| format!("{} ({})", bytes(body.size), &body.digest[..12]),
+            |body| {
+                format!("{} ({})", bytes(body.size), body.digest.get(..12).unwrap_or(&body.digest))
+            },
         )
     };
     let text = |body: &Body| body.bytes.is_some();
@@ -82,18 +84,17 @@ fn unified(style: Style, old: &str, new: &str) -> Vec<String> {
         for op in &group {
             for change in diff.iter_inline_changes(op) {
                 let (sign, label) = match change.tag() {
-                    ChangeTag::Delete => ("-", Some(Label::Removed)),
-                    ChangeTag::Insert => ("+", Some(Label::Added)),
+                    ChangeTag::Delete => ("-", Some((Label::Removed, Label::RemovedWord))),
+                    ChangeTag::Insert => ("+", Some((Label::Added, Label::AddedWord))),
                     ChangeTag::Equal => (" ", None),
                 };
-                let mut line = label.map_or_else(|| sign.into(), |label| paint(style, label, sign));
+                let mut line =
+                    label.map_or_else(|| sign.into(), |(label, _)| paint(style, label, sign));
                 for (emphasis, piece) in change.iter_strings_lossy() {
                     let piece = visible(piece.strip_suffix('\n').unwrap_or(&piece));
                     line.push_str(&match label {
-                        Some(_) if emphasis && style.color.on() => {
-                            paint(style, Label::Emphasis, &piece)
-                        }
-                        Some(label) => paint(style, label, &piece),
+                        Some((_, word)) if emphasis => paint(style, word, &piece),
+                        Some((label, _)) => paint(style, label, &piece),
                         None => piece,
                     });
                 }
