@@ -1,6 +1,8 @@
 //! A regular file: its content, owner, group and mode. It never follows a symlink, never writes in
 //! place, and never breaks a hard link.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -172,8 +174,27 @@ impl Resource for File {
     }
 
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
-        work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+        // Each distinct content is sent once; files with the same one copy it from the first.
+        let mut first: HashMap<&str, &str> = HashMap::new();
+        let mut steps = Vec::with_capacity(work.len());
+        for (index, work) in work.iter().enumerate() {
+            let body = new_content(work.change);
+            let from = body.and_then(|body| first.get(body.digest.as_str()).copied());
+            if let Some(body) = body {
+                first.entry(&body.digest).or_insert(&work.desired.path);
+            }
+            steps.push((vec![index], step(work, body, from)));
+        }
+        steps
     }
+}
+
+/// The content that a change puts in.
+fn new_content(change: &Change) -> Option<&Body> {
+    change.attributes.iter().find_map(|attribute| match &attribute.difference {
+        Difference::Content { after, .. } => after.as_ref(),
+        Difference::Value { .. } => None,
+    })
 }
 
 impl File {
@@ -220,7 +241,7 @@ fn guard(observed: &Observed) -> (String, String) {
     }
 }
 
-fn step(work: &Work<'_, File>) -> Step {
+fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step {
     let file = work.desired;
     let (meta, digest) = guard(work.observed);
     let mut script = Script::new();
@@ -235,10 +256,6 @@ fn step(work: &Work<'_, File>) -> Step {
         None => "-".into(),
     };
     let owner = file.access.chown();
-    let body = work.change.attributes.iter().find_map(|attribute| match &attribute.difference {
-        Difference::Content { after, .. } => after.as_ref(),
-        Difference::Value { .. } => None,
-    });
     let Some(body) = body else {
         script.text("access").args([&file.path, &meta, &digest, &mode, &owner]);
         return Step::inside(script, parent(&file.path));
@@ -248,6 +265,8 @@ fn step(work: &Work<'_, File>) -> Step {
     script
         .text("put")
         .args([&file.path, &meta, &digest, &mode, &owner])
-        .args([validate, &seconds, ""]);
-    Step::inside(script, parent(&file.path)).reading(body.bytes.clone())
+        .args([validate, &seconds])
+        .arg(from.map_or_else(String::new, |from| format!("{} {from}", body.digest)));
+    let content = if from.is_none() { body.bytes.clone() } else { None };
+    Step::inside(script, parent(&file.path)).reading(content)
 }

@@ -342,25 +342,42 @@ fail 'its owner, mode or kind is not what this was planned against'; return
 fi
 [ "$3" = - ] || [ "$(sha256sum <"$1" 2>&1)" = "$3  -" ] || fail 'its content is not what this was planned against'
 }
-# put PATH META DIGEST MODE OWNER VALIDATE SECONDS FROM: replaces a file, or makes it.
+# fresh PATH: X, the name of a temporary file beside PATH. Nothing may stand there: noclobber opens
+# what is no regular file, and the name could be guessed by who saw the one before it.
+fresh() {
+n=${1%/*}/.trueup-$R-$S
+if [ -e "$n" ] || [ -L "$n" ]; then fail "$n is in the way"; return; fi
+X=$n
+}
+# put PATH META DIGEST MODE OWNER VALIDATE SECONDS FROM: replaces a file, or makes it. The content comes
+# on the wire, or FROM (`DIGEST PATH`) says which file has it already.
 put() {
 same "$1" "$2" "$3" || return
-X=${1%/*}/.trueup-$R-$S
+fresh "$1" || return
 r=-1
 set -C
 { set +C; fill "$@"; r=$?; } 2>/dev/null 5>"$X"
 set +C
 if [ "$r" -lt 0 ]; then
-M=$({ : 5>"$X"; } 2>&1)
+M=$(set -C; { : 5>"$X"; } 2>&1)
 r=1
 fi
 return "$r"
 }
+# fill: the new file through its open descriptor, so that whoever may write to the folder cannot have
+# another file changed by putting a link into its place.
 fill() {
-if [ "$2" != absent ]; then keep "$1" "$X" || return; fi
-if [ -n "$5" ]; then M=$(chown -- "$5" "$X" 2>&1) || return; fi
-if [ "$4" != - ]; then M=$(chmod -- "$4" "$X" 2>&1) || return; fi
-if [ -n "$8" ]; then copy "$8" || return; else receive || return; fi
+t=/proc/self/fd/5
+[ -e "$t" ] || t=$X
+if [ "$2" != absent ]; then keep "$1" "$t" || return; fi
+if [ -n "$5" ]; then M=$(chown -- "$5" "$t" 2>&1) || return; fi
+if [ "$4" != - ]; then M=$(chmod -- "$4" "$t" 2>&1) || return; fi
+if [ -n "$8" ]; then
+copy "${8#* }" || return
+[ "$(sha256sum <"$X" 2>&1)" = "${8%% *}  -" ] || { fail 'the file that brought the same content is another one now'; return; }
+else
+receive || return
+fi
 if [ -n "$6" ]; then
 candidate=$X; export candidate
 run "$7" /bin/sh -c "$6" || { M="the old content stays, because validate said (exit status $r):

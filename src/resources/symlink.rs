@@ -55,8 +55,8 @@ same "$1" absent - || return
 elif [ "$(readlink -- "$1" 2>&1)" != "${3#=}" ]; then
 fail 'it does not point to where it did when this was planned'; return
 fi
-X=${1%/*}/.trueup-$R-$S
-M=$(ln -s -- "$2" "$X" 2>&1) && M=$(mv -fT -- "$X" "$1" 2>&1) && X=
+fresh "$1" || return
+M=$(ln -sT -- "$2" "$X" 2>&1) && M=$(mv -fT -- "$X" "$1" 2>&1) && X=
 }
 # unlinked PATH WAS: removes the link to WAS.
 unlinked() {

@@ -60,11 +60,27 @@ pub(super) enum Observed {
     },
 }
 
+/// Shell functions of its steps.
+const FUNCTIONS: &str = r#"
+# new_user SECONDS NAME OPTION…: useradd makes a group of the user's name unless there is one already.
+new_user() {
+a=$1 b=$2
+shift 2
+case " $* " in
+*' --gid '*) ;;
+*) case "
+$(database group "$b")" in *"
+$b:"*) set -- --gid "$b" "$@" ;; esac ;;
+esac
+try "$a" useradd "$@" -- "$b"
+}
+"#;
+
 impl Resource for User {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "user";
-    const LIBRARY: &'static [&'static str] = &[super::group::DATABASE];
+    const LIBRARY: &'static [&'static str] = &[super::group::DATABASE, FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a user resource")?;
@@ -263,14 +279,17 @@ fn step(work: &Work<'_, User>) -> Step {
     let user = work.desired;
     let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
     let mut script = Script::new();
-    script.text("try").arg(seconds);
     if work.change.action == Action::Delete {
-        script.args(["userdel", "--", &user.name]);
+        script.text("try").args([&seconds, "userdel", "--", &user.name]);
         return Step::new(script);
     }
     let new = work.change.action == Action::Create;
     let differs = |name| work.change.attributes.iter().any(|attribute| attribute.name == name);
-    script.arg(if new { "useradd" } else { "usermod" });
+    if new {
+        script.text("new_user").args([&seconds, &user.name]);
+    } else {
+        script.text("try").args([&seconds, "usermod"]);
+    }
     if new && user.system {
         script.arg("--system");
     }
@@ -300,6 +319,8 @@ fn step(work: &Work<'_, User>) -> Step {
         }
         script.args(["--groups", &groups.join(",")]);
     }
-    script.args(["--", &user.name]);
+    if !new {
+        script.args(["--", &user.name]);
+    }
     Step::new(script)
 }
