@@ -114,7 +114,7 @@ fn the_modules_take_all_their_params() {
         (
             "base",
             r#"motd = "", packages = ["curl", "git"], timezone = "Europe/Berlin",
-               directories = [{ path = "/srv/a", mode = "0700", owner = "www-data", group = "adm" }, { path = "/srv/a/b" }]"#,
+               directories = { "/srv/a" = "0700", "/srv/a/b" = "1777" }"#,
             6,
         ),
         (
@@ -140,16 +140,19 @@ fn the_modules_take_all_their_params() {
 }
 
 #[test]
-fn a_site_that_nginx_cannot_serve_is_a_mistake() {
-    for (site, message) in [
-        (r#"name = "s""#, "site `s` needs `root` or `upstream`, one of them"),
-        (r#"name = "s", root = "/a", upstream = "b""#, "needs `root` or `upstream`, one of them"),
-        (r#"name = "s", upstream = "b""#, "site `s`: there is no upstream `b`"),
-        (r#"name = "s", root = "/a", listne = 80"#, "a site has no key `listne`"),
-        (r#"root = "/a""#, "`site.name` is not defined"),
+fn what_a_module_cannot_use_is_a_mistake() {
+    let users = |user: &str| format!("{{ use = \"users\", with = {{ users = [{{ {user} }}] }} }}");
+    let site = |site: &str| format!("{{ use = \"nginx\", with = {{ sites = [{{ {site} }}] }} }}");
+    for (module, message) in [
+        (site(r#"name = "s""#), "site `s` needs `root` or `upstream`, one of them"),
+        (site(r#"name = "s", root = "/a", upstream = "b""#), "needs `root` or `upstream`, one of"),
+        (site(r#"name = "s", upstream = "b""#), "site `s`: there is no upstream `b`"),
+        (site(r#"name = "s", root = "/a", listne = 80"#), "a site has no key `listne`"),
+        (site(r#"root = "/a""#), "`site.name` is not defined"),
+        (users(r#"name = "one", autorized_keys = []"#), "a user has no key `autorized_keys`"),
+        (users(r#"name = "one", uid = 9, state = "gone""#), "\"gone\" is not one of"),
     ] {
-        let project = using(&format!("{{ use = \"nginx\", with = {{ sites = [{{ {site} }}] }} }}"));
-        let said = project.run(&["check"]).expect(1);
+        let said = using(&module).run(&["check"]).expect(1);
         assert!(said.stderr.contains(message), "{}", said.stderr);
     }
 }
@@ -218,9 +221,9 @@ fn users_come_with_their_keys_and_go() {
     let _host = own("spare2");
     let gone = "userdel -r one 2>/dev/null; userdel -r two 2>/dev/null; groupdel both 2>/dev/null; rm -rf /srv/ex";
     lab().on("spare2", &format!("{gone}; mkdir /srv/ex"));
-    let project = |state: &str| {
+    let apply = |state: &str| {
         let project = using(&format!(
-            r#"{{ use = "base", with = {{ directories = [{{ path = "/srv/ex/both", mode = "0770", group = "both" }}] }} }},
+            r#"{{ use = "base", with = {{ directories = {{ "/srv/ex/kept" = "1770" }} }} }},
                {{ use = "users", with = {{ groups = ["both"], users = [
                    {{ name = "one", groups = ["both"], authorized_keys = ["ssh-ed25519 A", "ssh-ed25519 B"], state = "{state}" }},
                    {{ name = "two", uid = 4711, home = "/srv/ex/two", shell = "/bin/sh", authorized_keys = [] }}] }} }}"#
@@ -229,15 +232,15 @@ fn users_come_with_their_keys_and_go() {
         project.on_lab(&["apply", "--yes"]).expect(0);
         project.on_lab(&["plan", "--detailed-exitcode"]).expect(0);
     };
-    project("present");
+    apply("present");
     let state = lab().on(
         "spare2",
         "id -nG one; cat ~one/.ssh/authorized_keys; cd /srv/ex; id -u two; \
-         stat -c '%a %U %n' two/.ssh two/.ssh/authorized_keys; stat -c '%a %G' both",
+         stat -c '%a %U %n' two/.ssh two/.ssh/authorized_keys; stat -c '%a %U' kept",
     );
     let keys = "700 two two/.ssh\n600 two two/.ssh/authorized_keys\n";
-    assert_eq!(state, format!("one both\nssh-ed25519 A\nssh-ed25519 B\n4711\n{keys}770 both\n"));
-    project("absent");
+    assert_eq!(state, format!("one both\nssh-ed25519 A\nssh-ed25519 B\n4711\n{keys}1770 root\n"));
+    apply("absent");
     assert_eq!(lab().on("spare2", "id one 2>/dev/null || ls -d /home/one"), "/home/one\n");
     lab().on("spare2", &format!("{gone}; rm -rf /home/one"));
 }
