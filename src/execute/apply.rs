@@ -39,30 +39,27 @@ const MARGIN: u32 = 60;
 /// The longest that any type lets a step take unless the files say more.
 const STEP_LONGEST: u32 = 1800;
 
-/// Applies a host's plan.
-pub(super) async fn apply(
-    run: HostRun,
-    settings: &Settings,
-    stop: impl Fn() -> bool + Send + Sync,
-    emit: impl Fn(Event) + Send + Sync,
-) -> Applied {
-    Applying::new(run, emit).waves(settings, stop).await
-}
+/// What events are sent through.
+pub(super) type Emit<'e> = &'e (dyn Fn(Event) + Send + Sync);
 
-/// A host while its plan is applied.
-struct Applying<E> {
+/// A host while its plan is applied, stage by stage.
+pub(super) struct Applying {
     run: HostRun,
     /// The plan for what is left; the run's own is what was announced.
     plan: Plan,
     history: History,
     observed: Vec<Result<Erased, String>>,
     applied: Applied,
-    emit: E,
+    /// `None` once the connection was lost.
+    session: Option<Session>,
+    /// Nothing more is done on this host.
+    over: bool,
 }
 
-impl<E: Fn(Event) + Send + Sync> Applying<E> {
-    fn new(run: HostRun, emit: E) -> Self {
+impl Applying {
+    pub(super) fn new(mut run: HostRun) -> Self {
         let plan = Plan { items: run.plan.items.clone() };
+        let session = run.session.take();
         let applied = Applied {
             outcome: Outcome::Ok,
             done: Vec::new(),
@@ -70,43 +67,81 @@ impl<E: Fn(Event) + Send + Sync> Applying<E> {
             not_done: Vec::new(),
             counts: Counts::default(),
         };
-        Self { run, plan, history: History::default(), observed: Vec::new(), applied, emit }
+        let (history, observed) = (History::default(), Vec::new());
+        Self { run, plan, history, observed, applied, session, over: false }
     }
 
-    async fn waves(
+    /// Whether something went wrong on this host.
+    pub(super) const fn failed(&self) -> bool {
+        self.over
+    }
+
+    /// The changes that can be sent at once, of this stage only.
+    fn wave(&self, stage: usize) -> Vec<usize> {
+        if self.over {
+            return Vec::new();
+        }
+        let mut wave = next_wave(&self.run.desired, &self.plan);
+        wave.retain(|&index| self.run.desired.resources[index].stage == stage);
+        wave
+    }
+
+    /// Whether the stage has something to do here.
+    pub(super) fn has_work(&self, stage: usize) -> bool {
+        !self.wave(stage).is_empty()
+    }
+
+    /// Does one stage, wave by wave.
+    pub(super) async fn stage(
         mut self,
+        stage: usize,
         settings: &Settings,
         stop: impl Fn() -> bool + Send + Sync,
-    ) -> Applied {
-        let mut session = self.run.session.take().expect("a host's plan is applied once");
-        let mut failed = false;
+        emit: Emit<'_>,
+    ) -> Self {
+        let Some(mut session) = self.session.take() else { return self };
         loop {
-            let wave = next_wave(&self.run.desired, &self.plan);
-            if wave.is_empty() || failed {
-                break;
-            }
-            if stop() {
-                self.incident(None, "stopped on request".into());
+            let wave = self.wave(stage);
+            if wave.is_empty() || stop() {
                 break;
             }
             let mut steps = Wave::new(&self.run, &self.plan, &wave, &mut session);
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program.script);
             steps.program.answers += probe.asked.len();
-            steps.program.seconds =
-                steps.program.seconds.max(STEP_LONGEST).max(settings.probe_timeout) + MARGIN;
-            match self.exchange(&mut session, steps, &probe).await {
-                Ok(all_done) => failed = !all_done,
+            let seconds = steps.program.seconds.max(STEP_LONGEST).max(settings.probe_timeout);
+            steps.program.seconds = seconds + MARGIN;
+            match self.exchange(&mut session, steps, &probe, emit).await {
+                Ok(true) => self.next_plan(&wave),
+                Ok(false) => self.over = true,
                 Err(error) => {
                     self.lost(&wave, &error);
                     self.applied.counts = session.counts;
-                    return self.finish();
+                    return self;
                 }
             }
-            self.next_plan(&wave);
+        }
+        self.session = Some(session);
+        self
+    }
+
+    /// Looks whether everything holds and ends the session. `ended` says why the run ended before all
+    /// was done, where it did.
+    pub(super) async fn finish(mut self, ended: &str) -> (usize, Applied) {
+        let left = !next_wave(&self.run.desired, &self.plan).is_empty() && !self.over;
+        if left {
+            self.incident(None, ended.to_owned());
         }
         self.verify();
-        self.applied.counts = session.close().await;
-        self.finish()
+        if let Some(session) = self.session.take() {
+            self.applied.counts = session.close().await;
+        }
+        let untouched = self.history.changed.is_empty() && !self.over;
+        let target = self.run.target;
+        let mut applied = self.summed();
+        if left && untouched {
+            applied.outcome = Outcome::NotAttempted;
+        }
+        (target, applied)
     }
 
     /// Sends a wave and takes its results in; false when a step failed.
@@ -115,11 +150,12 @@ impl<E: Fn(Event) + Send + Sync> Applying<E> {
         session: &mut Session,
         wave: Wave,
         probe: &Probe,
+        emit: Emit<'_>,
     ) -> Result<bool, SessionError> {
         let Wave { program, steps } = wave;
         let covers: HashMap<u64, &Vec<usize>> =
             steps.iter().map(|(seq, covers)| (*seq, covers)).collect();
-        let (run, emit) = (&self.run, &self.emit);
+        let run = &self.run;
         let running = |position: usize| {
             if let Some((_, items)) = steps.get(position)
                 && let Some(&item) = items.first()
@@ -199,6 +235,7 @@ impl<E: Fn(Event) + Send + Sync> Applying<E> {
             }
         }
         if plan.problems().next().is_some() {
+            self.over = true;
             // Nothing more is done on a host where something cannot be done.
             for item in &mut plan.items {
                 item.status = Status::Same("given up".into());
@@ -250,9 +287,10 @@ impl<E: Fn(Event) + Send + Sync> Applying<E> {
         let running = wave.iter().copied().find(|index| !self.history.changed.contains(index));
         self.applied.incidents.push(Incident { resource: running, message: error.to_string() });
         self.applied.outcome = Outcome::Unknown;
+        self.over = true;
     }
 
-    fn finish(mut self) -> Applied {
+    fn summed(mut self) -> Applied {
         let blamed: BTreeSet<usize> =
             self.applied.incidents.iter().filter_map(|incident| incident.resource).collect();
         let settled = |index: &usize| {

@@ -8,10 +8,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::Settings;
-use super::apply::{Applied, apply};
+use super::apply::{Applied, Applying};
 use super::host::{self, Ended, HostRun};
 use super::session::Counts;
-use crate::model::{Event, Outcome};
+use crate::model::Event;
 use crate::resolve::{Desired, Resolver};
 
 /// What comparing a host gave.
@@ -76,33 +76,53 @@ impl Fleet {
         result
     }
 
-    /// Applies plans; in the order in which they were given.
+    /// Applies plans; in the order in which they were given. A stage begins when the one before it is
+    /// through on every host; where a stage failed on all its hosts, no later one is begun.
     pub async fn apply(&self, runs: Vec<HostRun>) -> Run {
-        let mut tasks = JoinSet::new();
-        for (position, run) in runs.into_iter().enumerate() {
-            let fleet = self.clone();
-            tasks.spawn(async move { (position, fleet.apply_one(run).await) });
+        for run in &runs {
+            self.emit(Event::Started { host: run.target });
         }
-        in_order(tasks).await
+        let mut all: Vec<Applying> = runs.into_iter().map(Applying::new).collect();
+        let mut ended = "stopped on request".to_owned();
+        for (stage, name) in self.resolver.stage_names().into_iter().enumerate() {
+            let (busy, idle): (Vec<_>, Vec<_>) =
+                all.into_iter().enumerate().partition(|(_, host)| host.has_work(stage));
+            let mut tasks = JoinSet::new();
+            let count = busy.len();
+            for (position, host) in busy {
+                let fleet = self.clone();
+                tasks.spawn(async move { (position, (position, fleet.stage(host, stage).await)) });
+            }
+            let done: Vec<(usize, Applying)> = in_order(tasks).await;
+            let failed = done.iter().filter(|(_, host)| host.failed()).count();
+            let mut joined: Vec<(usize, Applying)> = done.into_iter().chain(idle).collect();
+            joined.sort_by_key(|(position, _)| *position);
+            all = joined.into_iter().map(|(_, host)| host).collect();
+            if count > 0 && failed == count {
+                ended = format!("not begun, because stage {name} failed on all its hosts");
+                break;
+            }
+        }
+        self.finish(all, &ended).await
     }
 
-    async fn apply_one(&self, mut run: HostRun) -> (usize, Applied) {
-        let target = run.target;
+    async fn stage(&self, host: Applying, stage: usize) -> Applying {
         let _place = self.places.acquire().await.expect("the semaphore is never closed");
-        if self.stop.load(Ordering::Relaxed) {
-            let not_done = run.plan.changes().map(|(index, _)| index).collect();
-            let counts = run.close().await;
-            let outcome = Outcome::NotAttempted;
-            return (
-                target,
-                Applied { outcome, done: Vec::new(), incidents: Vec::new(), not_done, counts },
-            );
-        }
-        self.emit(Event::Started { host: target });
         let stop = || self.stop.load(Ordering::Relaxed);
-        let applied = apply(run, &self.settings, stop, |event| self.emit(event)).await;
-        self.emit(Event::Finished { host: target, outcome: applied.outcome });
-        (target, applied)
+        host.stage(stage, &self.settings, stop, &|event| self.emit(event)).await
+    }
+
+    async fn finish(&self, all: Vec<Applying>, ended: &str) -> Run {
+        let mut tasks = JoinSet::new();
+        for (position, host) in all.into_iter().enumerate() {
+            let (fleet, ended) = (self.clone(), ended.to_owned());
+            tasks.spawn(async move {
+                let (target, applied) = host.finish(&ended).await;
+                fleet.emit(Event::Finished { host: target, outcome: applied.outcome });
+                (position, (target, applied))
+            });
+        }
+        in_order(tasks).await
     }
 
     /// Ends the sessions of hosts whose plans are not applied.

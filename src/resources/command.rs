@@ -68,7 +68,8 @@ return "$r"
 # command SECONDS DIR TEXT
 command_in() {
 home
-run "$1" /bin/sh -c 'cd -- "$1" && eval "$2"' sh "$2" "$3"
+run "$1" /bin/sh -c 'cd -- "$1" && eval "$2"' sh "$2" "$3" || { M="exit status $r:
+$M"; return 1; }
 }
 "#;
 

@@ -166,12 +166,14 @@ private() {
   [ -z "$D" ] || return 0
   if [ "$U" -eq 0 ]; then
     n=/var/lib/trueup
+    M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
   else
+    # A login whose home cannot be written has only what mktemp makes: mode 0700, a random name.
     home
     n=$HOME/.local/state/trueup
+    mkdir -p -m 0700 -- "$n" 2>/dev/null || n=/tmp
   fi
-  M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
-  D=$(mktemp -d "$n/session.XXXXXXXXXX" 2>&1) || {
+  D=$(mktemp -d "$n/trueup.XXXXXXXXXX" 2>&1) || {
     M=$D D=
     return 1
   }

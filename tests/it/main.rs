@@ -12,5 +12,6 @@ mod cli;
 mod examples;
 mod hosts;
 mod resources;
+mod stages;
 mod tidy;
 mod wire;

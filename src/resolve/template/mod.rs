@@ -266,7 +266,10 @@ impl Engine {
                     Ok(Some(value)) if !value.is_undefined() => from_tera(&value).map_err(|what| {
                         Diagnostic::at(
                             span,
-                            format!("the value is {what}, which TOML has no name for"),
+                            match what {
+                                "undefined" => "something in this value is not defined".to_owned(),
+                                what => format!("the value is {what}, which TOML has no name for"),
+                            },
                         )
                     }),
                     // The plain form points into the string as it is written.

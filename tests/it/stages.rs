@@ -1,0 +1,55 @@
+//! Stages across hosts, on this machine under two names.
+
+use crate::support::Project;
+
+fn project(first: &str, second: &str) -> Project {
+    let project = Project::new();
+    project
+        .file(
+            "trueup.toml",
+            "[project]\nname = \"s\"\ninventory = \"i.toml\"\n[[stage]]\nname = \"first\"\nhosts = \"b\"\nmodules = [\"one\"]\n\
+             [[stage]]\nname = \"second\"\nhosts = \"a or b\"\nmodules = [\"two\"]\n",
+        )
+        .file(
+            "i.toml",
+            format!(
+                "[connection]\ntransport = \"local\"\n[vars]\nroot = {:?}\n[hosts.a]\n[hosts.b]\n",
+                project.path().join("out").display().to_string()
+            ),
+        )
+        .file("modules/one/module.toml", first)
+        .file("modules/two/module.toml", second);
+    std::fs::create_dir(project.path().join("out")).expect("a folder");
+    project
+}
+
+const SECOND: &str = r#"
+[command.then]
+command = "test -e {{ vars.root }}/first && touch {{ vars.root }}/{{ host.name }}"
+creates = "{{ vars.root }}/{{ host.name }}"
+"#;
+
+#[test]
+fn a_stage_begins_when_the_one_before_is_through_on_every_host() {
+    let first = "[command.slow]\ncommand = \"sleep 0.5; touch {{ vars.root }}/first\"\ncreates = \"{{ vars.root }}/first\"\n";
+    let project = project(first, SECOND);
+    let apply = project.run(&["apply", "--yes"]).expect(0);
+    assert!(apply.stdout.contains("\nstage second\n"), "{}", apply.stdout);
+    assert!(apply.last_line().ends_with(": 3 commands."), "{}", apply.stdout);
+    assert_eq!(
+        project.run(&["plan", "--detailed-exitcode"]).expect(0).last_line(),
+        "Plan: 2 hosts: 2 unchanged."
+    );
+}
+
+#[test]
+fn where_a_stage_fails_on_all_its_hosts_no_later_one_begins() {
+    let first = "[command.fails]\ncommand = \"echo no luck; exit 4\"\nunless = \"false\"\n";
+    let project = project(first, SECOND);
+    let apply = project.run(&["apply", "--yes"]).expect(3);
+    let (_, end) = apply.stdout.split_once("Plan: ").expect("a plan");
+    let end = end.lines().skip(1).collect::<Vec<_>>().join("\n");
+    let time = regex::Regex::new(r"in \d+\.\d s").expect("a regex");
+    insta::assert_snapshot!(time.replace(&end, "in N s"));
+    assert!(!project.path().join("out/a").exists());
+}
