@@ -1,5 +1,5 @@
 //! `trueup plan` of 4 hosts × 113 resources with nothing to change, beside bare `ssh HOST true` to the
-//! same hosts side by side, in one run: `cargo xtask bench` (or with a lab of your own in TRUEUP_LAB).
+//! same hosts side by side, in one run: `cargo xtask bench` (or with a lab of your own in `TRUEUP_LAB`).
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,

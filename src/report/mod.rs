@@ -1,7 +1,7 @@
 //! What people read: the only room that writes to the terminal.
 //!
 //! It is handed data ([`view`]) and knows neither hosts nor connections. Everything that came from a
-//! host or a file passes through [`escape`]; our own colours are added after.
+//! host or a file passes through `escape`; our own colours are added after.
 
 mod diagnostics;
 mod diff;

@@ -59,7 +59,7 @@ impl Resource for Directory {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "directory";
-    const LIBRARY: &'static [&'static str] = &[path::STEPS, FUNCTIONS];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a directory resource")?;

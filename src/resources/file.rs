@@ -58,7 +58,7 @@ impl Resource for File {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "file";
-    const LIBRARY: &'static [&'static str] = &[path::CONTENTS, path::STEPS];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a file resource")?;

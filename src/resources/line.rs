@@ -43,7 +43,7 @@ impl Resource for Line {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "line";
-    const LIBRARY: &'static [&'static str] = &[path::CONTENTS, path::STEPS];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a line resource")?;

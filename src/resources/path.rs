@@ -175,30 +175,8 @@ pub(super) fn ask_texts(paths: &[&str], script: &mut Script) {
     }
 }
 
-/// The shell functions behind [`ask_contents`] and [`ask_texts`]. The first: for each regular file whose digest is another, a line
-/// `d DIGEST PATH`, the first bytes in base64 and a line with a point. `sha256sum -c` compares all in
-/// one process; it prints a path with a backslash escaped, which `printf %b` undoes.
-pub(super) const CONTENTS: &str = r#"
-contents() {
-while [ $# -gt 0 ]; do
-if [ -f "$2" ] && [ ! -L "$2" ]; then printf '%s  %s\n' "$1" "$2"; fi
-shift 2
-done | sha256sum -c 2>/dev/null | grep -v ': OK$' | while IFS= read -r l; do
-p=${l%: FAILED*}
-case $p in \\*) p=$(printf '%b' "${p#?}") ;; esac
-n=$(sha256sum <"$p" 2>/dev/null) || n=unreadable
-text "${n%% *}" "$p"
-done
-}
-texts() {
-for p do if [ -f "$p" ] && [ ! -L "$p" ]; then text - "$p"; fi; done
-}
-text() {
-printf 'd %s %s\n' "$1" "$2"
-if [ -r "$2" ]; then head -c 1048577 <"$2" | base64; else echo '!'; fi
-echo .
-}
-"#;
+/// Shell functions of probes and steps that are about paths.
+pub(super) const LIBRARY: &str = include_str!("path.sh");
 
 /// What a host answered about paths.
 #[derive(Debug, Default)]
@@ -324,89 +302,6 @@ fn absent(line: &[u8]) -> bool {
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     base64::engine::general_purpose::STANDARD.decode(text).ok()
 }
-
-/// Shell functions with which steps change paths; the guard of each is `same`.
-///
-/// A new content goes into a temporary file beside its target (opened with noclobber, which is
-/// `O_EXCL`), gets owner and mode while it is still empty, is written and synced by one dd, validated,
-/// and moved over the target with `-T`, so that a link to a folder is not moved into.
-pub(super) const STEPS: &str = r#"
-# same PATH META DIGEST: does PATH still stand as it was planned against? `-`: not asked.
-same() {
-if [ "$2" = absent ]; then
-if [ -e "$1" ] || [ -L "$1" ]; then fail 'it was not there when this was planned, and is there now'; return; fi
-return 0
-fi
-if [ "$2" != - ] && [ "$(stat -c '%f %u %g' -- "$1" 2>&1)" != "$2" ]; then
-fail 'its owner, mode or kind is not what this was planned against'; return
-fi
-[ "$3" = - ] || [ "$(sha256sum <"$1" 2>&1)" = "$3  -" ] || fail 'its content is not what this was planned against'
-}
-# fresh PATH: X, the name of a temporary file beside PATH. Nothing may stand there: noclobber opens
-# what is no regular file, and the name could be guessed by who saw the one before it.
-fresh() {
-n=${1%/*}/.trueup-$R-$S
-if [ -e "$n" ] || [ -L "$n" ]; then fail "$n is in the way"; return; fi
-X=$n
-}
-# put PATH META DIGEST MODE OWNER VALIDATE SECONDS FROM: replaces a file, or makes it. The content comes
-# on the wire, or FROM (`DIGEST PATH`) says which file has it already.
-put() {
-same "$1" "$2" "$3" || return
-fresh "$1" || return
-r=-1
-set -C
-{ set +C; fill "$@"; r=$?; } 2>/dev/null 5>"$X"
-set +C
-if [ "$r" -lt 0 ]; then
-M=$(set -C; { : 5>"$X"; } 2>&1)
-r=1
-fi
-return "$r"
-}
-# fill: the new file through its open descriptor, so that whoever may write to the folder cannot have
-# another file changed by putting a link into its place.
-fill() {
-t=/proc/self/fd/5
-[ -e "$t" ] || t=$X
-if [ "$2" != absent ]; then keep "$1" "$t" || return; fi
-if [ -n "$5" ]; then M=$(chown -- "$5" "$t" 2>&1) || return; fi
-if [ "$4" != - ]; then M=$(chmod -- "$4" "$t" 2>&1) || return; fi
-if [ -n "$8" ]; then
-copy "${8#* }" || return
-[ "$(sha256sum <"$X" 2>&1)" = "${8%% *}  -" ] || { fail 'the file that brought the same content is another one now'; return; }
-else
-receive || return
-fi
-if [ -n "$6" ]; then
-candidate=$X; export candidate
-run "$7" /bin/sh -c "$6" || { M="the old content stays, because validate said (exit status $r):
-$M"; return 1; }
-M=
-fi
-same "$1" "$2" "$3" || return
-M=$(mv -fT -- "$X" "$1" 2>&1) || return
-X=
-}
-# keep OLD NEW: owner, mode, ACL and extended attributes of OLD for NEW.
-keep() {
-n=mode,ownership,xattr
-[ ! -e /sys/fs/selinux/enforce ] || n=$n,context
-cp --attributes-only --preserve="$n" -- "$1" "$2" 2>/dev/null && return
-n=$(stat -c '%u:%g %a' -- "$1") && M=$(chown -- "${n% *}" "$2" 2>&1) && M=$(chmod -- "${n#* }" "$2" 2>&1)
-}
-# access PATH META DIGEST MODE OWNER: owner and mode of what is there.
-access() {
-same "$1" "$2" "$3" || return
-if [ -n "$5" ]; then M=$(chown -h -- "$5" "$1" 2>&1) || return; fi
-if [ "$4" != - ]; then M=$(chmod -- "$4" "$1" 2>&1) || return; fi
-}
-# gone PATH META DIGEST: removes a file or link.
-gone() {
-same "$1" "$2" "$3" || return
-M=$(rm -f -- "$1" 2>&1)
-}
-"#;
 
 #[cfg(test)]
 mod tests {

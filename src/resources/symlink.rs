@@ -69,7 +69,7 @@ impl Resource for Symlink {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "symlink";
-    const LIBRARY: &'static [&'static str] = &[path::STEPS, FUNCTIONS];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a symlink resource")?;

@@ -2,7 +2,6 @@
 //!
 //! A check is a function that says what it found wrong; it runs in every shell that a host may have
 //! as its /bin/sh. `guards.rs` takes the prelude's guards out one by one and asks that a check falls.
-#![allow(clippy::disallowed_methods, reason = "tests start shells and look at files")]
 
 pub mod bench;
 pub mod declare;

@@ -142,7 +142,11 @@ impl Wave {
     pub fn failed(&self, step: usize, words: &str) -> Result<(), String> {
         let result = self.results.get(step).ok_or("the step did not answer")?;
         if result.kind != AnswerKind::Failed || !said(result).contains(words) {
-            return Err(format!("{:?}, not a failure with {words:?}: {}", result.kind, said(result)));
+            return Err(format!(
+                "{:?}, not a failure with {words:?}: {}",
+                result.kind,
+                said(result)
+            ));
         }
         Ok(())
     }
@@ -200,9 +204,9 @@ pub fn steps(
     let mut contents = Vec::new();
     let mut folders = std::collections::BTreeSet::new();
     let changes = changes(items, observed);
-    for group in changes.chunk_by(|(one, _), (other, _)| {
-        items[*one].kind.name() == items[*other].kind.name()
-    }) {
+    for group in changes
+        .chunk_by(|(one, _), (other, _)| items[*one].kind.name() == items[*other].kind.name())
+    {
         let parts: Vec<Part<'_>> = group
             .iter()
             .map(|(index, change)| Part {

@@ -38,7 +38,8 @@ pub fn declare(text: &str) -> Vec<Item> {
         let resources = resources.get_ref().as_table().expect("a table of resources");
         for (name, resource) in resources {
             let resource_table = resource.get_ref().as_table().expect("a resource's table");
-            let item = item(kind.get_ref(), name.get_ref(), resource_table, &Texts(BTreeMap::new()));
+            let item =
+                item(kind.get_ref(), name.get_ref(), resource_table, &Texts(BTreeMap::new()));
             let item = item.unwrap_or_else(|mistakes| panic!("{}: {mistakes:?}", name.get_ref()));
             found.push((name.span().start, item));
         }
@@ -57,7 +58,8 @@ pub fn item(
     let kind = find(kind).unwrap_or_else(|| panic!("there is no type {kind}"));
     let header = Span::new(FileId(0), 0..0);
     let located = Located { value: name.to_owned(), span: header };
-    let input = Input { name: &located, header, table, bodies, meta_keys: &[] };
+    let input =
+        Input { name: &located, header, table, bodies, meta_keys: &[], evaluated: &[] };
     kind.parse(&input).map(|desired| Item { kind, name: name.to_owned(), desired })
 }
 

@@ -1,6 +1,9 @@
 //! One session with a shell, as src/execute keeps it: programs out, answers in.
 
 use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, LazyLock};
@@ -48,6 +51,8 @@ pub struct Session {
     pub child: Child,
     input: Option<ChildStdin>,
     output: Receiver<Vec<u8>>,
+    /// Our end of its standard output: a socket, since one can be shut while a thread reads from it.
+    socket: UnixStream,
     reader: Reader,
     next: u64,
 }
@@ -55,13 +60,16 @@ pub struct Session {
 impl Session {
     /// Starts a shell and sends the opening.
     pub fn open(mut command: Command, prelude: &[u8]) -> Self {
+        let (socket, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let mut stdout = socket.try_clone().expect("a socket");
         let mut child = command
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdout(OwnedFd::from(theirs))
             .stderr(Stdio::null())
             .spawn()
             .expect("a shell that starts");
-        let mut stdout = child.stdout.take().expect("a pipe");
+        // It holds the shell's end of the socket.
+        drop(command);
         let (pieces, output) = channel();
         std::thread::spawn(move || {
             let mut buffer = vec![0; 1 << 16];
@@ -73,7 +81,7 @@ impl Session {
         });
         let input = child.stdin.take();
         let reader = Reader::new(NONCE, Limits::default());
-        let mut session = Self { child, input, output, reader, next: 1 };
+        let mut session = Self { child, input, output, socket, reader, next: 1 };
         session.send(&opening(prelude));
         session
     }
@@ -94,6 +102,12 @@ impl Session {
     /// Writes no more.
     pub fn shut(&mut self) {
         self.input = None;
+    }
+
+    /// Closes both directions, as a client does that is killed.
+    pub fn hang_up(&mut self) {
+        self.input = None;
+        let _ = self.socket.shutdown(Shutdown::Both);
     }
 
     /// The next answer; `None` when the shell has ended.

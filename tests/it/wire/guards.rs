@@ -1,0 +1,185 @@
+//! Each guard of the prelude and of the steps is taken out in memory, and a check must fall: what these
+//! tests say of the wire is worth no more than what they notice.
+
+use super::session::Edit;
+use super::shells::{SHELLS, Shell, left_out, root};
+use super::{children, client, cut, place, room, window};
+
+/// A guard: its text, what stands there without it, and who notices.
+struct Guard {
+    name: &'static str,
+    edits: &'static [Edit],
+    check: fn(&Shell, &[Edit]) -> Result<(), String>,
+    root: bool,
+}
+
+const fn guard(
+    name: &'static str,
+    edits: &'static [Edit],
+    check: fn(&Shell, &[Edit]) -> Result<(), String>,
+) -> Guard {
+    Guard { name, edits, check, root: false }
+}
+
+static GUARDS: &[Guard] = &[
+    guard(
+        "a program's length is compared before it runs",
+        &[("[ \"${#P}\" -eq \"$2\" ] || exit 1", ":")],
+        cut::falls,
+    ),
+    guard(
+        "a content without its line was cut",
+        &[("IFS= read -r E <&3 && [ \"$E\" = \"$N\" ] || exit 1", "IFS= read -r E <&3")],
+        cut::falls,
+    ),
+    guard(
+        "the line after a content holds the nonce",
+        &[("&& [ \"$E\" = \"$N\" ] || exit 1", "|| exit 1")],
+        cut::falls_when_shifted,
+    ),
+    guard("what a cut step left is removed", &[("trap 'leave' EXIT", ":")], cut::falls),
+    guard(
+        "a block is read whole, however late it comes",
+        &[("iflag=fullblock", "")],
+        cut::in_pieces,
+    ),
+    guard(
+        "steps have no standard input",
+        &[("exec 3<&0 4>&1 0</dev/null", "exec 3<&0 4>&1"), ("</dev/null >", ">")],
+        children::cannot_eat_the_program,
+    ),
+    guard(
+        "the wire is closed in commands",
+        &[("3<&- 4>&-", "")],
+        children::cannot_eat_the_program,
+    ),
+    guard(
+        "what a command prints goes through a file",
+        &[("run() {", "run() { try \"$@\"; return; ")],
+        children::background_does_not_hold_up,
+    ),
+    guard(
+        "a closed pipe ends what writes to it",
+        &[("trap : PIPE", "trap '' PIPE")],
+        children::dies_of_a_closed_pipe,
+    ),
+    guard("commands have a time limit", &[("timeout -k 5 \"$@\"", "env -- \"${@#1}\"")], late),
+    guard("kept output is bounded", &[("-le 65536", "-le 65536000")], children::output_is_bounded),
+    guard(
+        "nothing is done after a failure",
+        &[("[ -z \"$F\" ] && return 0", "return 0")],
+        children::nothing_after_a_failure,
+    ),
+    guard(
+        "contents of steps not done are thrown away",
+        &[("wire \"$B\" 2>/dev/null | cat >/dev/null", ":")],
+        children::nothing_after_a_failure,
+    ),
+    guard("nobody listens: it ends", &[(">&4 || exit 1", ">&4")], client::is_killed),
+    guard("a hangup is ignored", &[("trap '' HUP", "trap : HUP PIPE; trap - HUP")], hangup),
+    guard(
+        "a signal to end cleans up",
+        &[("trap 'exit 1' INT TERM", ":")],
+        |shell, edits| client::is_told_to_end(shell, edits, "TERM"),
+    ),
+    guard(
+        "temporary files are new",
+        &[
+            ("set -C\n{ set +C; fill", "{ set +C; fill"),
+            ("if [ -e \"$n\" ] || [ -L \"$n\" ]", "if false"),
+        ],
+        place::planted_is_not_followed,
+    ),
+    guard(
+        "asking why it could not be opened does not open it",
+        &[("$(set -C; {", "$({"), ("if [ -e \"$n\" ] || [ -L \"$n\" ]", "if false")],
+        place::planted_is_not_followed,
+    ),
+    guard(
+        "nothing stands at a temporary name",
+        &[("if [ -e \"$n\" ] || [ -L \"$n\" ]", "if false")],
+        place::planted_is_not_followed,
+    ),
+    guard("a link is made, not entered", &[("ln -sT", "ln -s"), ("|| [ -L \"$n\" ]", ""), ("if [ -e \"$n\" ]", "if false")], place::planted_is_not_followed),
+    guard("a link to a folder is replaced", &[("mv -fT", "mv -f")], place::link_to_a_folder_is_replaced),
+    guard("a file is not moved into a folder", &[("mv -fT", "mv -f")], place::rename_does_not_enter_a_folder),
+    guard(
+        "kind, owner and mode are compared again",
+        &[("[ \"$(stat -c '%f %u %g' -- \"$1\" 2>&1)\" != \"$2\" ]", "false")],
+        place::moved_is_left_alone,
+    ),
+    guard(
+        "the content is compared again",
+        &[("|| fail 'its content is not what", "|| : 'its content is not what")],
+        place::moved_is_left_alone,
+    ),
+    guard(
+        "what was absent must be absent",
+        &[("if [ -e \"$1\" ] || [ -L \"$1\" ]; then", "if false; then")],
+        place::moved_is_left_alone,
+    ),
+    guard("new files are closed to others", &[("umask 077", "umask 0")], window::never_looser),
+    guard(
+        "a new file does not go through the old one's mode",
+        &[("become \"$@\" || return", "keep \"$1\" \"$t\" && chmod -- \"$4\" \"$t\" || return")],
+        window::never_looser,
+    ),
+    guard("special bits outlive a chown", &[("[ \"$m\" != - ] || m=$(stat -c %a -- \"$1\")", "[ \"$m\" != - ] || m=u+r")], window::access_is_kept),
+    guard("old owner and mode are kept", &[("keep \"$1\" \"$t\" || return", ":")], window::access_is_kept),
+    guard("the new file is closed before it is tried", &[("exec 5>&-", ":")], window::candidate_is_whole),
+    guard("a content is synced", &[("conv=fsync", "")], synced),
+    Guard {
+        name: "a failed write is a failed step",
+        edits: &[("conv=fsync <&3 2>&1 >&5) && r=0 || r=1", "conv=fsync <&3 2>&1 >&5); r=0")],
+        check: room::full_disk,
+        root: true,
+    },
+    Guard {
+        name: "a failed write of a large content is a failed step",
+        edits: &[("dd bs=1048576 conv=fsync 2>&1 >&5 && exit 0", "dd bs=1048576 conv=fsync 2>&1 >&5; exit 0")],
+        check: room::full_disk,
+        root: true,
+    },
+    Guard {
+        name: "a large content that is not written is read all the same",
+        edits: &[("cat >/dev/null\nexit 1", "exit 1")],
+        check: room::full_disk,
+        root: true,
+    },
+];
+
+/// A step without a time limit goes on.
+fn late(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    children::has_a_time_limit(shell, edits)
+}
+
+fn hangup(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    client::hangs_up(shell, edits)
+}
+
+fn synced(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    if window::traces() {
+        return window::on_disk_before_its_name(shell, edits);
+    }
+    left_out("the guard of fsync", "strace cannot be used here");
+    Err("not tried".into())
+}
+
+#[test]
+fn no_guard_can_be_taken_out_unnoticed() {
+    let dash = &SHELLS[0];
+    let mut unnoticed = Vec::new();
+    for guard in GUARDS {
+        if guard.root && !root() {
+            left_out(guard.name, "not root");
+            continue;
+        }
+        let start = std::time::Instant::now();
+        let result = (guard.check)(dash, guard.edits);
+        super::shells::say(&format!("{:?} {}: {:.300}", start.elapsed(), guard.name, result.as_ref().err().map_or("", |e| e)));
+        if result.is_ok() {
+            unnoticed.push(guard.name);
+        }
+    }
+    assert!(unnoticed.is_empty(), "nobody notices when these are taken out: {unnoticed:#?}");
+}

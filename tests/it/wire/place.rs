@@ -1,0 +1,239 @@
+//! Links, files and folders that another user plants, or that move between plan and step.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
+
+use super::bench::{Bench, said};
+use super::session::{Edit, WORD};
+use super::shells::{Shell, everywhere};
+use super::tree::Tree;
+
+/// A file with a content and a link.
+const BOTH: [&str; 2] = [
+    "[file.\"ROOT/a\"]\ncontent = \"new\\n\"\n",
+    "[symlink.\"ROOT/a\"]\ntarget = \"somewhere\"\n",
+];
+
+/// What an attacker who guesses its name puts in the place of a temporary file.
+const PLANTED: [&str; 5] =
+    ["link to a file", "link to a folder", "dangling link", "pipe", "folder"];
+
+/// A folder outside of the tree with things that nobody may touch.
+fn victim(bench: &Bench) -> PathBuf {
+    let folder = bench.outside().join("victim");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(folder.join("shadow"), "secret\n").expect("a file");
+    folder
+}
+
+/// Plants at the name that the next step's temporary file will have, when the planter knows the word.
+fn plant(bench: &Bench, what: &str, seq: u64) {
+    let victim = bench.outside().join("victim");
+    let name = bench.tree.join(format!(".trueup-{WORD}-{seq}"));
+    match what {
+        "link to a file" => symlink(victim.join("shadow"), name),
+        "link to a folder" => symlink(&victim, name),
+        "dangling link" => symlink(victim.join("born"), name),
+        "folder" => fs::create_dir(name),
+        _ => std::process::Command::new("mkfifo").arg(name).status().map(drop),
+    }
+    .expect("something planted");
+}
+
+/// Whatever is planted at a temporary name: nothing goes through it, and the step fails.
+pub fn planted_is_not_followed(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    for what in PLANTED {
+        for module in BOTH {
+            let mut bench = Bench::new(shell, edits);
+            let victim = victim(&bench);
+            let before = Tree::of(&victim);
+            let items = bench.items(module);
+            let observed = bench.look(&items)?;
+            let next = bench.session.seq() + 1;
+            plant(&bench, what, next);
+            let context = |why: String| format!("{what}, {}: {why}", items[0].kind.name());
+            let wave = bench.wave(&items, &observed).map_err(context)?;
+            let after = Tree::of(&victim);
+            if before != after {
+                return Err(context(format!("the victim: {}", after.against(&before))));
+            }
+            wave.failed(0, "").map_err(context)?;
+            if bench.tree().0.contains_key("a") {
+                return Err(context(format!("it came into its place: {:?}", bench.tree())));
+            }
+            if said(&wave.results[0]).trim().is_empty() {
+                return Err(context("the failure says nothing".into()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file's content and mode, its end, its mode alone.
+const WANTED: [&str; 3] = [
+    "[file.\"ROOT/a\"]\ncontent = \"new\\n\"\nmode = \"0600\"\n",
+    "[file.\"ROOT/a\"]\nstate = \"absent\"\n",
+    "[file.\"ROOT/a\"]\nmode = \"0600\"\n",
+];
+
+/// What happens between probe and step, which of [`WANTED`] it touches, and what the step says.
+struct Move {
+    what: &'static str,
+    /// Whether there was a file when it was planned.
+    there: bool,
+    wanted: &'static [usize],
+    moves: fn(&Bench),
+    says: &'static str,
+}
+
+const META: &str = "its owner, mode or kind is not what this was planned against";
+const ABSENT: &str = "it was not there when this was planned, and is there now";
+
+/// An editor, an administrator or an attacker is faster.
+static MOVES: [Move; 9] = [
+    Move {
+        what: "another content",
+        there: true,
+        wanted: &[0],
+        moves: |bench| drop(bench.file("a", "edited\n")),
+        says: "its content is not what this was planned against",
+    },
+    Move {
+        what: "another mode",
+        there: true,
+        wanted: &[0, 1, 2],
+        moves: |bench| {
+            let mode = fs::Permissions::from_mode(0o4755);
+            fs::set_permissions(bench.tree.join("a"), mode).expect("a mode");
+        },
+        says: META,
+    },
+    Move {
+        what: "nothing any more",
+        there: true,
+        wanted: &[0, 1, 2],
+        moves: |bench| fs::remove_file(bench.tree.join("a")).expect("a file"),
+        says: META,
+    },
+    Move {
+        what: "a link to the same content",
+        there: true,
+        wanted: &[0, 1, 2],
+        moves: |bench| {
+            fs::rename(bench.tree.join("a"), bench.tree.join("b")).expect("a file");
+            symlink("b", bench.tree.join("a")).expect("a link");
+        },
+        says: META,
+    },
+    Move {
+        what: "a folder",
+        there: true,
+        wanted: &[0, 1, 2],
+        moves: |bench| {
+            fs::remove_file(bench.tree.join("a")).expect("a file");
+            fs::create_dir(bench.tree.join("a")).expect("a folder");
+        },
+        says: META,
+    },
+    Move {
+        what: "a link to a folder",
+        there: true,
+        wanted: &[0, 1, 2],
+        moves: |bench| {
+            fs::remove_file(bench.tree.join("a")).expect("a file");
+            fs::create_dir(bench.tree.join("b")).expect("a folder");
+            symlink("b", bench.tree.join("a")).expect("a link");
+        },
+        says: META,
+    },
+    Move {
+        what: "no folder any more",
+        there: false,
+        wanted: &[0, 2],
+        moves: |bench| fs::rename(&bench.tree, bench.outside().join("away")).expect("a folder"),
+        says: "",
+    },
+    Move {
+        what: "a file where nothing was",
+        there: false,
+        wanted: &[0, 2],
+        moves: |bench| drop(bench.file("a", "mine\n")),
+        says: ABSENT,
+    },
+    Move {
+        what: "a dangling link where nothing was",
+        there: false,
+        wanted: &[0, 2],
+        moves: |bench| symlink("nowhere", bench.tree.join("a")).expect("a link"),
+        says: ABSENT,
+    },
+];
+
+/// A step does nothing where things are not as they were when it was planned.
+pub fn moved_is_left_alone(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    for Move { what, there, wanted, moves, says } in &MOVES {
+        for &index in *wanted {
+            let mut bench = Bench::new(shell, edits);
+            if *there {
+                bench.file("a", "old\n");
+            }
+            let items = bench.items(WANTED[index]);
+            let observed = bench.look(&items)?;
+            moves(&bench);
+            let before = Tree::of(bench.outside());
+            let wave = bench.wave(&items, &observed)?;
+            let after = Tree::of(bench.outside());
+            let context = |why| format!("{what}, {}: {why}", WANTED[index]);
+            wave.failed(0, says).map_err(context)?;
+            if before != after {
+                return Err(context(after.against(&before)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A link to a folder is replaced itself; nothing is moved into the folder.
+pub fn link_to_a_folder_is_replaced(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let mut bench = Bench::new(shell, edits);
+    let folder = bench.tree.join("folder");
+    fs::create_dir(&folder).expect("a folder");
+    symlink("folder", bench.tree.join("a")).expect("a link");
+    let items = bench.items("[symlink.\"ROOT/a\"]\ntarget = \"other\"\n");
+    bench.apply(&items)?.done(&items)?;
+    inside_is_empty(&bench)
+}
+
+fn inside_is_empty(bench: &Bench) -> Result<(), String> {
+    let inside = Tree::of(&bench.tree.join("folder"));
+    if inside.0.is_empty() { Ok(()) } else { Err(format!("it landed in the folder: {inside:?}")) }
+}
+
+/// A target that became a link to a folder after the guard looked: it is replaced, not moved into.
+pub fn rename_does_not_enter_a_folder(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let mut bench = Bench::new(shell, edits);
+    fs::create_dir(bench.tree.join("folder")).expect("a folder");
+    symlink("folder", bench.tree.join("a")).expect("a link");
+    let path = bench.tree.join("a").display().to_string();
+    let from = bench.file("from", "content\n").display().to_string();
+    // `-`: the guard is not asked.
+    let answer = bench.step("put", &[&path, "-", "-", "0644", "", "", "60", &from])?;
+    inside_is_empty(&bench).map_err(|why| format!("{why}; {answer:?}"))
+}
+
+#[test]
+fn what_is_planted_at_a_temporary_name_is_not_followed() {
+    everywhere(|shell| planted_is_not_followed(shell, &[]));
+}
+
+#[test]
+fn what_moved_since_the_plan_is_left_alone() {
+    everywhere(|shell| moved_is_left_alone(shell, &[]));
+}
+
+#[test]
+fn a_link_to_a_folder_is_replaced_and_not_entered() {
+    everywhere(|shell| link_to_a_folder_is_replaced(shell, &[]));
+    everywhere(|shell| rename_does_not_enter_a_folder(shell, &[]));
+}
