@@ -12,12 +12,16 @@ const WHOLE_LINES: usize = 12;
 /// Lines of a diff that are shown unless all are asked for.
 const DIFF_LINES: usize = 200;
 
+/// The largest content that is shown line by line, in bytes and in lines.
+const SHOWN: (usize, usize) = (1 << 20, 20_000);
+
 /// The lines that tell how `after` differs from `before`.
 pub(super) fn lines(style: Style, before: Option<&Body>, after: Option<&Body>) -> Vec<String> {
     let text = |body: Option<&Body>| match body {
         None => Some(String::new()),
         Some(body) => {
-            let text = String::from_utf8(body.bytes.as_ref()?.to_vec()).ok()?;
+            let bytes = body.bytes.as_ref().filter(|bytes| small(bytes))?;
+            let text = String::from_utf8(bytes.to_vec()).ok()?;
             (!text.contains('\0')).then_some(text)
         }
     };
@@ -38,6 +42,12 @@ pub(super) fn lines(style: Style, before: Option<&Body>, after: Option<&Body>) -
     lines
 }
 
+/// Whether a content is small enough to be shown line by line.
+fn small(bytes: &[u8]) -> bool {
+    bytes.len() <= SHOWN.0
+        && bytes.iter().filter(|&&byte| byte == b'\n').take(SHOWN.1 + 1).count() <= SHOWN.1
+}
+
 /// Contents that are no text, or too large to be shown, by their sizes.
 fn binary(style: Style, before: Option<&Body>, after: Option<&Body>) -> String {
     let size = |body: Option<&Body>| {
@@ -48,11 +58,8 @@ fn binary(style: Style, before: Option<&Body>, after: Option<&Body>) -> String {
             },
         )
     };
-    let text = |body: &Body| body.bytes.is_some();
-    let word = match (before, after) {
-        (Some(body), _) if !text(body) => "large",
-        _ => "binary",
-    };
+    let large = |body: &Body| !body.bytes.as_ref().is_some_and(|bytes| small(bytes));
+    let word = if before.into_iter().chain(after).any(large) { "large" } else { "binary" };
     format!("content  {word}, {} {} {}", size(before), style.arrow(), size(after))
 }
 

@@ -65,16 +65,10 @@ impl Resource for Directory {
         let table: Table = input.read("a directory resource")?;
         let mut found = Vec::new();
         input.path(&mut found);
-        input.account("user", table.owner.as_ref(), &mut found);
-        input.account("group", table.group.as_ref(), &mut found);
+        let access = Access::read(input, table.mode, (table.owner, table.group), &mut found);
         if !found.is_empty() {
             return Err(found);
         }
-        let access = Access {
-            mode: table.mode,
-            owner: table.owner.map(Spanned::into_inner),
-            group: table.group.map(Spanned::into_inner),
-        };
         Ok(Self { path: input.name.value.clone(), state: table.state, access })
     }
 
@@ -122,12 +116,7 @@ impl Resource for Directory {
             }
             (Presence::Present, Observed::Absent { parent: folder }) => {
                 let then = Change::new(Action::Create, desired.access.all(NEW_MODE));
-                if *folder {
-                    return Verdict::Change(then);
-                }
-                let folder = parent(&desired.path).to_owned();
-                let message = path::no_folder(&folder);
-                Verdict::Blocked { need: Some(Subject::Path(folder)), message, then }
+                path::making(&desired.path, *folder, then)
             }
             (Presence::Present, Observed::Directory(meta)) => {
                 let attributes = desired.access.differences(meta);

@@ -64,17 +64,11 @@ impl Resource for File {
         let table: Table = input.read("a file resource")?;
         let mut found = Vec::new();
         input.path(&mut found);
-        input.account("user", table.owner.as_ref(), &mut found);
-        input.account("group", table.group.as_ref(), &mut found);
         let body = content(input, &table, &mut found);
+        let access = Access::read(input, table.mode, (table.owner, table.group), &mut found);
         if !found.is_empty() {
             return Err(found);
         }
-        let access = Access {
-            mode: table.mode,
-            owner: table.owner.map(Spanned::into_inner),
-            group: table.group.map(Spanned::into_inner),
-        };
         let path = input.name.value.clone();
         Ok(Self { path, state: table.state, body, access, validate: table.validate })
     }
@@ -134,12 +128,7 @@ impl Resource for File {
                 let mut attributes = desired.access.all(NEW_MODE);
                 attributes.push(Attribute::content(None, Some(desired.new_body())));
                 let then = Change::new(Action::Create, attributes);
-                if *folder {
-                    return Verdict::Change(then);
-                }
-                let folder = parent(&desired.path).to_owned();
-                let message = path::no_folder(&folder);
-                Verdict::Blocked { need: Some(Subject::Path(folder)), message, then }
+                path::making(&desired.path, *folder, then)
             }
             (Presence::Present, Observed::Regular { meta, body }) => {
                 let mut attributes = desired.access.differences(meta);

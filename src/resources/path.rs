@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 
-use super::Subject;
+use toml::Spanned;
+
 use super::input::{Mode, parent};
-use crate::model::{Attribute, Body};
+use super::{Input, Subject, Verdict};
+use crate::model::{Attribute, Body, Change, Diagnostic};
 use crate::shell::Script;
 
 /// Paths in one process of the host: 500 of the longest stay under the limit for arguments.
@@ -59,6 +61,19 @@ pub(super) struct Access {
 }
 
 impl Access {
+    /// The owner and permissions that a table gives.
+    pub(super) fn read(
+        input: &Input<'_>,
+        mode: Option<Mode>,
+        accounts: (Option<Spanned<String>>, Option<Spanned<String>>),
+        found: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let (owner, group) = accounts;
+        input.account("user", owner.as_ref(), found);
+        input.account("group", group.as_ref(), found);
+        Self { mode, owner: owner.map(Spanned::into_inner), group: group.map(Spanned::into_inner) }
+    }
+
     /// What differs from `meta`.
     pub(super) fn differences(&self, meta: &Meta) -> Vec<Attribute> {
         let mut found = Vec::new();
@@ -127,9 +142,15 @@ impl Access {
     }
 }
 
-/// What is told of a path in a folder that is not there.
-pub(super) fn no_folder(folder: &str) -> String {
-    format!("its folder {folder} does not exist: declare it too, as [directory.{folder:?}]")
+/// A change that makes `path`: blocked where its folder is not there.
+pub(super) fn making(path: &str, has_folder: bool, then: Change) -> Verdict {
+    if has_folder {
+        return Verdict::Change(then);
+    }
+    let folder = parent(path).to_owned();
+    let message =
+        format!("its folder {folder} does not exist: declare it too, as [directory.{folder:?}]");
+    Verdict::Blocked { need: Some(Subject::Path(folder)), message, then }
 }
 
 /// A new path of this kind, as it will be seen.

@@ -25,8 +25,8 @@ text() {
 }
 
 # The rest is for steps. A new content goes into a temporary file beside its target (opened with
-# noclobber, which is O_EXCL), gets owner and mode while it is still empty, is written and synced by one
-# dd, validated, and moved over the target with -T, so that a link to a folder is not moved into.
+# noclobber, which is O_EXCL), is written and synced by one dd while only we can open it, gets owner and
+# mode, is validated, and moved over the target with -T, so that a link to a folder is not moved into.
 
 # same PATH META DIGEST: does PATH still stand as it was planned against? `-`: not asked.
 same() {
@@ -96,10 +96,9 @@ fill() {
 # read its content later.
 become() {
   private && M=$({ : >"$D/$S"; } 2>&1) && keep "$1" "$D/$S" || return
-  m=$4
-  [ "$m" != - ] || m=$(stat -c %a -- "$1")
   owned "$D/$S" "$5" || M=$(chown -- "$5" "$D/$S" 2>&1) || return
-  M=$(chmod -- "$m" "$D/$S" 2>&1) && keep "$D/$S" "$t"
+  [ "$4" = - ] || M=$(chmod -- "$4" "$D/$S" 2>&1) || return
+  keep "$D/$S" "$t"
 }
 # owned PATH OWNER: is that its owner already? chown(2) takes special bits and capabilities away even then.
 owned() {

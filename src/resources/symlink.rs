@@ -154,12 +154,7 @@ impl Resource for Symlink {
             (Presence::Present, Observed::Absent { parent: folder }) => {
                 let target = Attribute::value("target", None::<&str>, Some(&desired.target));
                 let then = Change::new(Action::Create, vec![target]);
-                if *folder {
-                    return Verdict::Change(then);
-                }
-                let folder = parent(&desired.path).to_owned();
-                let message = path::no_folder(&folder);
-                Verdict::Blocked { need: Some(Subject::Path(folder)), message, then }
+                path::making(&desired.path, *folder, then)
             }
             (Presence::Present, Observed::Symlink { target }) => {
                 if *target == desired.target {
