@@ -3,11 +3,12 @@
 //! A check is a function that says what it found wrong; it runs in every shell that a host may have
 //! as its /bin/sh. `guards.rs` takes the prelude's guards out one by one and asks that a check falls.
 
-pub mod bench;
-pub mod declare;
-pub mod session;
-pub mod shells;
-pub mod tree;
+mod bench;
+mod declare;
+mod recording;
+mod session;
+mod shells;
+mod tree;
 
 mod children;
 mod client;
@@ -17,4 +18,5 @@ mod place;
 mod quoting;
 mod reader;
 mod room;
+mod tools;
 mod window;

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError, TestCaseResult};
+use proptest::test_runner::{Config, TestCaseError, TestCaseResult, TestRunner};
 use trueup::model::Action;
 use trueup::resources::{Erased, Part, REGISTRY, ResourceType, Verdict};
 
@@ -13,12 +13,17 @@ use super::pool::{Pool, disturbed};
 /// Mixtures tried for each type.
 const TRIES: u32 = 400;
 
+/// Few steps to a smaller failure: each of them prints where a type panics.
+fn runner() -> TestRunner {
+    let tries = Config::with_cases(TRIES);
+    TestRunner::new(Config { failure_persistence: None, max_shrink_iters: 100, ..tries })
+}
+
 /// Tries `law` on random picks, for each type.
 fn for_every_type(law: impl Fn(&Pool, &[usize]) -> TestCaseResult) {
     for &kind in REGISTRY {
         let pool = Pool::of(kind);
-        let config = Config { failure_persistence: None, ..Config::with_cases(TRIES) };
-        let mut runner = proptest::test_runner::TestRunner::new(config);
+        let mut runner = runner();
         let picks = prop::collection::vec(any::<usize>(), 32);
         let result = runner.run(&picks, |picks| law(&pool, &picks));
         if let Err(error) = result {
@@ -103,8 +108,7 @@ fn survives(pool: &Pool, answer: &[u8]) -> TestCaseResult {
 fn no_answer_makes_a_type_panic() {
     for &kind in REGISTRY {
         let pool = Pool::of(kind);
-        let config = Config { failure_persistence: None, ..Config::with_cases(TRIES) };
-        let mut runner = proptest::test_runner::TestRunner::new(config);
+        let mut runner = runner();
         let bytes = prop::collection::vec(any::<u8>(), 0..400);
         let word = prop::sample::select(vec![
             "s ",

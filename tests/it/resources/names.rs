@@ -44,7 +44,6 @@ const NASTY: [&str; 31] = [
     "%s%n",
     "!",
     "x: OK",
-    "@links",
     "@groups",
     "x: FAILED",
     "a: No such file or directory",
@@ -118,7 +117,7 @@ fn made(shell: &Shell, names: &[String]) -> Result<(), String> {
         }
         let steps: Vec<Step> = steps.into_iter().map(|(_, step)| step).collect();
         shell.apply(&state, &steps)?;
-        for left in changes(shell, &state, &wave) {
+        if let Some(left) = changes(shell, &state, &wave).into_iter().next() {
             let (at, step) = left?;
             let text = String::from_utf8_lossy(step.script.bytes()).into_owned();
             let (kind, desired) = &wave[at];
@@ -148,7 +147,9 @@ fn right(root: &Path, names: &[String]) -> Result<(), String> {
             && target == Path::new(name)
             && Path::new(&made) == folder;
         if !right {
-            return Err(format!("{name:?}: {:?} {content:?} {target:?} {made:?}", listed(&folder)));
+            let entries = listed(&folder);
+            let target = target.display();
+            return Err(format!("{name:?}: {entries:?} {content:?} {target} {made:?}"));
         }
     }
     Ok(())

@@ -89,6 +89,7 @@ pub fn full_disk(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
         (10, MIB + 1, MIB),
         (MIB, 2 * MIB, MIB),
         (10, 2 * MIB + 1, 2 * MIB),
+        (10, 7 * MIB / 2, 4096),
     ] {
         no_room(shell, edits, sizes).map_err(|why| format!("{sizes:?}: {why}"))?;
     }

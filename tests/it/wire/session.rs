@@ -22,7 +22,7 @@ pub const WORD: &str = "0123456789abcdef";
 pub type Edit = (&'static str, &'static str);
 
 /// Nothing here takes as long; a session that does hangs.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The prelude with the libraries of all types, its folder for private files moved to `state`, and
 /// `edits` made in it.

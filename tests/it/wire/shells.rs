@@ -41,6 +41,17 @@ impl Shell {
         command
     }
 
+    /// As [`Self::start`], with other tools.
+    pub fn start_with(&self, tools: &Path) -> Command {
+        let path = tools.display().to_string();
+        Self { name: self.name, words: self.words.clone(), path }.start()
+    }
+
+    /// Where this shell finds a program.
+    pub fn tool(&self, name: &str) -> Option<PathBuf> {
+        self.path.split(':').map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
+    }
+
     /// As [`Self::start`], by way of a program that runs the words that follow its own.
     pub fn start_under(&self, words: &[&str]) -> Command {
         let mut command = Command::new(words[0]);

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
 use std::process::Command;
 
 use trueup::shell::Script;

@@ -1,0 +1,101 @@
+//! Tools of a host that are missing or die: what a probe could not find out is never "as wanted".
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+
+use trueup::resources::Verdict;
+
+use super::bench::{Bench, folder};
+use super::shells::{Shell, everywhere};
+
+/// What probes of paths and of the user database start.
+const TOOLS: [&str; 8] =
+    ["stat", "sha256sum", "grep", "head", "base64", "readlink", "getent", "cat"];
+
+/// All of them differ from what is there.
+const WANTED: &str = r#"
+[group.root]
+gid = 4711
+[user.root]
+comment = "somebody else"
+[directory."ROOT/d"]
+mode = "0711"
+[file."ROOT/a"]
+content = "wanted\n"
+[file."ROOT/b"]
+content = "wanted too\n"
+[file."ROOT/c"]
+mode = "0640"
+[symlink."ROOT/l"]
+target = "wanted"
+[line.x]
+path = "ROOT/c"
+line = "wanted"
+"#;
+
+/// How a tool fails: not there, at once, killed, or after it has said a part.
+const FAILURES: [Option<&str>; 4] = [
+    None,
+    Some("#!/bin/sh\nexit 1\n"),
+    Some("#!/bin/sh\nkill -9 $$\n"),
+    Some("#!/bin/sh\nTOOL \"$@\" | HEAD -n 1\nkill -9 $$\n"),
+];
+
+/// A folder with the tools of `shell`, one of them failing.
+fn sabotaged(shell: &Shell, folder: &Path, tool: &str, failure: Option<&str>) -> Option<()> {
+    let real = shell.tool(tool)?;
+    for name in ["id", "timeout", "rm", "mkdir", "mktemp", "dd", "env"].iter().chain(&TOOLS) {
+        if let Some(path) = shell.tool(name).filter(|_| *name != tool) {
+            symlink(path, folder.join(name)).expect("a link");
+        }
+    }
+    if let Some(text) = failure {
+        let head = shell.tool("head").expect("head");
+        let text = text.replace("TOOL", &real.display().to_string());
+        let text = text.replace("HEAD", &head.display().to_string());
+        let path = folder.join(tool);
+        fs::write(&path, text).expect("a script");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+    }
+    Some(())
+}
+
+/// Probes with one tool failing.
+fn never_as_wanted(shell: &Shell, tool: &str, failure: Option<&str>) -> Result<(), String> {
+    let tools = folder();
+    if sabotaged(shell, tools.path(), tool, failure).is_none() {
+        return Ok(());
+    }
+    let mut bench = Bench::start(folder(), |_| shell.start_with(tools.path()), &[]);
+    fs::create_dir(bench.tree.join("d")).expect("a folder");
+    for name in ["a", "b", "c"] {
+        let path = bench.file(name, "there\n");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a mode");
+    }
+    symlink("there", bench.tree.join("l")).expect("a link");
+    let items = bench.items(WANTED);
+    let observed = bench.look(&items)?;
+    for (item, state) in items.iter().zip(&observed) {
+        let Ok(state) = state else { continue };
+        if let Verdict::Same(why) = item.kind.diff(&item.desired, state) {
+            return Err(format!("{} {} counts as wanted: {why}", item.kind.name(), item.name));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_failing_tool_is_not_taken_for_an_answer() {
+    everywhere(|shell| {
+        let mut wrong = Vec::new();
+        for tool in TOOLS {
+            for failure in FAILURES {
+                if let Err(why) = never_as_wanted(shell, tool, failure) {
+                    wrong.push(format!("{tool} {failure:?}: {why}"));
+                }
+            }
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+    });
+}
