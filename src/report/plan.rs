@@ -98,9 +98,7 @@ fn resource(style: Style, text: &mut String, view: &ChangeView) {
     let label = Label::of(change.action);
     let glyph = paint(style, label, change.action.glyph());
     let address = visible(&view.address);
-    let gap = PLACE_COLUMN.saturating_sub(address.chars().count() + 4).max(2);
-    let place = paint(style, Label::Quiet, &visible(&view.place));
-    let _ = writeln!(text, "  {glyph} {address}{:gap$}{place}", "");
+    let _ = writeln!(text, "  {glyph} {address}{}", placed(style, &address, &view.place));
     let lines: Vec<String> = change
         .note
         .iter()
@@ -116,6 +114,18 @@ fn resource(style: Style, text: &mut String, view: &ChangeView) {
     for line in lines {
         let _ = writeln!(text, "      {line}");
     }
+}
+
+/// A place after an address: in its column, or on a line of its own where the address is too long.
+fn placed(style: Style, address: &str, place: &str) -> String {
+    let used = address.chars().count() + 4;
+    let place = visible(place);
+    let gap = match PLACE_COLUMN.checked_sub(used) {
+        Some(gap) if gap >= 2 => " ".repeat(gap),
+        _ if used + 2 + place.chars().count() <= 80 => "  ".to_owned(),
+        _ => "\n      ".to_owned(),
+    };
+    format!("{gap}{}", paint(style, Label::Quiet, &place))
 }
 
 /// Up to three names, then how many more.
@@ -207,14 +217,8 @@ pub(super) fn ended(
 pub(super) fn problem(style: Style, text: &mut String, problem: &ProblemView) {
     if let Some((address, place)) = &problem.resource {
         let address = visible(address);
-        let gap = PLACE_COLUMN.saturating_sub(address.chars().count() + 4).max(2);
-        let _ = writeln!(
-            text,
-            "  {} {address}{:gap$}{}",
-            paint(style, Label::Bad, "x"),
-            "",
-            paint(style, Label::Quiet, &visible(place))
-        );
+        let bad = paint(style, Label::Bad, "x");
+        let _ = writeln!(text, "  {bad} {address}{}", placed(style, &address, place));
     }
     let indent = if problem.resource.is_some() { "        " } else { "      " };
     let lines: Vec<&str> = problem.message.lines().collect();

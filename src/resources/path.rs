@@ -204,6 +204,8 @@ pub(super) const LIBRARY: &str = include_str!("path.sh");
 pub(super) struct Answers<'a> {
     metas: HashMap<&'a [u8], Meta>,
     contents: HashMap<&'a [u8], (&'a [u8], Vec<u8>)>,
+    /// What stat said of paths that are not there.
+    absent: Vec<&'a [u8]>,
     problems: Vec<String>,
 }
 
@@ -232,7 +234,9 @@ impl<'a> Answers<'a> {
                     Some(bytes) => drop(answers.contents.insert(path, (digest, bytes))),
                     None => answers.problem(line),
                 }
-            } else if !absent(line) {
+            } else if absent(line) {
+                answers.absent.push(line);
+            } else {
                 answers.problem(line);
             }
         }
@@ -245,13 +249,20 @@ impl<'a> Answers<'a> {
 
     /// What stands at `path`: `None` when nothing does.
     pub(super) fn meta(&self, path: &str) -> Result<Option<&Meta>, String> {
-        match self.metas.get(path.as_bytes()) {
-            Some(meta) => Ok(Some(meta)),
-            None => match self.problems.iter().find(|problem| problem.contains(path)) {
-                Some(problem) => Err(problem.clone()),
-                None if self.problems.is_empty() => Ok(None),
-                None => Err(self.problems[0].clone()),
-            },
+        if let Some(meta) = self.metas.get(path.as_bytes()) {
+            return Ok(Some(meta));
+        }
+        // stat names a path in quotes; where it had to write it in another way, an error about any
+        // path is taken for one about this.
+        let named =
+            |line: &str| ["'", "\""].iter().any(|q| line.contains(&format!("{q}{path}{q}")));
+        if let Some(problem) = self.problems.iter().find(|problem| named(problem)) {
+            return Err(problem.clone());
+        }
+        let gone = self.absent.iter().any(|line| named(&String::from_utf8_lossy(line)));
+        match self.problems.first() {
+            Some(problem) if !gone => Err(problem.clone()),
+            _ => Ok(None),
         }
     }
 
@@ -346,6 +357,8 @@ mod tests {
     fn an_error_is_not_taken_for_absence() {
         let answers = Answers::read(b"stat: cannot statx '/root/x': Permission denied");
         assert!(answers.meta("/root/x").unwrap_err().contains("Permission denied"));
-        assert!(answers.meta("/root/y").is_err(), "an error without a path speaks of all");
+        assert!(answers.meta("/root/y").is_err(), "of it nothing was said");
+        let both = b"stat: cannot statx '/root/x': Permission denied\nstat: cannot statx '/etc/y': No such file or directory";
+        assert_eq!(Answers::read(both).meta("/etc/y").unwrap(), None);
     }
 }

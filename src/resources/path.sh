@@ -1,26 +1,57 @@
 # Shell functions of probes and steps that are about paths: file, directory, symlink and line.
 
+# stat …: the program, and a word when it did not end by itself: what it says nothing of is not there.
+stat() {
+  command stat "$@" && return
+  n=$?
+  [ "$n" -le 1 ] || echo "stat ended with status $n"
+  return "$n"
+}
 # contents DIGEST PATH DIGEST PATH…: for each regular file whose digest is another, a line
 # `d DIGEST PATH`, the first bytes in base64 and a line with a point. `sha256sum -c` compares all in one
-# process; it prints a path with a backslash escaped, which `printf %b` undoes.
+# process, in their order. Only its word OK counts: a file of which it says something else, or nothing
+# because it is missing or died, is looked at alone.
 contents() {
-  while [ $# -gt 0 ]; do
-    if [ -f "$2" ] && [ ! -L "$2" ]; then printf '%s  %s\n' "$1" "$2"; fi
+  l=$(sums "$@" | sha256sum -c 2>/dev/null)
+  IFS='
+'
+  set -f
+  for k in $l; do
+    while [ $# -gt 0 ] && ! plain "$2"; do shift 2; done
+    [ $# -gt 0 ] || return 0
+    # GNU escapes a backslash, and says so with one in front.
+    case $k in \\*) k=$(printf '%b' "${k#?}") ;; esac
+    [ "$k" = "$2: OK" ] || alone "$2"
     shift 2
-  done | sha256sum -c 2>/dev/null | grep -v ': OK$' | while IFS= read -r l; do
-    p=${l%: FAILED*}
-    case $p in \\*) p=$(printf '%b' "${p#?}") ;; esac
-    n=$(sha256sum <"$p" 2>/dev/null) || n=unreadable
-    text "${n%% *}" "$p"
   done
+  while [ $# -gt 0 ]; do
+    ! plain "$2" || alone "$2"
+    shift 2
+  done
+}
+sums() {
+  while [ $# -gt 0 ]; do
+    ! plain "$2" || printf '%s  %s\n' "$1" "$2"
+    shift 2
+  done
+}
+plain() {
+  [ -f "$1" ] && [ ! -L "$1" ]
+}
+alone() {
+  n=$(sha256sum <"$1" 2>/dev/null) || n=unreadable
+  text "${n%% *}" "$1"
 }
 # texts PATH…: the same for every regular file; `-` stands for the digest, which nobody needs.
 texts() {
-  for p do if [ -f "$p" ] && [ ! -L "$p" ]; then text - "$p"; fi; done
+  for p do if plain "$p"; then text - "$p"; fi; done
 }
 text() {
   printf 'd %s %s\n' "$1" "$2"
-  if [ -r "$2" ]; then head -c 1048577 <"$2" | base64; else echo '!'; fi
+  l='!'
+  if [ -r "$2" ]; then l=$(head -c 1048577 <"$2" | base64) || l='!'; fi
+  [ -n "$l" ] || [ ! -s "$2" ] || l='!'
+  printf '%s\n' "$l"
   echo .
 }
 

@@ -103,7 +103,8 @@ impl Resource for Service {
         }
         let mut triggers = input.triggers(TriggerKind::Restart, &table.restart_on, &mut found);
         triggers.extend(input.triggers(TriggerKind::Reload, &table.reload_on, &mut found));
-        if table.state.is_none() && table.enabled.is_none() && triggers.is_empty() {
+        let triggered = !table.reload_on.is_empty() || !table.restart_on.is_empty();
+        if table.state.is_none() && table.enabled.is_none() && !triggered {
             found.push(
                 Diagnostic::at(input.header, "this service says nothing")
                     .help("set `state`, `enabled`, `restart_on` or `reload_on`"),

@@ -114,12 +114,17 @@ impl Resource for Symlink {
     }
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
-        let mark = b"@links";
+        // A line of its own: paths hold no line break, so no path can be taken for it.
+        let mark = b"\n@links";
         let at = answer.windows(mark.len()).position(|window| window == mark);
-        let (stats, links) = match at {
-            Some(at) => (&answer[..at], &answer[(at + mark.len()).min(answer.len())..]),
-            None => (answer, &answer[..0]),
-        };
+        let (stats, links) = at.map_or((answer, &answer[..0]), |at| {
+            let rest = &answer[at + mark.len()..];
+            if matches!(rest.first(), None | Some(b'\n')) {
+                (&answer[..at], rest)
+            } else {
+                (answer, &answer[..0])
+            }
+        });
         let answers = Answers::read(stats);
         let mut targets = links.split(|&byte| byte == b'\n').skip(1);
         items

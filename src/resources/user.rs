@@ -90,9 +90,12 @@ impl Resource for User {
             let message = format!("`{}` is not a name for a user", name.escape_debug());
             found.push(Diagnostic::at(input.name.span, message));
         }
-        input.account("group", table.group.as_ref(), &mut found);
-        for group in &table.groups {
+        for group in table.group.iter().chain(&table.groups) {
             input.account("group", Some(group), &mut found);
+            if group.get_ref().bytes().all(|byte| byte.is_ascii_digit()) {
+                let message = "a user's groups are named, not numbered";
+                found.push(Diagnostic::at(input.span(group), message));
+            }
         }
         for path in [&table.home, &table.shell].into_iter().flatten() {
             if let Err(why) = absolute_path(path.get_ref()) {

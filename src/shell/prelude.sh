@@ -39,6 +39,9 @@ frame() {
   [ "${#P}" -eq "$2" ] || exit 1
   C=0
   eval "$P"
+  # Who hears the end may kill us at once.
+  [ -z "$D" ] || rm -rf -- "$D"
+  D=
   answer end "$1" 0 "$C"
 }
 

@@ -92,6 +92,20 @@ pub fn stops_in_a_content(shell: &Shell, edits: &[Edit], signal: Option<&str>) -
     if left.0.is_empty() { Ok(()) } else { Err(format!("left: {left:?}")) }
 }
 
+/// Who has heard the end may kill the shell at once: nothing is left to be removed then.
+pub fn nothing_is_left_at_the_end(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let mut bench = Bench::new(shell, edits);
+    let items = bench.items("[command.one]\ncommand = \"touch ROOT/ran\"\ncreates = \"ROOT/ran\"\n");
+    bench.apply(&items)?.done(&items)?;
+    let left = std::fs::read_dir(&bench.state).map_or(0, Iterator::count);
+    if left == 0 { Ok(()) } else { Err(format!("{left} folders of the session are left")) }
+}
+
+#[test]
+fn nothing_is_left_when_the_end_is_told() {
+    everywhere(|shell| nothing_is_left_at_the_end(shell, &[]));
+}
+
 /// A hangup alone is no reason to end: the link may still be there.
 pub fn hangs_up(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     let mut bench = Bench::new(shell, edits);

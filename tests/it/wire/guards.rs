@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::session::Edit;
 use super::shells::{SHELLS, Shell, left_out, root};
-use super::{children, client, cut, place, room, window};
+use super::{children, client, cut, place, room, tools, window};
 
 /// A guard: its text, what stands there without it, and who notices.
 struct Guard {
@@ -79,6 +79,11 @@ static GUARDS: &[Guard] = &[
         children::nothing_after_a_failure,
     ),
     guard("nobody listens: it ends", &[(">&4 || exit 1", ">&4")], client::is_killed),
+    guard(
+        "private files go before the end is told",
+        &[("[ -z \"$D\" ] || rm -rf -- \"$D\"\nD=", ":")],
+        client::nothing_is_left_at_the_end,
+    ),
     guard("a hangup is ignored", &[("trap '' HUP", "trap : HUP PIPE; trap - HUP")], client::hangs_up),
     guard(
         "a signal to end cleans up",
@@ -121,6 +126,11 @@ static GUARDS: &[Guard] = &[
         &[("if [ -e \"$1\" ] || [ -L \"$1\" ]; then", "if false; then")],
         place::moved_is_left_alone,
     ),
+    guard(
+        "a copied content is compared with what was promised",
+        &[("[ \"$(sha256sum <\"$X\" 2>&1)\" = \"${8%% *}  -\" ] ||", ": ||")],
+        place::copied_content_is_compared,
+    ),
     guard("new files are closed to others", &[("umask 077", "umask 0")], window::never_looser),
     guard(
         "a new file does not go through the old one's mode",
@@ -135,6 +145,27 @@ static GUARDS: &[Guard] = &[
     guard("old owner and mode are kept", &[("keep \"$1\" \"$t\" || return", ":")], window::access_is_kept),
     guard("the new file is closed before it is tried", &[("exec 5>&-", ":")], window::candidate_is_whole),
     guard("a content is synced", &[("conv=fsync", "")], synced),
+    guard(
+        "a stat that died says nothing of absence",
+        &[("[ \"$n\" -le 1 ] ||", "[ \"$n\" -le 255 ] ||")],
+        // dash says it too.
+        |_, edits| tools::no_answer_is_no_answer(&SHELLS[1], edits),
+    ),
+    guard(
+        "a file of which sha256sum said nothing is looked at",
+        &[("! plain \"$2\" || alone \"$2\"", ":")],
+        tools::no_answer_is_no_answer,
+    ),
+    guard(
+        "a content that could not be read is not empty",
+        &[("[ -n \"$l\" ] || [ ! -s \"$2\" ] ||", ": ||")],
+        tools::no_answer_is_no_answer,
+    ),
+    guard(
+        "a user database that did not answer is not empty",
+        &[("case $? in 0 | 2) return ;; esac", "return")],
+        tools::no_answer_is_no_answer,
+    ),
     Guard {
         name: "a failed write is a failed step",
         edits: &[("conv=fsync <&3 2>&1 >&5) && r=0 || r=1", "conv=fsync <&3 2>&1 >&5); r=0")],

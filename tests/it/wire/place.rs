@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use trueup::model::change::sha256_hex;
+use trueup::shell::AnswerKind;
 
 use super::bench::{Bench, said};
 use super::session::{Edit, WORD};
@@ -229,6 +230,27 @@ pub fn rename_does_not_enter_a_folder(shell: &Shell, edits: &[Edit]) -> Result<(
         return Ok(());
     }
     Err(format!("it was not replaced: {answer:?}"))
+}
+
+/// A content that another file has already, and that file is another one by then.
+pub fn copied_content_is_compared(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let mut bench = Bench::new(shell, edits);
+    bench.file("a", "old\n");
+    let from = bench.file("from", "another\n").display().to_string();
+    let from = format!("{} {from}", sha256_hex(b"content\n"));
+    let path = bench.tree.join("a").display().to_string();
+    let before = bench.tree();
+    let answer = bench.step("put", &[&path, "-", "-", "-", "", "", "60", &from])?;
+    let after = bench.tree();
+    if before != after || answer.kind != AnswerKind::Failed {
+        return Err(format!("{answer:?}, {}", after.against(&before)));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_copied_content_is_compared() {
+    everywhere(|shell| copied_content_is_compared(shell, &[]));
 }
 
 #[test]

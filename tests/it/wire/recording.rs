@@ -44,6 +44,8 @@ content = "it's $(touch x) `y`\\\n\n"
 [file."ROOT/new/empty"]
 content = ""
 mode = "0600"
+[file."ROOT/new/same"]
+content = "a\n"
 [file."ROOT/old.conf"]
 content = "the new content\nno line break at its end"
 [command.log]
@@ -55,6 +57,7 @@ creates = "ROOT/log"
             |tree| tree.file("new/a b", b"a\n", 0o640),
             |tree| tree.file("new/odd", ODD.as_bytes(), 0o644),
             |tree| tree.file("new/empty", b"", 0o600),
+            |tree| tree.file("new/same", b"a\n", 0o644),
             |tree| tree.file("old.conf", b"the new content\nno line break at its end", 0o644),
             |tree| tree.file("log", b"ran\n", 0o600),
         ],

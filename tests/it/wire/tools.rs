@@ -7,6 +7,7 @@ use std::path::Path;
 use trueup::resources::Verdict;
 
 use super::bench::{Bench, folder};
+use super::session::Edit;
 use super::shells::{Shell, everywhere};
 
 /// What probes of paths and of the user database start.
@@ -14,7 +15,8 @@ const TOOLS: [&str; 8] =
     ["stat", "sha256sum", "grep", "head", "base64", "readlink", "getent", "cat"];
 
 /// All of them differ from what is there.
-const WANTED: &str = r#"
+const WANTED: [&str; 2] = [
+    r#"
 [group.root]
 gid = 4711
 [user.root]
@@ -32,12 +34,28 @@ target = "wanted"
 [line.x]
 path = "ROOT/c"
 line = "wanted"
-"#;
+"#,
+    r#"
+[group.root]
+state = "absent"
+[user.root]
+state = "absent"
+[directory."ROOT/d"]
+state = "absent"
+[file."ROOT/a"]
+state = "absent"
+[symlink."ROOT/l"]
+state = "absent"
+[line.x]
+path = "ROOT/c"
+line = "there"
+state = "absent"
+"#,
+];
 
-/// How a tool fails: not there, at once, killed, or after it has said a part.
-const FAILURES: [Option<&str>; 4] = [
+/// How a tool fails: it is not there, or killed at once, or killed after it has said a part.
+const FAILURES: [Option<&str>; 3] = [
     None,
-    Some("#!/bin/sh\nexit 1\n"),
     Some("#!/bin/sh\nkill -9 $$\n"),
     Some("#!/bin/sh\nTOOL \"$@\" | HEAD -n 1\nkill -9 $$\n"),
 ];
@@ -62,40 +80,51 @@ fn sabotaged(shell: &Shell, folder: &Path, tool: &str, failure: Option<&str>) ->
 }
 
 /// Probes with one tool failing.
-fn never_as_wanted(shell: &Shell, tool: &str, failure: Option<&str>) -> Result<(), String> {
+fn never_as_wanted(
+    shell: &Shell,
+    edits: &[Edit],
+    (tool, failure): (&str, Option<&str>),
+) -> Result<(), String> {
     let tools = folder();
     if sabotaged(shell, tools.path(), tool, failure).is_none() {
         return Ok(());
     }
-    let mut bench = Bench::start(folder(), |_| shell.start_with(tools.path()), &[]);
+    let mut bench = Bench::start(folder(), |_| shell.start_with(tools.path()), edits);
     fs::create_dir(bench.tree.join("d")).expect("a folder");
     for name in ["a", "b", "c"] {
         let path = bench.file(name, "there\n");
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a mode");
     }
     symlink("there", bench.tree.join("l")).expect("a link");
-    let items = bench.items(WANTED);
-    let observed = bench.look(&items)?;
-    for (item, state) in items.iter().zip(&observed) {
-        let Ok(state) = state else { continue };
-        if let Verdict::Same(why) = item.kind.diff(&item.desired, state) {
-            return Err(format!("{} {} counts as wanted: {why}", item.kind.name(), item.name));
+    let mut wrong = Vec::new();
+    for module in WANTED {
+        let items = bench.items(module);
+        let observed = bench.look(&items)?;
+        for (item, state) in items.iter().zip(&observed) {
+            let Ok(state) = state else { continue };
+            if let Verdict::Same(why) = item.kind.diff(&item.desired, state) {
+                let name = item.name.rsplit('/').next().unwrap_or_default();
+                wrong.push(format!("{}[{name}] counts as wanted: {why}", item.kind.name()));
+            }
         }
     }
-    Ok(())
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join(", ")) }
+}
+
+/// Probes with each tool failing in each way.
+pub fn no_answer_is_no_answer(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let mut wrong = Vec::new();
+    for tool in TOOLS {
+        for failure in FAILURES {
+            if let Err(why) = never_as_wanted(shell, edits, (tool, failure)) {
+                wrong.push(format!("{tool} {failure:?}: {why}"));
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
 }
 
 #[test]
 fn a_failing_tool_is_not_taken_for_an_answer() {
-    everywhere(|shell| {
-        let mut wrong = Vec::new();
-        for tool in TOOLS {
-            for failure in FAILURES {
-                if let Err(why) = never_as_wanted(shell, tool, failure) {
-                    wrong.push(format!("{tool} {failure:?}: {why}"));
-                }
-            }
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
-    });
+    everywhere(|shell| no_answer_is_no_answer(shell, &[]));
 }
