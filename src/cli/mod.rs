@@ -41,5 +41,5 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Apply(ref verb) => apply::run(&args.common, verb),
         Verb::Check(ref verb) => check::run(&args.common, verb),
     };
-    exit.into()
+    if report::lost() && exit == Exit::Good { Exit::Mistake.into() } else { exit.into() }
 }

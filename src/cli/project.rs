@@ -22,7 +22,9 @@ pub(super) struct Ready {
 /// Loads the project and finds every mistake that can be found without a host; tells them and gives
 /// `None` when there are any.
 pub(super) fn ready(common: &Common, style: Style) -> Option<Ready> {
-    let project = match config::load(&common.directory, common.inventory.as_deref()) {
+    // Like every path of the command line, -i is read from where the user stands.
+    let inventory = common.inventory.as_ref().map(std::path::absolute).and_then(Result::ok);
+    let project = match config::load(&common.directory, inventory.as_deref()) {
         Ok(project) => Arc::new(project),
         Err(error) => {
             tell(style, &error.sources, error.mistakes);

@@ -193,6 +193,11 @@ impl Parser {
             let why = format!("a host, a group or `(` is expected here, not `{word}`");
             return Err(PatternError { why, at });
         }
+        if word.split('[').skip(1).any(|rest| rest.split(']').next().unwrap_or(rest).contains(':'))
+        {
+            let why = "ranges are for inventories: name a group here, or use a glob".to_owned();
+            return Err(PatternError { why, at });
+        }
         match Glob::new(&word) {
             Ok(glob) => Ok(Node::Name(Name { text: word, at, glob: glob.compile_matcher() })),
             Err(error) => {

@@ -8,7 +8,7 @@ use super::host::HostRun;
 use super::probe::Probe;
 use super::session::{Counts, Session, SessionError};
 use super::wave::Wave;
-use crate::model::{Change, Event, Outcome};
+use crate::model::{Action, Attribute, Change, Difference, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
 use crate::resources::{Erased, Verdict};
 use crate::shell::{Answer, AnswerKind};
@@ -133,7 +133,7 @@ impl Applying {
         }
         self.verify();
         if let Some(session) = self.session.take() {
-            self.applied.counts = session.close().await;
+            self.applied.counts = session.leave().await;
         }
         let untouched = self.history.changed.is_empty() && !self.over;
         let target = self.run.target;
@@ -177,6 +177,7 @@ impl Applying {
             })
             .await;
         let mut good = true;
+        let mut failed: Vec<(Vec<usize>, String)> = Vec::new();
         for answer in &results {
             let items = covers.get(&answer.seq).copied().cloned().unwrap_or_default();
             match answer.kind {
@@ -189,13 +190,37 @@ impl Applying {
                     } else {
                         said
                     };
-                    self.incident(items.first().copied(), said);
+                    failed.push((items, said));
                 }
                 _ => good = false,
             }
         }
-        self.observed = probe.read(&self.run.desired, &exchanged?);
-        Ok(good)
+        let exchanged = exchanged.map(|answers| probe.read(&self.run.desired, &answers));
+        let result = exchanged.map(|observed| self.observed = observed);
+        for (items, said) in failed {
+            self.failed_step(&items, said);
+        }
+        result.map(|()| good)
+    }
+
+    /// A step that failed: of several resources in it some may be done all the same, which the last
+    /// probe shows; the first that is not is to blame.
+    fn failed_step(&mut self, items: &[usize], said: String) {
+        let several = items.len() > 1;
+        let (done, open): (Vec<usize>, Vec<usize>) =
+            items.iter().partition(|index| several && self.holds(**index));
+        self.done(&done);
+        self.incident(open.first().or_else(|| items.first()).copied(), said);
+    }
+
+    /// Whether the last probe found a resource as wanted.
+    fn holds(&self, index: usize) -> bool {
+        let instance = &self.run.desired.resources[index];
+        let state = self.observed.get(index).and_then(|state| state.as_ref().ok());
+        instance.kind.verifiable(&instance.desired)
+            && state.is_some_and(|state| {
+                matches!(instance.kind.diff(&instance.desired, state), Verdict::Same(_))
+            })
     }
 
     /// Takes changes that were done in.
@@ -298,17 +323,7 @@ impl Applying {
             let Status::Change(announced) = &self.run.plan.items[*index].status else {
                 return false;
             };
-            announced.fired.is_none()
-                && self.observed.get(*index).is_some_and(|state| {
-                    let instance = &self.run.desired.resources[*index];
-                    state.as_ref().is_ok_and(|state| {
-                        instance.kind.verifiable(&instance.desired)
-                            && matches!(
-                                instance.kind.diff(&instance.desired, state),
-                                Verdict::Same(_)
-                            )
-                    })
-                })
+            announced.fired.is_none() && self.holds(*index)
         };
         let trouble = !self.applied.incidents.is_empty();
         let open = self.run.plan.changes().map(|(index, _)| index).filter(|index| {
@@ -330,6 +345,15 @@ fn differs(change: &Change) -> String {
     if change.attributes.is_empty() {
         return format!("{} would be next", change.action.word());
     }
-    let names: Vec<&str> = change.attributes.iter().map(|attribute| attribute.name).collect();
-    names.join(", ")
+    if change.action == Action::Run {
+        return "its probe still asks for it".to_owned();
+    }
+    let fact = |attribute: &Attribute| match &attribute.difference {
+        Difference::Value { before, after } => {
+            let word = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".into());
+            format!("{} is {}, wanted is {}", attribute.name, word(before), word(after))
+        }
+        Difference::Content { .. } => "its content".to_owned(),
+    };
+    change.attributes.iter().map(fact).collect::<Vec<_>>().join("; ")
 }

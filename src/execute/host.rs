@@ -75,9 +75,9 @@ pub(super) async fn look(
     })?;
     let mut script = Script::new();
     let probe = Probe::ask(&desired, &mut session, &mut script);
-    let answers = probe.asked.len();
-    let program =
-        Program { script, contents: Vec::new(), answers, seconds: settings.probe_timeout };
+    // A command's own probe may take a minute, and a host may have several.
+    let seconds = settings.probe_timeout.saturating_mul(10);
+    let program = Program { script, contents: Vec::new(), answers: probe.asked.len(), seconds };
     let answers = session.exchange(program, |_| {}).await.map_err(ended)?;
     let observed = probe.read(&desired, &answers);
     let plan = compare(&desired, &observed, &History::default());

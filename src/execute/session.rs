@@ -163,7 +163,19 @@ impl Session {
         }
     }
 
-    /// Lets the remote shell end by itself, so that it cleans up.
+    /// Ends a session and waits until the remote shell has cleaned up and gone, some seconds at most.
+    pub(super) async fn leave(mut self) -> Counts {
+        let _ = self.wire.input.write_all(b"Q 0 0\n").await;
+        let _ = self.wire.input.shutdown().await;
+        let mut rest = [0_u8; 512];
+        let output = &mut self.wire.output;
+        let gone =
+            async { while matches!(output.read(&mut rest).await, Ok(count) if count > 0) {} };
+        let _ = timeout(Duration::from_secs(5), gone).await;
+        self.counts
+    }
+
+    /// Ends a session that has left nothing on its host.
     pub(super) async fn close(mut self) -> Counts {
         let _ = self.wire.input.write_all(b"Q 0 0\n").await;
         let _ = self.wire.input.shutdown().await;

@@ -124,6 +124,7 @@ impl World {
                 return Item { status: Status::Problem(why.clone()), against: None };
             }
         };
+        let mut new = false;
         let status = match kind.diff(&instance.desired, against) {
             Verdict::Same(why) => Ok(why),
             Verdict::Change(change) => Err(change),
@@ -132,6 +133,7 @@ impl World {
             }
             Verdict::Blocked { need, message, then } => {
                 let made = need.is_some_and(|need| self.made.contains(&need));
+                new = made;
                 match &self.opaque {
                     _ if made && then.action != Action::KnownAfter => Err(then),
                     Some(opaque) => Err(known_after(then, opaque)),
@@ -144,7 +146,7 @@ impl World {
         };
         let fired = self
             .fired(desired, instance)
-            .filter(|_| kind.heeds(&instance.desired, against, status.as_ref().err()));
+            .filter(|_| !new && kind.heeds(&instance.desired, against, status.as_ref().err()));
         let status = match (status, fired) {
             (Ok(why), None) => Status::Same(why),
             (Ok(_), fired) => {

@@ -13,6 +13,7 @@ mod summary;
 pub mod view;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use diagnostics::render as render_diagnostics;
 pub use plan::render as render_plan;
@@ -79,10 +80,24 @@ pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Writes the result; a reader that went away is no error of ours.
+/// Whether a result could not be written.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Writes the result. A reader that went away is no error; a full disk is, and [`lost`] tells.
 pub fn print(text: &str) {
     let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        && error.kind() != io::ErrorKind::BrokenPipe
+        && !LOST.swap(true, Ordering::Relaxed)
+    {
+        print_error(&format!("error: cannot write the result: {error}\n"));
+    }
+}
+
+/// Whether part of the result could not be written.
+#[must_use]
+pub fn lost() -> bool {
+    LOST.load(Ordering::Relaxed)
 }
 
 /// Writes what is not the result: mistakes, notes, questions.

@@ -42,12 +42,28 @@ fn trouble(style: Style, text: &mut String, host: &HostEndView) {
         let counts = counts(host.not_done.iter().map(|(_, change)| change));
         let _ = writeln!(text, "      Not done: {}{more} ({counts}).", names.join(", "));
     }
+    lost_triggers(text, host);
     if host.outcome == Outcome::Unknown {
         let name = visible(&host.host);
         let _ = writeln!(
             text,
             "      Run {} to see where it stands.",
             paint(style, Label::Heading, &format!("trueup plan --limit {name}"))
+        );
+    }
+}
+
+/// Triggers whose cause is done and that were not: no later run would do them.
+fn lost_triggers(text: &mut String, host: &HostEndView) {
+    let lost = host.not_done.iter().filter_map(|(address, change)| {
+        change.fired.as_ref().map(|fired| format!("{} of {}", fired.kind.word(), visible(address)))
+    });
+    let lost: Vec<String> = lost.collect();
+    if !lost.is_empty() {
+        let _ = writeln!(
+            text,
+            "      A later run does not make up for triggers that were not done. See to: {}.",
+            lost.join(", ")
         );
     }
 }
@@ -61,7 +77,7 @@ fn last_line(end: &EndView) -> String {
     let word = if all == 1 { "host" } else { "hosts" };
     let seconds = end.time.as_secs_f64();
     let counts = counts(end.hosts.iter().flat_map(|host| &host.done));
-    let counts = if counts.is_empty() { "nothing changed".to_owned() } else { counts };
+    let counts = if counts.is_empty() { "no change completed".to_owned() } else { counts };
     let bad = bad(&outcomes);
     let bad = if bad.is_empty() { String::new() } else { format!(" {}.", bad.join(", ")) };
     format!("Applied to {good}{of} {word} in {seconds:.1} s: {counts}.{bad}")

@@ -128,7 +128,15 @@ impl Resolver {
             self.project.stages.iter().any(|stage| stage.hosts.value.matches(&target.host))
                 && limit.is_none_or(|limit| limit.matches(&target.host))
         };
-        Ok((0..self.targets.len()).filter(|&index| wanted(&self.targets[index])).collect())
+        let found: Vec<usize> =
+            (0..self.targets.len()).filter(|&index| wanted(&self.targets[index])).collect();
+        match limit {
+            Some(limit) if found.is_empty() => Err(vec![Diagnostic::error(format!(
+                "--limit: `{}` selects no host of any stage",
+                limit.text()
+            ))]),
+            _ => Ok(found),
+        }
     }
 
     /// What the host should be.

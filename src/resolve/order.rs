@@ -149,6 +149,19 @@ fn imply(drafts: &[Draft], implied: &mut [BTreeSet<usize>]) {
         let key = (instance.address.module.as_str(), instance.kind.name());
         by_kind.entry(key).or_default().push(index);
     }
+    let removed: Vec<(usize, &str)> = drafts
+        .iter()
+        .enumerate()
+        .filter_map(|(index, draft)| {
+            Some((index, draft.instance.kind.removes(&draft.instance.desired)?))
+        })
+        .collect();
+    for &(index, folder) in &removed {
+        let inside =
+            |path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        implied[index]
+            .extend(removed.iter().filter(|(_, path)| inside(path)).map(|(inner, _)| inner));
+    }
     for (index, Draft { instance, .. }) in drafts.iter().enumerate() {
         for want in instance.kind.wants(&instance.desired) {
             implied[index].extend(maker(&makers, want).filter(|&maker| maker != index));

@@ -68,8 +68,8 @@ return "$r"
 # command SECONDS DIR TEXT
 command_in() {
 home
-run "$1" /bin/sh -c 'cd -- "$1" && eval "$2"' sh "$2" "$3" || { M="exit status $r:
-$M"; return 1; }
+run "$1" /bin/sh -c 'cd -- "$1" && eval "$2"' sh "$2" "$3" || { [ ! -s "${D:-/}/status" ] || M="exit status $r${M:+:
+$M}"; return 1; }
 }
 "#;
 

@@ -77,7 +77,11 @@ impl Resource for Directory {
     }
 
     fn provides(desired: &Self) -> Vec<Subject> {
-        vec![Subject::Path(desired.path.clone())]
+        path::made(&desired.path, desired.state)
+    }
+
+    fn removes(desired: &Self) -> Option<&str> {
+        (desired.state == Presence::Absent).then_some(&desired.path)
     }
 
     fn wants(desired: &Self) -> Vec<Subject> {

@@ -111,7 +111,13 @@ impl Input<'_> {
         if let Some((given, wanted)) =
             message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
         {
-            return Diagnostic::at(span, format!("{wanted} is expected here, not {}", a(given)));
+            let wanted = match wanted {
+                "u32" => "a whole number",
+                "a sequence" => "a list",
+                wanted => wanted,
+            };
+            let given = given.replace("sequence", "list").replace("map", "table");
+            return Diagnostic::at(span, format!("{wanted} is expected here, not {}", a(&given)));
         }
         Diagnostic::at(span, message.trim_end().replace('\n', ", "))
     }

@@ -33,6 +33,7 @@ pub trait ResourceType: Sync {
     fn parse(&self, input: &Input<'_>) -> Result<Erased, Vec<Diagnostic>>;
     fn subject<'d>(&self, desired: &'d Erased) -> &'d str;
     fn provides(&self, desired: &Erased) -> Vec<Subject>;
+    fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str>;
     fn wants(&self, desired: &Erased) -> Vec<Subject>;
     fn triggers<'d>(&self, desired: &'d Erased) -> &'d [Trigger];
     fn probe(&self, items: &[&Erased], script: &mut Script);
@@ -89,6 +90,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn provides(&self, desired: &Erased) -> Vec<Subject> {
         R::provides(typed(desired))
+    }
+    fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str> {
+        R::removes(typed(desired))
     }
     fn wants(&self, desired: &Erased) -> Vec<Subject> {
         R::wants(typed(desired))

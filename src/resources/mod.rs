@@ -75,6 +75,11 @@ pub trait Resource: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The path that it takes away: a folder above it that goes too goes after it.
+    fn removes(_desired: &Self::Desired) -> Option<&str> {
+        None
+    }
+
     /// What must exist before it.
     fn wants(_desired: &Self::Desired) -> Vec<Subject> {
         Vec::new()
@@ -133,6 +138,8 @@ pub enum Subject {
     Path(String),
     User(String),
     Group(String),
+    /// A systemd unit, with its suffix.
+    Unit(String),
 }
 
 /// Acts when one of the named resources changes.

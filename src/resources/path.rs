@@ -6,7 +6,7 @@ use base64::Engine as _;
 
 use toml::Spanned;
 
-use super::input::{Mode, parent};
+use super::input::{Mode, Presence, parent};
 use super::{Input, Subject, Verdict};
 use crate::model::{Attribute, Body, Change, Diagnostic};
 use crate::shell::Script;
@@ -140,6 +140,17 @@ impl Access {
         let owner = self.owner.clone().map(Subject::User);
         owner.into_iter().chain(self.group.clone().map(Subject::Group))
     }
+}
+
+/// What is there when `path` is: itself, and the systemd unit that it holds (systemd.unit(5)).
+pub(super) fn made(path: &str, state: Presence) -> Vec<Subject> {
+    if state == Presence::Absent {
+        return Vec::new();
+    }
+    let folders = ["/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system"];
+    let unit = path.rsplit_once('/').filter(|(folder, _)| folders.contains(folder));
+    let unit = unit.map(|(_, name)| Subject::Unit(name.to_owned()));
+    std::iter::once(Subject::Path(path.to_owned())).chain(unit).collect()
 }
 
 /// A change that makes `path`: blocked where its folder is not there.

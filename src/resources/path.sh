@@ -88,6 +88,7 @@ put() {
   set +C
   if [ "$r" -lt 0 ]; then
     M=$(set -C; { : 5>"$X"; } 2>&1)
+    M="cannot make a file in ${X%/*}/: ${M##*: }"
     r=1
   fi
   return "$r"

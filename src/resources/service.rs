@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Input, Resource, STEP_SECONDS, Trigger, Verdict, Work};
+use super::{Input, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
@@ -121,6 +121,10 @@ impl Resource for Service {
         &desired.unit
     }
 
+    fn wants(desired: &Self) -> Vec<Subject> {
+        vec![Subject::Unit(desired.unit.clone())]
+    }
+
     fn triggers(desired: &Self) -> &[Trigger] {
         &desired.triggers
     }
@@ -179,10 +183,10 @@ impl Resource for Service {
                     return Verdict::Same("there is no such unit".into());
                 }
                 let message = format!(
-                    "there is no unit {} on this host; declare the package that brings it, if one does",
+                    "there is no unit {} on this host; declare the package or the file that brings it",
                     desired.unit
                 );
-                Verdict::Blocked { need: None, message, then }
+                Verdict::Blocked { need: Some(Subject::Unit(desired.unit.clone())), message, then }
             }
             Observed::Masked => {
                 if desired.state != Some(State::Running) && desired.enabled != Some(true) {

@@ -110,14 +110,25 @@ receive() {
     }) && r=0 || r=1
   fi
   sealed
-  [ "$r" -ne 0 ] || M=
-  return "$r"
+  said "$r"
 }
+
+# said STATUS: nothing when dd did its work, else the last words of its first line.
+said() {
+  if [ "$1" -eq 0 ]; then
+    M=
+    return 0
+  fi
+  M=${M%%"
+"*}
+  fail "cannot write the new file: ${M##*: }"
+}
+
 
 # copy FILE: the bytes of FILE to file descriptor 5, on disk when it returns 0.
 copy() {
-  M=$(dd bs=1048576 conv=fsync <"$1" 2>&1 >&5) || return 1
-  M=
+  M=$(dd bs=1048576 conv=fsync <"$1" 2>&1 >&5) && r=0 || r=1
+  said "$r"
 }
 
 # fail TEXT: sets what the step says and fails.
@@ -136,7 +147,7 @@ late() {
 # try SECONDS COMMAND…: runs a program with its output in M. Nothing of the wire is open in it.
 try() {
   command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
-  M=$(timeout -k 5 "$@" </dev/null 3<&- 4>&- 2>&1) && return 0
+  M=$(umask 022; timeout -k 5 "$@" </dev/null 3<&- 4>&- 2>&1) && return 0
   r=$?
   ! late "$r" || M="timed out after $1 s
 $M"
@@ -145,11 +156,18 @@ $M"
 
 # run SECONDS COMMAND…: as try, for programs that may leave others running in the background: the
 # output goes through a file, since a pipe would stay open as long as they live. At most the first
-# and the last 32 KiB are kept.
+# and the last 32 KiB are kept. The status comes through a file too: where there is none the time was
+# over, which timeout's own status would not tell from the program's.
 run() {
   private || return 1
   command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
-  timeout -k 5 "$@" </dev/null >"$D/out" 2>&1 3<&- 4>&- && r=0 || r=$?
+  rm -f -- "$D/status"
+  a=$1
+  shift
+  set -- "$a" /bin/sh -c '"$@"; echo $? >"$0"' "$D/status" "$@"
+  (umask 022; timeout -k 5 "$@") </dev/null >"$D/out" 2>&1 3<&- 4>&-
+  r=124
+  [ ! -s "$D/status" ] || read -r r <"$D/status"
   n=$(wc -c <"$D/out")
   if [ "$n" -le 65536 ]; then
     M=$(cat "$D/out")
@@ -159,7 +177,7 @@ run() {
 $(tail -c 32768 "$D/out")"
   fi
   rm -f -- "$D/out"
-  ! late "$r" || M="timed out after $1 s
+  [ -s "$D/status" ] || M="timed out after $a s
 $M"
   return "$r"
 }

@@ -77,7 +77,7 @@ fn a_connection_that_dies_in_a_step_is_unknown_and_resolved_by_the_next_plan() {
 content = "one\n"
 
 [command.cut]
-command = "touch /var/tmp/cut; kill -9 $(cut -d ' ' -f 4 /proc/$PPID/stat)"
+command = "touch /var/tmp/cut; pkill -9 -f '[r]ead -r p; eval'"
 creates = "/var/tmp/cut"
 
 [file."/etc/two.conf"]

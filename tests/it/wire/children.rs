@@ -67,7 +67,11 @@ pub fn has_a_time_limit(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     script.text("A=$(holds / true; echo $?)\nask ").number(seq).text(" 0 \"$A\"\n");
     let answers = bench.session.exchange(&script, &[])?;
     let status = answers.first().map(said).unwrap_or_default();
-    if status == "124" { Ok(()) } else { Err(format!("a probe that is too late has status {status}")) }
+    if status == "124" {
+        Ok(())
+    } else {
+        Err(format!("a probe that is too late has status {status}"))
+    }
 }
 
 /// Programs die of a closed pipe as they do at a prompt: a loop in front of head(1) ends.
@@ -79,13 +83,18 @@ pub fn dies_of_a_closed_pipe(shell: &Shell, edits: &[Edit]) -> Result<(), String
     if said(&answer) == "y" && start.elapsed() < Duration::from_secs(3) {
         return Ok(());
     }
-    Err(format!("after {:?}: {}", start.elapsed(), said(&answer).chars().take(200).collect::<String>()))
+    Err(format!(
+        "after {:?}: {}",
+        start.elapsed(),
+        said(&answer).chars().take(200).collect::<String>()
+    ))
 }
 
 /// Long output is kept at both ends, and binary output comes back in frames that still fit.
 pub fn output_is_bounded(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     let mut bench = Bench::new(shell, edits);
-    let text = "run 20 /bin/sh -c 'echo start; head -c 300000 /dev/zero | tr \"\\0\" x; echo; echo stop'";
+    let text =
+        "run 20 /bin/sh -c 'echo start; head -c 300000 /dev/zero | tr \"\\0\" x; echo; echo stop'";
     let long = said(&bench.step(text, &[])?);
     let right = long.starts_with("start\n") && long.ends_with("\nstop") && long.len() < 70_000;
     if !right || !long.contains("bytes not shown") {

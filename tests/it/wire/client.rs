@@ -67,7 +67,11 @@ pub fn is_told_to_end(shell: &Shell, edits: &[Edit], signal: &str) -> Result<(),
 }
 
 /// A content that stops coming: its temporary file goes when the client does, and at a signal.
-pub fn stops_in_a_content(shell: &Shell, edits: &[Edit], signal: Option<&str>) -> Result<(), String> {
+pub fn stops_in_a_content(
+    shell: &Shell,
+    edits: &[Edit],
+    signal: Option<&str>,
+) -> Result<(), String> {
     let mut bench = Bench::new(shell, edits);
     let items = bench.items("[file.\"ROOT/a\"]\ncontent = \"0123456789\"");
     let observed = bench.look(&items)?;
@@ -95,7 +99,8 @@ pub fn stops_in_a_content(shell: &Shell, edits: &[Edit], signal: Option<&str>) -
 /// Who has heard the end may kill the shell at once: nothing is left to be removed then.
 pub fn nothing_is_left_at_the_end(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     let mut bench = Bench::new(shell, edits);
-    let items = bench.items("[command.one]\ncommand = \"touch ROOT/ran\"\ncreates = \"ROOT/ran\"\n");
+    let items =
+        bench.items("[command.one]\ncommand = \"touch ROOT/ran\"\ncreates = \"ROOT/ran\"\n");
     bench.apply(&items)?.done(&items)?;
     let left = std::fs::read_dir(&bench.state).map_or(0, Iterator::count);
     if left == 0 { Ok(()) } else { Err(format!("{left} folders of the session are left")) }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 use trueup::model::{Diagnostic, FileId, Located, Span};
 use trueup::resources::{Bodies, Erased, Input, ResourceType, find};
 
@@ -58,23 +58,6 @@ pub fn item(
     let kind = find(kind).unwrap_or_else(|| panic!("there is no type {kind}"));
     let header = Span::new(FileId(0), 0..0);
     let located = Located { value: name.to_owned(), span: header };
-    let input =
-        Input { name: &located, header, table, bodies, meta_keys: &[], evaluated: &[] };
+    let input = Input { name: &located, header, table, bodies, meta_keys: &[], evaluated: &[] };
     kind.parse(&input).map(|desired| Item { kind, name: name.to_owned(), desired })
-}
-
-/// A TOML table from its text.
-#[track_caller]
-pub fn table(text: &str) -> DeTable<'static> {
-    let text: &'static str = text.to_owned().leak();
-    DeTable::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}")).into_inner()
-}
-
-/// A table inside a table; an empty one where there is none.
-pub fn inner(table: &DeTable<'static>, key: &str) -> DeTable<'static> {
-    match table.get(key).map(toml::Spanned::get_ref) {
-        Some(DeValue::Table(inner)) => inner.clone(),
-        None => DeTable::new(),
-        Some(_) => panic!("`{key}` is not a table"),
-    }
 }

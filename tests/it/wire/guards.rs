@@ -51,11 +51,7 @@ static GUARDS: &[Guard] = &[
         &[("exec 3<&0 4>&1 0</dev/null", "exec 3<&0 4>&1"), ("</dev/null >", ">")],
         children::cannot_eat_the_program,
     ),
-    guard(
-        "the wire is closed in commands",
-        &[("3<&- 4>&-", "")],
-        children::cannot_eat_the_program,
-    ),
+    guard("the wire is closed in commands", &[("3<&- 4>&-", "")], children::cannot_eat_the_program),
     guard(
         "what a command prints goes through a file",
         &[("run() {", "run() { try \"$@\"; return; ")],
@@ -66,7 +62,11 @@ static GUARDS: &[Guard] = &[
         &[("trap : PIPE", "trap '' PIPE")],
         children::dies_of_a_closed_pipe,
     ),
-    guard("commands have a time limit", &[("timeout -k 5 \"$@\"", "sleep 9")], children::has_a_time_limit),
+    guard(
+        "commands have a time limit",
+        &[("timeout -k 5 \"$@\"", "sleep 9")],
+        children::has_a_time_limit,
+    ),
     guard("kept output is bounded", &[("-le 65536", "-le 65536000")], children::output_is_bounded),
     guard(
         "nothing is done after a failure",
@@ -84,12 +84,14 @@ static GUARDS: &[Guard] = &[
         &[("[ -z \"$D\" ] || rm -rf -- \"$D\"\nD=", ":")],
         client::nothing_is_left_at_the_end,
     ),
-    guard("a hangup is ignored", &[("trap '' HUP", "trap : HUP PIPE; trap - HUP")], client::hangs_up),
     guard(
-        "a signal to end cleans up",
-        &[("trap 'exit 1' INT TERM", ":")],
-        |shell, edits| client::is_told_to_end(shell, edits, "TERM"),
+        "a hangup is ignored",
+        &[("trap '' HUP", "trap : HUP PIPE; trap - HUP")],
+        client::hangs_up,
     ),
+    guard("a signal to end cleans up", &[("trap 'exit 1' INT TERM", ":")], |shell, edits| {
+        client::is_told_to_end(shell, edits, "TERM")
+    }),
     guard(
         "temporary files are new",
         &[
@@ -108,9 +110,21 @@ static GUARDS: &[Guard] = &[
         &[("if [ -e \"$n\" ] || [ -L \"$n\" ]", "if false")],
         place::planted_is_not_followed,
     ),
-    guard("a link is made, not entered", &[("ln -sT", "ln -s"), ("|| [ -L \"$n\" ]", ""), ("if [ -e \"$n\" ]", "if false")], place::planted_is_not_followed),
-    guard("a link to a folder is replaced", &[("mv -fT", "mv -f")], place::link_to_a_folder_is_replaced),
-    guard("a file is not moved into a folder", &[("mv -fT", "mv -f")], place::rename_does_not_enter_a_folder),
+    guard(
+        "a link is made, not entered",
+        &[("ln -sT", "ln -s"), ("|| [ -L \"$n\" ]", ""), ("if [ -e \"$n\" ]", "if false")],
+        place::planted_is_not_followed,
+    ),
+    guard(
+        "a link to a folder is replaced",
+        &[("mv -fT", "mv -f")],
+        place::link_to_a_folder_is_replaced,
+    ),
+    guard(
+        "a file is not moved into a folder",
+        &[("mv -fT", "mv -f")],
+        place::rename_does_not_enter_a_folder,
+    ),
     guard(
         "kind, owner and mode are compared again",
         &[("[ \"$(stat -c '%f %u %g' -- \"$1\" 2>&1)\" != \"$2\" ]", "false")],
@@ -142,8 +156,16 @@ static GUARDS: &[Guard] = &[
         &[("n=$(stat -L -c %U:%G -- \"$1\")", "return 1")],
         window::access_is_kept,
     ),
-    guard("old owner and mode are kept", &[("keep \"$1\" \"$t\" || return", ":")], window::access_is_kept),
-    guard("the new file is closed before it is tried", &[("exec 5>&-", ":")], window::candidate_is_whole),
+    guard(
+        "old owner and mode are kept",
+        &[("keep \"$1\" \"$t\" || return", ":")],
+        window::access_is_kept,
+    ),
+    guard(
+        "the new file is closed before it is tried",
+        &[("exec 5>&-", ":")],
+        window::candidate_is_whole,
+    ),
     guard("a content is synced", &[("conv=fsync", "")], synced),
     guard(
         "a stat that died says nothing of absence",
@@ -174,7 +196,10 @@ static GUARDS: &[Guard] = &[
     },
     Guard {
         name: "a failed write of a large content is a failed step",
-        edits: &[("dd bs=1048576 conv=fsync 2>&1 >&5 && exit 0", "dd bs=1048576 conv=fsync 2>&1 >&5; exit 0")],
+        edits: &[(
+            "dd bs=1048576 conv=fsync 2>&1 >&5 && exit 0",
+            "dd bs=1048576 conv=fsync 2>&1 >&5; exit 0",
+        )],
         check: room::full_disk,
         root: true,
     },

@@ -13,10 +13,8 @@ use super::shells::{Shell, everywhere};
 use super::tree::Tree;
 
 /// A file with a content and a link.
-const BOTH: [&str; 2] = [
-    "[file.\"ROOT/a\"]\ncontent = \"new\\n\"\n",
-    "[symlink.\"ROOT/a\"]\ntarget = \"somewhere\"\n",
-];
+const BOTH: [&str; 2] =
+    ["[file.\"ROOT/a\"]\ncontent = \"new\\n\"\n", "[symlink.\"ROOT/a\"]\ntarget = \"somewhere\"\n"];
 
 /// What an attacker who guesses its name puts in the place of a temporary file.
 const PLANTED: [&str; 5] =

@@ -161,5 +161,7 @@ proptest! {
         let (answers, failed) = read(&bytes, &cuts, limits);
         prop_assert_eq!(failed, noise > 100 || payload > 100);
         prop_assert_eq!(answers.len(), usize::from(!failed));
+        let (_, failed) = read(&bytes[..noise], &cuts, limits);
+        prop_assert_eq!(failed, noise > 100, "noise alone");
     }
 }

@@ -49,7 +49,7 @@ content = "a\n"
 [file."ROOT/old.conf"]
 content = "the new content\nno line break at its end"
 [command.log]
-command = "cat; cat <&3; echo ran >>ROOT/log"
+command = "cat; cat <&3; umask 027; echo ran >>ROOT/log"
 creates = "ROOT/log"
 "#,
         steps: &[
@@ -59,7 +59,7 @@ creates = "ROOT/log"
             |tree| tree.file("new/empty", b"", 0o600),
             |tree| tree.file("new/same", b"a\n", 0o644),
             |tree| tree.file("old.conf", b"the new content\nno line break at its end", 0o644),
-            |tree| tree.file("log", b"ran\n", 0o600),
+            |tree| tree.file("log", b"ran\n", 0o640),
         ],
     },
     Turn {

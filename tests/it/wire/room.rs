@@ -107,9 +107,8 @@ fn no_inodes(shell: &Shell) -> Result<(), String> {
 
 /// A new content for `a`, with one for `b` behind it: refused with these words, and nothing changes.
 fn refused(bench: &mut Bench, words: &str) -> Result<(), String> {
-    let items = bench.items(
-        "[file.\"ROOT/a\"]\ncontent = \"new\\n\"\n[file.\"ROOT/b\"]\ncontent = \"b\\n\"\n",
-    );
+    let items = bench
+        .items("[file.\"ROOT/a\"]\ncontent = \"new\\n\"\n[file.\"ROOT/b\"]\ncontent = \"b\\n\"\n");
     // The first answer says that the mounts are there.
     let observed = bench.look(&items)?;
     let before = tree(bench);
@@ -127,7 +126,8 @@ fn refusing_targets(shell: &Shell) -> Result<(), String> {
     let bound = format!("{with_file} mount --bind \"$0/a\" \"$0/a\"");
     refused(&mut mounted(shell, &[], &bound), "busy")?;
     // A file that is mounted there from elsewhere, as containers have it.
-    let other = format!("{with_file} echo old >\"$0/../other\" && mount --bind \"$0/../other\" \"$0/a\"");
+    let other =
+        format!("{with_file} echo old >\"$0/../other\" && mount --bind \"$0/../other\" \"$0/a\"");
     refused(&mut mounted(shell, &[], &other), "busy")
 }
 

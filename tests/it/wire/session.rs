@@ -87,7 +87,7 @@ impl Session {
     }
 
     /// The next sequence number.
-    pub fn seq(&mut self) -> u64 {
+    pub const fn seq(&mut self) -> u64 {
         self.next += 1;
         self.next - 1
     }

@@ -82,7 +82,8 @@ pub fn never_looser(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
 
 /// A new content keeps what nobody speaks of: mode with its special bits, owner, group.
 pub fn access_is_kept(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
-    let owners: &[&str] = if root() { &["", "owner = \"daemon\"\n", "group = \"bin\"\n"] } else { &[""] };
+    let owners: &[&str] =
+        if root() { &["", "owner = \"daemon\"\n", "group = \"bin\"\n"] } else { &[""] };
     for owner in owners {
         for mode in [0o600, 0o755, 0o4755, 0o2750, 0o6711] {
             let mut bench = Bench::new(shell, edits);
@@ -99,11 +100,7 @@ pub fn access_is_kept(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
                 format!("{:04o} {}:{}", meta.mode() & 0o7777, meta.uid(), meta.gid())
             };
             if all(&before) != all(&after) {
-                return Err(format!(
-                    "{owner:?}: {} became {}",
-                    all(&before),
-                    all(&after)
-                ));
+                return Err(format!("{owner:?}: {} became {}", all(&before), all(&after)));
             }
         }
     }
@@ -113,7 +110,11 @@ pub fn access_is_kept(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
 /// Extended attributes, capabilities and ACLs are kept, where the host's tools can.
 fn attributes_are_kept(shell: &Shell) -> Result<(), String> {
     let tools: [(&str, &[&str], &[&str]); 3] = [
-        ("setfattr", &["-n", "user.note", "-v", "kept"], &["getfattr", "--only-values", "-n", "user.note"]),
+        (
+            "setfattr",
+            &["-n", "user.note", "-v", "kept"],
+            &["getfattr", "--only-values", "-n", "user.note"],
+        ),
         ("setfacl", &["-m", "u:daemon:rw"], &["getfacl", "-c"]),
         ("setcap", &["cap_net_bind_service=ep"], &["getcap"]),
     ];
@@ -130,16 +131,22 @@ fn attributes_are_kept(shell: &Shell) -> Result<(), String> {
             left_out(tool, &String::from_utf8_lossy(&set.stderr));
             continue;
         }
-        let asked = || Command::new(ask[0]).args(&ask[1..]).arg(&path).output().expect("a tool").stdout;
+        let asked =
+            || Command::new(ask[0]).args(&ask[1..]).arg(&path).output().expect("a tool").stdout;
         let before = asked();
         for extra in ["", "mode = \"0664\"\n", "owner = \"root\"\n"] {
-            let module = format!("[file.\"ROOT/a\"]\ncontent = \"new {}\\n\"\n{extra}", extra.len());
+            let module =
+                format!("[file.\"ROOT/a\"]\ncontent = \"new {}\\n\"\n{extra}", extra.len());
             let items = bench.items(&module);
             bench.apply(&items)?.done(&items)?;
             let after = asked();
             if before != after {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                return Err(format!("{tool}, {extra:?}: {} became {}", text(&before), text(&after)));
+                return Err(format!(
+                    "{tool}, {extra:?}: {} became {}",
+                    text(&before),
+                    text(&after)
+                ));
             }
         }
     }
@@ -176,7 +183,9 @@ pub fn on_disk_before_its_name(shell: &Shell, edits: &[Edit]) -> Result<(), Stri
     let mut bench = Bench::start(folder, |_| shell.start_under(&words), edits);
     bench.file("a", "old\n");
     let large = "x".repeat((1 << 20) + 5000);
-    let module = format!("[file.\"ROOT/a\"]\ncontent = \"new\\n\"\n[file.\"ROOT/b\"]\ncontent = \"{large}\"\n");
+    let module = format!(
+        "[file.\"ROOT/a\"]\ncontent = \"new\\n\"\n[file.\"ROOT/b\"]\ncontent = \"{large}\"\n"
+    );
     let items = bench.items(&module);
     bench.apply(&items)?.done(&items)?;
     let trace = fs::read_to_string(&log).map_err(|error| error.to_string())?;
@@ -253,7 +262,9 @@ fn a_new_content_keeps_owner_and_mode() {
 #[test]
 fn a_new_content_keeps_attributes() {
     // busybox has no tool for them: the reference says so.
-    everywhere(|shell| if shell.name.contains("busybox") { Ok(()) } else { attributes_are_kept(shell) });
+    everywhere(
+        |shell| if shell.name.contains("busybox") { Ok(()) } else { attributes_are_kept(shell) },
+    );
 }
 
 #[test]
