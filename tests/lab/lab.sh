@@ -44,8 +44,9 @@ END
 # Debian packages that the lab or the tests use on this machine and that are not there.
 needs() {
     local package missing=()
-    for package in bash busybox coreutils dash debian-archive-keyring dpkg findutils \
-        iproute2 mmdebstrap mount nftables openssh-client strace systemd-container util-linux; do
+    for package in acl attr bash busybox coreutils dash debian-archive-keyring dpkg e2fsprogs \
+        findutils iproute2 mmdebstrap mount nftables openssh-client strace systemd-container \
+        util-linux; do
         [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) == ?i* ]] ||
             missing+=("$package")
     done

@@ -139,7 +139,10 @@ state = "absent"
     );
     insta::assert_snapshot!("types_gone", gone);
     assert_eq!(
-        lab.on("spare1", "cat /var/tmp/types/lines; ls -d /srv/types 2>&1; LC_ALL=C id ty1 2>&1 || true"),
+        lab.on(
+            "spare1",
+            "cat /var/tmp/types/lines; ls -d /srv/types 2>&1; LC_ALL=C id ty1 2>&1 || true"
+        ),
         "a\nb\nls: cannot access '/srv/types': No such file or directory\nid: 'ty1': no such user\n"
     );
 }

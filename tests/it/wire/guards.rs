@@ -148,7 +148,10 @@ static GUARDS: &[Guard] = &[
     guard("new files are closed to others", &[("umask 077", "umask 0")], window::never_looser),
     guard(
         "a new file does not go through the old one's mode",
-        &[("become \"$@\" || return", "keep \"$1\" \"$t\" && chmod -- \"$4\" \"$t\" || return")],
+        &[(
+            "become \"$@\" || return",
+            "keep \"$1\" \"$t\"; chown -- \"${5:-0}\" \"$t\"; chmod -- \"$4\" \"$t\"",
+        )],
         window::never_looser,
     ),
     guard(
