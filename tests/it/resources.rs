@@ -4,6 +4,7 @@ mod case;
 mod check;
 mod laws;
 mod names;
+mod order;
 mod pool;
 mod probes;
 mod session;

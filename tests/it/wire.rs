@@ -3,11 +3,11 @@
 //! A check is a function that says what it found wrong; it runs in every shell that a host may have
 //! as its /bin/sh. `guards.rs` takes the prelude's guards out one by one and asks that a check falls.
 
-mod bench;
-mod declare;
+pub mod bench;
+pub mod declare;
 mod recording;
 mod session;
-mod shells;
+pub mod shells;
 mod tree;
 
 mod children;

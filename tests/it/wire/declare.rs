@@ -8,6 +8,7 @@ use trueup::model::{Diagnostic, FileId, Located, Span};
 use trueup::resources::{Bodies, Erased, Input, ResourceType, find};
 
 /// A declared resource.
+#[derive(Clone)]
 pub struct Item {
     pub kind: &'static dyn ResourceType,
     pub name: String,
