@@ -23,7 +23,7 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
         );
         return Exit::Mistake;
     }
-    let Some(ready) = project::ready(common, style) else { return Exit::Mistake };
+    let Some(ready) = project::ready(common, &verb.hosts, style) else { return Exit::Mistake };
     runtime().block_on(planned(Run::new(&ready, &verb.hosts), verb, style))
 }
 

@@ -63,6 +63,18 @@ pub(super) struct Hosts {
     /// Show contents whole, however long
     #[arg(long)]
     pub(super) full: bool,
+    /// Only resources with this tag; may be given more than once
+    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    pub(super) tags: Vec<String>,
+    /// Not resources with this tag
+    #[arg(long, value_name = "TAG", value_delimiter = ',')]
+    pub(super) skip_tags: Vec<String>,
+    /// Only resources with this address, such as "nginx/file[/etc/nginx/**]"
+    #[arg(long = "target", value_name = "ADDRESS")]
+    pub(super) targets: Vec<String>,
+    /// A selector that selects nothing is no mistake: there is nothing to do then
+    #[arg(long)]
+    pub(super) allow_empty: bool,
     /// Say what the run cost: connections, exchanges, bytes
     #[arg(short, long)]
     pub(super) verbose: bool,
@@ -87,4 +99,14 @@ pub(super) struct Apply {
 }
 
 #[derive(Debug, ClapArgs)]
-pub(super) struct Check {}
+pub(super) struct Check {
+    /// Take warnings for errors
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Print one JSON document
+    #[arg(long, conflicts_with = "sarif")]
+    pub(super) json: bool,
+    /// Print SARIF 2.1.0, for code scanning
+    #[arg(long)]
+    pub(super) sarif: bool,
+}

@@ -1,20 +1,74 @@
 //! `trueup check`: finds mistakes in the project; no host is contacted.
 
+use std::collections::BTreeSet;
+
 use super::args::{Check, Common};
 use super::exit::Exit;
-use super::{project, settings};
+use super::project::{self, Examined};
+use super::settings;
+use crate::config::Modules;
+use crate::model::Severity;
+use crate::report::view::CheckView;
 use crate::report::{self, counted};
 
 /// Runs the verb.
-pub(super) fn run(common: &Common, _verb: &Check) -> Exit {
-    let style = settings::style(common, false);
-    let Some(ready) = project::ready(common, style) else { return Exit::Mistake };
-    let resources: usize = ready.hosts.iter().map(|(_, desired)| desired.resources.len()).sum();
-    report::print(&format!(
-        "No mistakes: {}, {}, {}. No host was contacted.\n",
-        counted(ready.hosts.len(), "host"),
-        counted(ready.project.modules.len(), "module"),
-        counted(resources, "resource"),
-    ));
-    Exit::Good
+pub(super) fn run(common: &Common, verb: &Check) -> Exit {
+    let examined = project::examine(common, Modules::All);
+    let (errors, warnings) = (examined.count(Severity::Error), examined.count(Severity::Warning));
+    let good = errors == 0 && (warnings == 0 || !verb.strict);
+    let sources = &examined.project.sources;
+    let file = |file| {
+        let source = sources.get(file);
+        (source.path.display().to_string(), source.text)
+    };
+    let view = CheckView {
+        good,
+        errors,
+        warnings,
+        hosts: examined.survey.hosts(),
+        modules: examined.project.modules.len(),
+        resources: examined.survey.resources(),
+    };
+    if verb.json {
+        report::print(&report::check_json(&view, &examined.found, file));
+    } else if verb.sarif {
+        report::print(&report::check_sarif(&examined.found, file));
+    } else {
+        let style = settings::style(common, false);
+        report::print_error(&project::draw(style, sources, &examined.found));
+        let text = summary(&examined, &view);
+        if good { report::print(&text) } else { report::print_error(&text) }
+    }
+    if good { Exit::Good } else { Exit::Mistake }
+}
+
+/// The last line: what was found, in how much.
+fn summary(examined: &Examined, view: &CheckView) -> String {
+    let mut counts: Vec<String> = Vec::new();
+    if view.errors > 0 {
+        counts.push(counted(view.errors, "error"));
+    }
+    if view.warnings > 0 {
+        counts.push(counted(view.warnings, "warning"));
+    }
+    let files: BTreeSet<_> = examined
+        .found
+        .iter()
+        .filter_map(|mistake| Some(mistake.primary.as_ref()?.span.file))
+        .collect();
+    let mut found = counts.join(", ");
+    if found.is_empty() {
+        found.push_str("No mistakes");
+    } else if !files.is_empty() {
+        found.push_str(&format!(" in {}", counted(files.len(), "file")));
+    }
+    if view.errors == 0 && view.warnings > 0 && !view.good {
+        found.push_str(" (--strict takes warnings for errors)");
+    }
+    format!(
+        "{found}; {}, {}, {} read. No host was contacted.\n",
+        counted(view.hosts, "host"),
+        counted(view.modules, "module"),
+        counted(view.resources, "resource"),
+    )
 }

@@ -10,7 +10,7 @@ use crate::report::view::HostPlanView;
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Plan) -> Exit {
     let style = settings::style(common, verb.hosts.full);
-    let Some(ready) = project::ready(common, style) else { return Exit::Mistake };
+    let Some(ready) = project::ready(common, &verb.hosts, style) else { return Exit::Mistake };
     runtime().block_on(async {
         let mut run = Run::new(&ready, &verb.hosts);
         let Some(results) = run.look().await else { return STOPPED };

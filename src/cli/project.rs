@@ -1,14 +1,31 @@
-//! Loads and resolves the project for a verb, or tells its mistakes.
+//! Loads and resolves the project for a verb, and finds every mistake that shows without a host.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::args::Common;
+use super::args::{Common, Hosts};
 use super::settings;
-use crate::config::{self, Project, Sources};
-use crate::model::{Diagnostic, Facts};
-use crate::report::{self, Style};
-use crate::resolve::{Desired, Resolver};
+use crate::config::{self, Loaded, Modules, Project, Sources, Tree};
+use crate::model::{Diagnostic, Facts, Severity};
+use crate::report::{self, Style, counted};
+use crate::resolve::{Desired, Resolver, Selection, Survey};
+
+/// A project that was looked at from end to end.
+pub(super) struct Examined {
+    pub(super) project: Arc<Project>,
+    /// `None` where the project could not be read so far that hosts can be looked at.
+    pub(super) resolver: Option<Resolver>,
+    pub(super) survey: Survey,
+    /// Errors and warnings, in the order of their places.
+    pub(super) found: Vec<Diagnostic>,
+}
+
+impl Examined {
+    pub(super) fn count(&self, severity: Severity) -> usize {
+        self.found.iter().filter(|mistake| mistake.severity == severity).count()
+    }
+}
 
 /// A project that is free of mistakes, and the hosts that this run is about.
 pub(super) struct Ready {
@@ -19,20 +36,82 @@ pub(super) struct Ready {
     pub(super) hosts: Vec<(usize, Arc<Desired>)>,
 }
 
-/// Loads the project and finds every mistake that can be found without a host; tells them and gives
-/// `None` when there are any.
-pub(super) fn ready(common: &Common, style: Style) -> Option<Ready> {
+/// Reads the project's files.
+pub(super) fn load(common: &Common, modules: Modules) -> Loaded {
     // Like every path of the command line, -i is read from where the user stands.
     let inventory = common.inventory.as_ref().map(std::path::absolute).and_then(Result::ok);
-    let project = match config::load(&common.directory, inventory.as_deref()) {
-        Ok(project) => Arc::new(project),
-        Err(error) => {
-            tell(style, &error.sources, error.mistakes);
-            return None;
+    config::load(&Tree::Folder(common.directory.clone()), inventory.as_deref(), modules)
+}
+
+/// Finds every mistake of the project.
+pub(super) fn examine(common: &Common, modules: Modules) -> Examined {
+    let Loaded { project, mistakes: mut found, whole } = load(common, modules);
+    let project = Arc::new(project);
+    let mut survey = Survey::default();
+    let overrides = settings::vars(common).unwrap_or_else(|mistakes| {
+        found.extend(mistakes);
+        BTreeMap::new()
+    });
+    let resolver = whole.then(|| Resolver::new(&project, overrides, &mut found));
+    if let Some(resolver) = &resolver {
+        match resolver.select(None) {
+            Ok(every) => survey = look(resolver, &every),
+            Err(mistakes) => found.extend(mistakes),
         }
+        found.extend(survey.mistakes(resolver, &found));
+        found.extend(resolver.unnamed_overrides());
+        if found.iter().all(|mistake| mistake.severity == Severity::Warning) {
+            found.extend(resolver.unused());
+        }
+    }
+    sort(&mut found);
+    Examined { project, resolver, survey, found }
+}
+
+/// Looks at hosts on all cores.
+fn look(resolver: &Resolver, hosts: &[usize]) -> Survey {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut survey = Survey::default();
+        while let Some(&target) = hosts.get(next.fetch_add(1, Ordering::Relaxed)) {
+            survey.add(resolver, target);
+        }
+        survey
     };
-    match resolve(common, &project) {
-        Ok(ready) => Some(ready),
+    let mut all = Survey::default();
+    if hosts.len() < 64 {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            all.merge(worker.join().expect("looking at hosts does not panic"));
+        }
+    });
+    all
+}
+
+/// In the order of their places, each once.
+fn sort(found: &mut Vec<Diagnostic>) {
+    let place = |mistake: &Diagnostic| mistake.primary.as_ref().map(|label| label.span);
+    found.sort_by(|one, other| {
+        let key = |mistake| (place(mistake), mistake.severity);
+        key(one).cmp(&key(other)).then_with(|| one.message.cmp(&other.message))
+    });
+    found.dedup();
+}
+
+/// The project for a run on hosts; tells its mistakes and gives `None` when there are any.
+pub(super) fn ready(common: &Common, hosts: &Hosts, style: Style) -> Option<Ready> {
+    let Examined { project, resolver, survey, mut found } = examine(common, Modules::Used);
+    found.retain(|mistake| mistake.severity == Severity::Error);
+    let chosen = match resolver.filter(|_| found.is_empty()) {
+        Some(resolver) => choose(common, hosts, resolver, &survey),
+        None => Err(found),
+    };
+    match chosen {
+        Ok((resolver, hosts)) => Some(Ready { project, resolver: Arc::new(resolver), hosts }),
         Err(mistakes) => {
             tell(style, &project.sources, mistakes);
             None
@@ -40,65 +119,51 @@ pub(super) fn ready(common: &Common, style: Style) -> Option<Ready> {
     }
 }
 
-fn resolve(common: &Common, project: &Arc<Project>) -> Result<Ready, Vec<Diagnostic>> {
-    let vars = settings::vars(common).map_err(|mistake| vec![mistake])?;
+/// The hosts and resources that the command line selects.
+#[expect(clippy::type_complexity, reason = "a resolver and its hosts")]
+fn choose(
+    common: &Common,
+    hosts: &Hosts,
+    resolver: Resolver,
+    survey: &Survey,
+) -> Result<(Resolver, Vec<(usize, Arc<Desired>)>), Vec<Diagnostic>> {
     let limit = settings::limit(common).map_err(|mistake| vec![mistake])?;
-    let resolver = Arc::new(Resolver::new(project, &vars)?);
-    let selected = resolver.select(limit.as_ref())?;
-    let every = resolver.select(None)?;
-    let mut found: Vec<(String, Diagnostic)> = Vec::new();
-    let mut all: BTreeMap<usize, Arc<Desired>> = BTreeMap::new();
-    for index in every {
-        let host = &resolver.targets[index].host;
-        match resolver.desired(index, &Facts::stand_in(&host.name)) {
-            Ok(desired) => drop(all.insert(index, Arc::new(desired))),
-            Err(mistakes) => {
-                found.extend(mistakes.into_iter().map(|mistake| (host.name.clone(), mistake)));
-            }
-        }
-    }
-    if !found.is_empty() {
-        return Err(once(found, resolver.select(None)?.len()));
-    }
-    let unmatched = resolver.unmatched(&all.values().map(AsRef::as_ref).collect::<Vec<_>>());
-    if !unmatched.is_empty() {
-        return Err(unmatched);
-    }
-    let hosts = selected.into_iter().map(|index| (index, Arc::clone(&all[&index]))).collect();
-    Ok(Ready { project: Arc::clone(project), resolver, hosts })
-}
-
-/// The same mistake on many hosts is told once, with the hosts that it is on unless it is on all.
-fn once(found: Vec<(String, Diagnostic)>, all: usize) -> Vec<Diagnostic> {
-    let mut kept: Vec<(Diagnostic, Vec<String>)> = Vec::new();
-    for (host, mistake) in found {
-        match kept.iter_mut().find(|(known, _)| *known == mistake) {
-            Some((_, hosts)) if hosts.contains(&host) => {}
-            Some((_, hosts)) => hosts.push(host),
-            None => kept.push((mistake, vec![host])),
-        }
-    }
-    let named = |(mistake, hosts): (Diagnostic, Vec<String>)| match hosts.as_slice() {
-        hosts if hosts.len() == all => mistake,
-        [one] => mistake.help(format!("for host {one}")),
-        [one, other] => mistake.help(format!("for hosts {one} and {other}")),
-        [first, others @ ..] => {
-            mistake.help(format!("for host {first} and {} others", others.len()))
-        }
-        [] => mistake,
+    let selection = settings::selection(hosts)?;
+    let all = selection.is_none();
+    let tags = survey.tags(&resolver);
+    let resolver = resolver.selecting(selection);
+    let selected = match resolver.select(limit.as_ref()) {
+        Err(_) if hosts.allow_empty => Vec::new(),
+        selected => selected?,
     };
-    kept.into_iter().map(named).collect()
+    let mut ready = Vec::with_capacity(selected.len());
+    for index in selected {
+        let facts = Facts::stand_in(&resolver.targets[index].host.name);
+        let desired = resolver.desired(index, &facts)?;
+        // A host of which nothing is selected is not contacted.
+        if all || !desired.resources.is_empty() {
+            ready.push((index, Arc::new(desired)));
+        }
+    }
+    let unmatched = resolver.selection().map(|selection| Selection::unmatched(selection, &tags));
+    match unmatched {
+        Some(unmatched) if !unmatched.is_empty() && !hosts.allow_empty => Err(unmatched),
+        _ => Ok((resolver, ready)),
+    }
 }
 
-/// Tells mistakes in the order of their places, and how many there are.
+/// Tells mistakes, and how many there are.
 pub(super) fn tell(style: Style, sources: &Sources, mut mistakes: Vec<Diagnostic>) {
-    mistakes.sort_by_key(|mistake| mistake.primary.as_ref().map(|label| label.span));
-    mistakes.dedup();
-    let text = report::render_diagnostics(style, &mistakes, |file| {
+    sort(&mut mistakes);
+    let text = draw(style, sources, &mistakes);
+    let count = counted(mistakes.len(), "error");
+    report::print_error(&format!("{text}{count}. No host was contacted.\n"));
+}
+
+/// Mistakes as text.
+pub(super) fn draw(style: Style, sources: &Sources, mistakes: &[Diagnostic]) -> String {
+    report::render_diagnostics(style, mistakes, |file| {
         let source = sources.get(file);
         (source.path.display().to_string(), source.text)
-    });
-    let count = mistakes.len();
-    let word = if count == 1 { "error" } else { "errors" };
-    report::print_error(&format!("{text}{count} {word}. No host was contacted.\n"));
+    })
 }

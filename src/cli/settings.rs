@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::args::{Common, Hosts};
 use crate::config::HostPattern;
 use crate::execute;
-use crate::model::{Diagnostic, Value};
+use crate::model::{AddressPattern, Diagnostic, Value};
 use crate::report::{Style, Switch, stdout_is_terminal};
+use crate::resolve::Selection;
 use crate::shell::Limits;
 use crate::transport::{self, Control};
 
@@ -63,18 +64,44 @@ pub(super) fn limit(common: &Common) -> Result<Option<HostPattern>, Diagnostic> 
     })
 }
 
-/// The vars of the command line.
-pub(super) fn vars(common: &Common) -> Result<BTreeMap<String, Value>, Diagnostic> {
-    let mut vars = BTreeMap::new();
+/// The resources that the command line selects; `None` for all.
+pub(super) fn selection(hosts: &Hosts) -> Result<Option<Selection>, Vec<Diagnostic>> {
+    let (mut targets, mut found) = (Vec::new(), Vec::new());
+    for text in &hosts.targets {
+        match AddressPattern::parse(text) {
+            Ok(target) => targets.push(target),
+            Err(error) => found.push(Diagnostic::error(format!("--target {text}: {error}"))),
+        }
+    }
+    if !found.is_empty() {
+        return Err(found);
+    }
+    Ok(Selection::new(hosts.tags.clone(), hosts.skip_tags.clone(), targets))
+}
+
+/// The vars of the command line: TOML values, and what is no TOML is a string as it stands.
+pub(super) fn vars(common: &Common) -> Result<BTreeMap<String, Value>, Vec<Diagnostic>> {
+    let (mut vars, mut found) = (BTreeMap::new(), Vec::new());
     for text in &common.vars {
         let Some((name, value)) = text.split_once('=').filter(|(name, _)| !name.is_empty()) else {
-            return Err(Diagnostic::error(format!("--var {text}: this is not NAME=VALUE")));
+            found.push(Diagnostic::error(format!("--var {text}: this is not NAME=VALUE")));
+            continue;
         };
-        let value = toml::de::DeValue::parse(value).map_or_else(
-            |_| Value::String(value.to_owned()),
-            |value| crate::config::to_value(value.get_ref()),
-        );
+        let value = match toml::de::DeValue::parse(value) {
+            Ok(value) => crate::config::to_value(value.get_ref()),
+            // What begins as a list, a table or a quoted string is meant as one.
+            Err(error) if value.trim_start().starts_with(['[', '{', '"', '\'']) => {
+                let why = error.message().lines().next().unwrap_or_default().to_owned();
+                found.push(
+                    Diagnostic::error(format!("--var {text}: the value is not TOML: {why}"))
+                        .code("syntax")
+                        .help("a string that begins so is quoted: --var 'name=\"[text\"'"),
+                );
+                continue;
+            }
+            Err(_) => Value::String(value.to_owned()),
+        };
         vars.insert(name.to_owned(), value);
     }
-    Ok(vars)
+    if found.is_empty() { Ok(vars) } else { Err(found) }
 }

@@ -17,7 +17,7 @@ fn named(resolver: &Resolver, desired: &Desired, index: usize) -> (String, Strin
 pub(super) fn planned(resolver: &Resolver, run: &HostRun) -> HostPlanView {
     let changes = run.plan.changes().map(|(index, change)| {
         let (address, place) = named(resolver, &run.desired, index);
-        let stage = run.desired.resources[index].stage;
+        let stage = run.desired.stage(index);
         ChangeView { stage, address, place, change: change.clone() }
     });
     let problems = run.plan.problems().map(|(index, why)| ProblemView {

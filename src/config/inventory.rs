@@ -1,6 +1,6 @@
 //! An inventory: hosts, groups, vars and connection settings, each with its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::range;
 use super::table::{Fields, TomlTable, TomlValue};
@@ -10,9 +10,8 @@ use crate::model::{Diagnostic, FileId, Located, Span, Value};
 pub type Settings = BTreeMap<String, Located<Value>>;
 
 /// An inventory as it is written.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Inventory {
-    pub file: FileId,
     pub connection: Settings,
     pub vars: Settings,
     pub groups: BTreeMap<String, Group>,
@@ -41,6 +40,23 @@ pub struct HostEntry {
     pub vars: Settings,
 }
 
+impl Inventory {
+    /// Whether group `outer` is or holds group `inner`, directly or through others.
+    #[must_use]
+    pub fn holds(&self, outer: &str, inner: &str) -> bool {
+        let mut seen = BTreeSet::from([outer]);
+        let mut waiting = vec![outer];
+        while let Some(name) = waiting.pop() {
+            if name == inner {
+                return true;
+            }
+            let children = self.groups.get(name).into_iter().flat_map(|group| &group.children);
+            waiting.extend(children.map(|child| &*child.value).filter(|&name| seen.insert(name)));
+        }
+        false
+    }
+}
+
 /// Every setting of `[connection]`.
 pub const CONNECTION_KEYS: [&str; 7] =
     ["transport", "user", "port", "identity", "jump", "become", "command"];
@@ -49,17 +65,16 @@ pub const CONNECTION_KEYS: [&str; 7] =
 pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>) -> Inventory {
     let mut top = Fields::new("an inventory", Span::new(file, 0..0), table);
     let mut inventory = Inventory {
-        file,
         connection: connection(&mut top, found),
         vars: top.vars("vars", found),
         groups: BTreeMap::new(),
         hosts: BTreeMap::new(),
     };
     for (name, value) in top.entries("groups", found) {
-        group(&mut inventory, &name, value, found);
+        group(&mut inventory, (&name, value), found);
     }
     for (name, value) in top.entries("hosts", found) {
-        host(&mut inventory, &name, value, found);
+        host(&mut inventory, (&name, value), found);
     }
     top.finish(found);
     check_groups(&inventory, found);
@@ -88,12 +103,11 @@ fn connection(fields: &mut Fields<'_>, found: &mut Vec<Diagnostic>) -> Settings 
 /// Reads `[groups.NAME]` and enters its hosts.
 fn group(
     inventory: &mut Inventory,
-    name: &Located<String>,
-    value: &TomlValue,
+    (name, value): (&Located<String>, &TomlValue),
     found: &mut Vec<Diagnostic>,
 ) {
     check_name("group", name, found);
-    let Some(mut fields) = Fields::of("a group", inventory.file, value, found) else { return };
+    let Some(mut fields) = Fields::of("a group", name.span.file, value, found) else { return };
     for written in fields.strings("hosts", found) {
         match range::expand(&written.value) {
             Err(error) => found.push(Diagnostic::at(written.span, error.to_string())),
@@ -118,11 +132,10 @@ fn group(
 /// Reads `[hosts.NAME]`.
 fn host(
     inventory: &mut Inventory,
-    name: &Located<String>,
-    value: &TomlValue,
+    (name, value): (&Located<String>, &TomlValue),
     found: &mut Vec<Diagnostic>,
 ) {
-    let Some(mut fields) = Fields::of("a host", inventory.file, value, found) else { return };
+    let Some(mut fields) = Fields::of("a host", name.span.file, value, found) else { return };
     let entry = enter(inventory, name, found);
     entry.span = name.span;
     entry.address = fields.string("address", found);
@@ -176,15 +189,17 @@ fn check_groups(inventory: &Inventory, found: &mut Vec<Diagnostic>) {
     let names = || inventory.groups.keys().map(String::as_str);
     let unknown = |name: &Located<String>| {
         Diagnostic::at(name.span, format!("there is no group `{}`", name.value))
+            .code("unknown-group")
             .suggest(&name.value, names())
     };
     for (name, group) in &inventory.groups {
         for child in &group.children {
             if !inventory.groups.contains_key(&child.value) {
                 found.push(unknown(child));
-            } else if holds(inventory, &child.value, name, 0) {
+            } else if inventory.holds(&child.value, name) {
                 found.push(
                     Diagnostic::at(child.span, format!("group `{name}` would hold itself"))
+                        .code("cycle")
                         .label(format!("`{}` holds `{name}`", child.value)),
                 );
             }
@@ -194,13 +209,4 @@ fn check_groups(inventory: &Inventory, found: &mut Vec<Diagnostic>) {
         let missing = host.groups.iter().filter(|name| !inventory.groups.contains_key(&name.value));
         found.extend(missing.map(unknown));
     }
-}
-
-/// Whether group `outer` is or holds group `inner`.
-fn holds(inventory: &Inventory, outer: &str, inner: &str, depth: usize) -> bool {
-    outer == inner
-        || depth < inventory.groups.len()
-            && inventory.groups.get(outer).is_some_and(|group| {
-                group.children.iter().any(|child| holds(inventory, &child.value, inner, depth + 1))
-            })
 }

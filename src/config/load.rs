@@ -1,278 +1,136 @@
-//! Reads the files of a project. The only place that reads them.
+//! Reads the files of a project, from a folder or from memory. The only place that reads them.
 #![expect(clippy::disallowed_methods, reason = "the one reader of project files")]
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
-
-use include_dir::Dir;
-
-use super::inventory::{self, Inventory};
-use super::module::{self, Module};
-use super::project::{self, Project, ProjectFile};
-use super::source::Sources;
-use super::standard;
-use super::table;
-use crate::model::{Diagnostic, FileId, Located, Span};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
 /// The largest TOML file or template that is read, in bytes.
 const TEXT_MAX: u64 = 16 << 20;
+/// The permission bit of a file that everybody may write: inode(7).
+const OTHERS_WRITE: u32 = 0o002;
 
-/// What stopped the loading of a project: mistakes in its files, with the files they point into.
-#[derive(Debug)]
-pub struct LoadError {
-    pub sources: Sources,
-    pub mistakes: Vec<Diagnostic>,
+/// Where the files of a project are.
+#[derive(Debug, Clone)]
+pub enum Tree {
+    /// A folder on disk.
+    Folder(PathBuf),
+    /// Files by their path below the project.
+    Memory(BTreeMap<PathBuf, Vec<u8>>),
 }
 
-/// A project while it is read.
-struct Loader<'r> {
-    root: &'r Path,
-    sources: Sources,
-    found: Vec<Diagnostic>,
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    File,
+    Folder,
+    /// A socket, a pipe, a device.
+    Other,
+    /// A link that leads out of the project, or nowhere.
+    Outside,
 }
 
-/// Loads the project in `root`, with another inventory than its own where one is given.
-///
-/// # Errors
-/// All mistakes that can be seen in the files one by one.
-pub fn load(root: &Path, inventory: Option<&Path>) -> Result<Project, LoadError> {
-    let mut loader = Loader { root, sources: Sources::default(), found: Vec::new() };
-    let project = loader.project(inventory);
-    match project {
-        Some(mut project) if loader.found.is_empty() => {
-            project.sources = loader.sources;
-            Ok(project)
+impl Tree {
+    /// The bytes of a regular file, or why they cannot be read.
+    pub(super) fn bytes(&self, path: &Path) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Memory(files) => {
+                files.get(path).cloned().ok_or_else(|| "there is no such file".to_owned())
+            }
+            Self::Folder(root) => read(&root.join(path)).map_err(|error| why(&error)),
         }
-        _ => Err(LoadError { sources: loader.sources, mistakes: loader.found }),
     }
-}
 
-impl Loader<'_> {
-    fn project(&mut self, inventory: Option<&Path>) -> Option<Project> {
-        let file = self.text(Path::new("trueup.toml"), None)?;
-        let table = table::parse(file, self.sources.get(file).text, &mut self.found);
-        let read = project::read(file, &table, &mut self.found);
-        let inventory = self.inventory(inventory, &read, file);
-        let modules = self.modules(&read);
-        Some(Project {
-            name: read.name,
-            sources: Sources::default(),
-            stages: read.stages,
-            inventory: inventory?,
-            modules,
+    /// The text of a regular file of a bounded size, or why it cannot be read.
+    pub(super) fn text(&self, path: &Path) -> Result<String, String> {
+        if let Self::Folder(root) = self
+            && let Ok(metadata) = fs::metadata(root.join(path))
+            && metadata.len() > TEXT_MAX
+        {
+            let size = metadata.len();
+            return Err(format!("it has {size} bytes, more than the {TEXT_MAX} that are read"));
+        }
+        String::from_utf8(self.bytes(path)?).map_err(|error| {
+            format!("it is not UTF-8 text (byte {})", error.utf8_error().valid_up_to())
         })
     }
 
-    /// Reads a text file of the project, or says why it cannot.
-    fn text(&mut self, path: &Path, named_at: Option<Span>) -> Option<FileId> {
-        match read_text(&self.root.join(path)) {
-            Ok(text) => Some(self.sources.add(path.to_owned(), text)),
-            Err(why) => {
-                let mut mistake =
-                    Diagnostic::error(format!("cannot read {}: {why}", path.display()));
-                if let Some(span) = named_at {
-                    mistake = mistake.primary(span, "named here");
-                } else if path == Path::new("trueup.toml") {
-                    mistake = mistake.help(format!(
-                        "{} is no project folder; name one with -C DIR",
-                        self.root.display()
-                    ));
-                }
-                self.found.push(mistake);
-                None
+    /// What is at a path; `None` where nothing is.
+    pub(super) fn entry(&self, path: &Path) -> Option<Entry> {
+        match self {
+            Self::Memory(files) if files.contains_key(path) => Some(Entry::File),
+            Self::Memory(files) => {
+                files.keys().any(|file| file.starts_with(path)).then_some(Entry::Folder)
+            }
+            Self::Folder(root) => {
+                let full = root.join(path);
+                fs::symlink_metadata(&full).ok()?;
+                let inside = root.canonicalize().ok()?;
+                let target = full.canonicalize().ok().filter(|full| full.starts_with(inside));
+                Some(match target.and_then(|target| fs::metadata(target).ok()) {
+                    None => Entry::Outside,
+                    Some(metadata) if metadata.is_dir() => Entry::Folder,
+                    Some(metadata) if metadata.is_file() => Entry::File,
+                    Some(_) => Entry::Other,
+                })
             }
         }
     }
 
-    fn inventory(
-        &mut self,
-        given: Option<&Path>,
-        project: &ProjectFile,
-        project_file: FileId,
-    ) -> Option<Inventory> {
-        let (path, span) = match (given, &project.inventory) {
-            (Some(path), _) => (path.to_owned(), None),
-            (None, Some(named)) => (self.inside(named)?, Some(named.span)),
-            (None, None) => {
-                self.found.push(
-                    Diagnostic::at(Span::new(project_file, 0..0), "no inventory is named")
-                        .help("set `inventory` in [project], or give one with -i FILE"),
-                );
-                return None;
+    /// The names in a folder, sorted; none where it is not there.
+    pub(super) fn names(&self, folder: &Path) -> BTreeSet<String> {
+        match self {
+            Self::Memory(files) => {
+                let below = files.keys().filter_map(|file| file.strip_prefix(folder).ok());
+                let first = below.filter_map(|rest| rest.components().next());
+                first.map(|name| name.as_os_str().to_string_lossy().into_owned()).collect()
             }
-        };
-        let file = self.text(&path, span)?;
-        let table = table::parse(file, self.sources.get(file).text, &mut self.found);
-        Some(inventory::read(file, &table, &mut self.found))
-    }
-
-    /// A path written in a file of the project, which must stay inside it.
-    fn inside(&mut self, named: &Located<String>) -> Option<PathBuf> {
-        let path = PathBuf::from(&named.value);
-        let plain = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-        if path.components().all(plain) {
-            return Some(path);
+            Self::Folder(root) => fs::read_dir(root.join(folder))
+                .map(|entries| {
+                    let names = entries.flatten().map(|entry| entry.file_name());
+                    names.map(|name| name.to_string_lossy().into_owned()).collect()
+                })
+                .unwrap_or_default(),
         }
-        self.found.push(
-            Diagnostic::at(named.span, "a path in a project stays inside it")
-                .label("relative to the project's folder, without `..`"),
-        );
-        None
     }
 
-    /// Every module that a stage uses: the project's own, else the shipped one.
-    fn modules(&mut self, project: &ProjectFile) -> BTreeMap<String, Module> {
-        let mut modules = BTreeMap::new();
-        for used in project.stages.iter().flat_map(|stage| &stage.modules) {
-            let name = &used.module.value;
-            if modules.contains_key(name) || self.bad_module_name(&used.module) {
-                continue;
-            }
-            let folder = Path::new("modules").join(name);
-            let module = if self.root.join(&folder).join("module.toml").is_file() {
-                self.own_module(name, &folder)
-            } else if let Some(dir) = standard::module(name) {
-                Some(self.shipped_module(name, dir))
-            } else {
-                self.no_module(&used.module);
-                continue;
-            };
-            if let Some(module) = module {
-                modules.insert(name.clone(), module);
-            }
+    /// Whether everybody may change what is at a path: what they write there would run on the hosts.
+    pub(super) fn open_to_others(&self, path: &Path) -> bool {
+        let Self::Folder(root) = self else { return false };
+        let open = |metadata: &Metadata| metadata.mode() & OTHERS_WRITE != 0;
+        fs::metadata(root.join(path)).is_ok_and(|metadata| open(&metadata))
+    }
+
+    /// As the reader knows it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Folder(root) => root.display().to_string(),
+            Self::Memory(_) => "this".to_owned(),
         }
-        modules
-    }
-
-    fn bad_module_name(&mut self, name: &Located<String>) -> bool {
-        let right = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
-        let bad = name.value.is_empty() || !name.value.chars().all(right);
-        if bad {
-            self.found.push(
-                Diagnostic::at(name.span, format!("`{}` is not a name for a module", name.value))
-                    .label("letters, digits, `-` and `_`"),
-            );
-        }
-        bad
-    }
-
-    fn no_module(&mut self, name: &Located<String>) {
-        let mut names = fs::read_dir(self.root.join("modules"))
-            .map(|entries| {
-                entries
-                    .flatten()
-                    .filter_map(|entry| entry.file_name().into_string().ok())
-                    .collect::<Vec<_>>()
-            })
-            .unwrap_or_default();
-        names.extend(standard::names().map(ToOwned::to_owned));
-        self.found.push(
-            Diagnostic::at(name.span, format!("there is no module `{}`", name.value))
-                .suggest(&name.value, names.iter().map(String::as_str))
-                .help(format!(
-                    "a module is a folder with a module.toml: modules/{}/module.toml",
-                    name.value
-                )),
-        );
-    }
-
-    fn own_module(&mut self, name: &str, folder: &Path) -> Option<Module> {
-        let file = self.text(&folder.join("module.toml"), None)?;
-        let table = table::parse(file, self.sources.get(file).text, &mut self.found);
-        let mut module = module::read(name, file, &table, &mut self.found);
-        for path in self.files_below(&folder.join("templates")) {
-            let key = relative(&path, &folder.join("templates"));
-            if let Some(file) = self.text(&path, None) {
-                module.templates.insert(key, file);
-            }
-        }
-        for path in self.files_below(&folder.join("files")) {
-            match fs::read(self.root.join(&path)) {
-                Ok(bytes) => {
-                    module.files.insert(relative(&path, folder), Arc::from(bytes));
-                }
-                Err(error) => self
-                    .found
-                    .push(Diagnostic::error(format!("cannot read {}: {error}", path.display()))),
-            }
-        }
-        Some(module)
-    }
-
-    /// All plain files below a folder, sorted; links that lead out of the project are refused.
-    fn files_below(&mut self, folder: &Path) -> Vec<PathBuf> {
-        let mut files = Vec::new();
-        let mut folders = vec![folder.to_owned()];
-        while let Some(folder) = folders.pop() {
-            let Ok(entries) = fs::read_dir(self.root.join(&folder)) else { continue };
-            for entry in entries.flatten() {
-                let path = folder.join(entry.file_name());
-                if self.leads_out(&path) {
-                    self.found.push(
-                        Diagnostic::error(format!("{} leads out of the project", path.display()))
-                            .help("put the file itself into the module"),
-                    );
-                } else if self.root.join(&path).is_dir() {
-                    folders.push(path);
-                } else {
-                    files.push(path);
-                }
-            }
-        }
-        files.sort();
-        files
-    }
-
-    fn leads_out(&self, path: &Path) -> bool {
-        let (Ok(root), Ok(path)) = (self.root.canonicalize(), self.root.join(path).canonicalize())
-        else {
-            return true;
-        };
-        !path.starts_with(root)
-    }
-
-    fn shipped_module(&mut self, name: &str, dir: &'static Dir<'static>) -> Module {
-        let shown = |path: &Path| Path::new("<standard modules>").join(path);
-        let text = dir
-            .get_file(dir.path().join("module.toml"))
-            .and_then(|file| file.contents_utf8())
-            .expect("every shipped module has a module.toml");
-        let file = self.sources.add(shown(&dir.path().join("module.toml")), text.to_owned());
-        let table = table::parse(file, text, &mut self.found);
-        let mut module = module::read(name, file, &table, &mut self.found);
-        let mut dirs = vec![dir];
-        while let Some(inner) = dirs.pop() {
-            dirs.extend(inner.dirs());
-            for entry in inner.files() {
-                let key = relative(entry.path(), dir.path());
-                if let Some(template) = key.strip_prefix("templates/") {
-                    let text = entry.contents_utf8().expect("shipped templates are text");
-                    let file = self.sources.add(shown(entry.path()), text.to_owned());
-                    module.templates.insert(template.to_owned(), file);
-                } else if key.starts_with("files/") {
-                    module.files.insert(key, Arc::from(entry.contents()));
-                }
-            }
-        }
-        module
     }
 }
 
-/// `path` below `folder`, with `/` between its parts.
-fn relative(path: &Path, folder: &Path) -> String {
-    path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned()
+/// Reads a regular file; a pipe or a device would never end.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    /// open(2): do not wait for the other end of a pipe.
+    const O_NONBLOCK: i32 = 0o4000;
+    let mut file = fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
-/// Text of a bounded size, or why it cannot be read.
-fn read_text(path: &Path) -> Result<String, String> {
-    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if size > TEXT_MAX {
-        return Err(format!("it has {size} bytes, more than the {TEXT_MAX} that are read"));
+/// An I/O error in few words.
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::NotADirectory => "part of its path is no folder".to_owned(),
+        _ => error.to_string(),
     }
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|error| {
-        format!("it is not UTF-8 text (byte {})", error.utf8_error().valid_up_to())
-    })
 }

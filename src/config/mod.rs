@@ -1,11 +1,13 @@
 //! TOML text to typed configuration, every part with its place.
 //!
-//! `load` is the only reader of project files; it hands their text to `source`, and the other files
-//! here turn text into data. Nothing here knows a resource type or evaluates an expression.
+//! `load` is the only reader of project files; `loader` puts a project together from what it reads,
+//! `source` owns the text, and the other files here turn text into data. Nothing here knows a resource type or evaluates an expression.
 
 mod inventory;
 mod load;
+mod loader;
 mod module;
+mod param;
 mod pattern;
 mod project;
 mod range;
@@ -14,8 +16,10 @@ mod standard;
 mod table;
 
 pub use inventory::{CONNECTION_KEYS, Group, HostEntry, Inventory, Settings};
-pub use load::{LoadError, load};
-pub use module::{Declaration, Module, Param, ParamType};
+pub use load::Tree;
+pub use loader::{Loaded, Modules, load, standard_modules};
+pub use module::{Declaration, Module};
+pub use param::{Param, ParamType};
 pub use pattern::{HostPattern, PatternError};
 pub use project::{ModuleUse, Project, Stage};
 pub use source::{Source, Sources};

@@ -5,16 +5,26 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
-use super::table::{Fields, TomlTable, TomlValue, located, wrong_type};
-use crate::model::{Diagnostic, FileId, Located, Span, Value};
+use super::param::{Param, check_name, read_param};
+use super::project::{ModuleUse, module_uses};
+use super::table::{TomlTable, TomlValue, located, wrong_type};
+use crate::model::{Diagnostic, FileId, Located, Span};
 
 /// A module: typed inputs and the resources made from them.
 #[derive(Debug)]
 pub struct Module {
     pub name: String,
     pub file: FileId,
+    /// Whether it comes with the program.
+    pub shipped: bool,
+    /// Whether its module.toml could not be read as TOML: nothing is known of it then.
+    pub broken: bool,
     pub description: Option<String>,
     pub params: BTreeMap<String, Param>,
+    /// Computed values by name, which may name params and each other.
+    pub locals: BTreeMap<String, (Span, TomlValue)>,
+    /// Modules whose resources come before its own.
+    pub uses: Vec<ModuleUse>,
     /// In the order of the document.
     pub resources: Vec<Declaration>,
     /// Text under templates/, by its path below that folder.
@@ -23,54 +33,26 @@ pub struct Module {
     pub files: BTreeMap<String, Arc<[u8]>>,
 }
 
-/// A typed input of a module.
-#[derive(Debug)]
-pub struct Param {
-    pub span: Span,
-    pub kind: ParamType,
-    /// The type of a list's items.
-    pub of: Option<ParamType>,
-    pub default: Option<TomlValue>,
-    pub min: Option<Located<Value>>,
-    pub max: Option<Located<Value>>,
-    pub pattern: Option<Located<String>>,
-    pub description: Option<String>,
-}
+impl Module {
+    fn empty(name: &str, file: FileId) -> Self {
+        Self {
+            name: name.to_owned(),
+            file,
+            shipped: false,
+            broken: false,
+            description: None,
+            params: BTreeMap::new(),
+            locals: BTreeMap::new(),
+            uses: Vec::new(),
+            resources: Vec::new(),
+            templates: BTreeMap::new(),
+            files: BTreeMap::new(),
+        }
+    }
 
-/// The types of params.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ParamType {
-    String,
-    Integer,
-    Float,
-    Boolean,
-    List,
-    Table,
-}
-
-impl ParamType {
-    /// Every name that a module may write, with what it means.
-    pub const NAMES: [(&'static str, Self); 6] = [
-        ("string", Self::String),
-        ("integer", Self::Integer),
-        ("float", Self::Float),
-        ("boolean", Self::Boolean),
-        ("list", Self::List),
-        ("table", Self::Table),
-    ];
-
-    /// Whether `value` is of this type; an integer is a float too.
-    #[must_use]
-    pub const fn admits(self, value: &Value) -> bool {
-        matches!(
-            (self, value),
-            (Self::String, Value::String(_) | Value::Datetime(_))
-                | (Self::Integer, Value::Integer(_))
-                | (Self::Float, Value::Float(_) | Value::Integer(_))
-                | (Self::Boolean, Value::Boolean(_))
-                | (Self::List, Value::List(_))
-                | (Self::Table, Value::Table(_))
-        )
+    /// A module whose module.toml is no TOML.
+    pub(super) fn broken(name: &str, file: FileId) -> Self {
+        Self { broken: true, ..Self::empty(name, file) }
     }
 }
 
@@ -84,8 +66,10 @@ pub struct Declaration {
     pub table: TomlTable,
 }
 
-/// Keys at the top of a module that are no resource types, those of later versions too.
-const RESERVED: [&str; 7] = ["description", "params", "locals", "use", "moved", "set", "types"];
+/// Keys at the top of a module that are no resource types.
+const KEYS: [&str; 4] = ["description", "params", "locals", "use"];
+/// Keys that later versions give a meaning to.
+const RESERVED: [&str; 3] = ["moved", "set", "types"];
 
 /// Reads module.toml. Templates and files are put in by the loader.
 pub(super) fn read(
@@ -94,15 +78,7 @@ pub(super) fn read(
     table: &TomlTable,
     found: &mut Vec<Diagnostic>,
 ) -> Module {
-    let mut module = Module {
-        name: name.to_owned(),
-        file,
-        description: None,
-        params: BTreeMap::new(),
-        resources: Vec::new(),
-        templates: BTreeMap::new(),
-        files: BTreeMap::new(),
-    };
+    let mut module = Module::empty(name, file);
     for (key, value) in located(file, table) {
         match key.value.as_str() {
             "description" => match value.get_ref().as_str() {
@@ -110,6 +86,8 @@ pub(super) fn read(
                 None => found.push(wrong_type(file, "description", "a string", value)),
             },
             "params" => read_params(&mut module, value, found),
+            "locals" => read_locals(&mut module, value, found),
+            "use" => module.uses = module_uses(file, "use", value, found),
             reserved if RESERVED.contains(&reserved) => found.push(
                 Diagnostic::at(key.span, format!("`{reserved}` is reserved for a later version"))
                     .help("rename it if it is meant as something else"),
@@ -134,80 +112,15 @@ fn read_params(module: &mut Module, value: &TomlValue, found: &mut Vec<Diagnosti
     }
 }
 
-/// Reads one param.
-fn read_param(
-    file: FileId,
-    name: &Located<String>,
-    value: &TomlValue,
-    found: &mut Vec<Diagnostic>,
-) -> Option<Param> {
-    let mut fields = Fields::of("a param", file, value, found)?;
-    fields.need("type", found);
-    let kind = param_type(&mut fields, "type", found);
-    let of = param_type(&mut fields, "of", found);
-    let mut number = |key| {
-        fields.take(key).map(|value| Located {
-            value: super::table::to_value(value.get_ref()),
-            span: Span::new(file, value.span()),
-        })
+/// Reads `[locals]`.
+fn read_locals(module: &mut Module, value: &TomlValue, found: &mut Vec<Diagnostic>) {
+    let DeValue::Table(table) = value.get_ref() else {
+        found.push(wrong_type(module.file, "locals", "a table", value));
+        return;
     };
-    let (min, max) = (number("min"), number("max"));
-    let param = Param {
-        span: name.span,
-        kind: kind?,
-        of,
-        default: fields.take("default").cloned(),
-        min,
-        max,
-        pattern: fields.string("pattern", found),
-        description: fields.string("description", found).map(|text| text.value),
-    };
-    fields.finish(found);
-    check_bounds(name, &param, found);
-    Some(param)
-}
-
-/// The type that `key` names.
-fn param_type(
-    fields: &mut Fields<'_>,
-    key: &'static str,
-    found: &mut Vec<Diagnostic>,
-) -> Option<ParamType> {
-    let written = fields.string(key, found)?;
-    let names = ParamType::NAMES.map(|(name, _)| name);
-    let kind = ParamType::NAMES.into_iter().find(|(name, _)| *name == written.value);
-    if kind.is_none() {
-        found.push(
-            Diagnostic::at(written.span, format!("there is no param type `{}`", written.value))
-                .suggest(&written.value, names)
-                .help(format!("the types are {}", names.join(", "))),
-        );
-    }
-    kind.map(|(_, kind)| kind)
-}
-
-/// Bounds that do not fit the param's own type.
-fn check_bounds(name: &Located<String>, param: &Param, found: &mut Vec<Diagnostic>) {
-    let numeric = matches!(param.kind, ParamType::Integer | ParamType::Float);
-    for (key, bound) in [("min", &param.min), ("max", &param.max)] {
-        if let Some(bound) = bound
-            && (!numeric || !ParamType::Float.admits(&bound.value))
-        {
-            found.push(
-                Diagnostic::at(bound.span, format!("`{key}` is a number, for numbers only"))
-                    .related(name.span, "the param"),
-            );
-        }
-    }
-    if param.of.is_some() && param.kind != ParamType::List {
-        found.push(Diagnostic::at(name.span, "`of` is for params of type list"));
-    }
-    if let Some(pattern) = &param.pattern
-        && let Err(error) = regex::Regex::new(&pattern.value)
-    {
-        let why = error.to_string();
-        let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        found.push(Diagnostic::at(pattern.span, format!("not a regular expression: {why}")));
+    for (name, value) in located(module.file, table) {
+        check_name("local", &name, found);
+        module.locals.insert(name.value, (name.span, value.clone()));
     }
 }
 
@@ -221,7 +134,8 @@ fn read_declarations(
     let DeValue::Table(table) = value.get_ref() else {
         found.push(
             Diagnostic::at(kind.span, format!("unknown key `{}` in a module", kind.value))
-                .suggest(&kind.value, RESERVED)
+                .code("unknown-key")
+                .suggest(&kind.value, KEYS)
                 .help("a resource is written [type.name] or [type.\"name\"]"),
         );
         return;

@@ -12,7 +12,7 @@ use crate::model::{Diagnostic, FileId, Located, Span};
 use toml::de::DeValue;
 
 /// A loaded project: everything that resolving it needs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Project {
     pub name: String,
     pub sources: Sources,
@@ -27,6 +27,8 @@ pub struct Stage {
     pub name: Located<String>,
     pub hosts: Located<HostPattern>,
     pub modules: Vec<ModuleUse>,
+    /// Words that every resource of the stage has as tags.
+    pub tags: Vec<Located<String>>,
 }
 
 /// A module with values for its params.
@@ -34,9 +36,12 @@ pub struct Stage {
 pub struct ModuleUse {
     pub module: Located<String>,
     pub with: Vec<(Located<String>, TomlValue)>,
+    /// Words that every resource of this use has as tags.
+    pub tags: Vec<Located<String>>,
 }
 
 /// The settings of trueup.toml.
+#[derive(Default)]
 pub(super) struct ProjectFile {
     pub(super) name: String,
     pub(super) inventory: Option<Located<String>>,
@@ -76,6 +81,7 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
                     stage.name.span,
                     format!("two stages are named `{}`", stage.name.value),
                 )
+                .code("conflict")
                 .related(first, "the first one"),
             );
         }
@@ -99,16 +105,10 @@ fn stage(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option
     let mut fields = Fields::of("a stage", file, value, found)?;
     let name = fields.need("name", found).and_then(|value| string(file, "name", value, found));
     let hosts = fields.need("hosts", found).and_then(|value| string(file, "hosts", value, found));
-    let modules = match fields.need("modules", found).map(|value| (value, value.get_ref())) {
-        Some((_, DeValue::Array(items))) => {
-            items.iter().filter_map(|item| module_use(file, item, found)).collect()
-        }
-        Some((value, _)) => {
-            found.push(wrong_type(file, "modules", "a list of modules", value));
-            Vec::new()
-        }
-        None => Vec::new(),
-    };
+    let modules = fields
+        .need("modules", found)
+        .map_or_else(Vec::new, |value| module_uses(file, "modules", value, found));
+    let tags = fields.words("tags", found);
     fields.finish(found);
     let hosts = hosts?;
     match HostPattern::parse(&hosts.value) {
@@ -116,6 +116,7 @@ fn stage(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option
             name: name?,
             hosts: Located { value: pattern, span: hosts.span },
             modules,
+            tags,
         }),
         Err(error) => {
             let at =
@@ -126,19 +127,34 @@ fn stage(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option
     }
 }
 
+/// The modules that `key` of a stage or a module lists.
+pub(super) fn module_uses(
+    file: FileId,
+    key: &str,
+    value: &TomlValue,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<ModuleUse> {
+    let DeValue::Array(items) = value.get_ref() else {
+        found.push(wrong_type(file, key, "a list of modules", value));
+        return Vec::new();
+    };
+    items.iter().filter_map(|item| module_use(file, item, found)).collect()
+}
+
 /// A module by its name alone, or `{ use = "name", with = { … } }`.
 fn module_use(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option<ModuleUse> {
     if value.get_ref().as_str().is_some() {
         let module = string(file, "modules", value, found)?;
-        return Some(ModuleUse { module, with: Vec::new() });
+        return Some(ModuleUse { module, with: Vec::new(), tags: Vec::new() });
     }
-    let mut fields = Fields::of("a module in a stage", file, value, found)?;
+    let mut fields = Fields::of("a use of a module", file, value, found)?;
     let module = fields.need("use", found).and_then(|value| string(file, "use", value, found));
     let with = fields
         .entries("with", found)
         .into_iter()
         .map(|(name, value)| (name, value.clone()))
         .collect();
+    let tags = fields.words("tags", found);
     fields.finish(found);
-    Some(ModuleUse { module: module?, with })
+    Some(ModuleUse { module: module?, with, tags })
 }

@@ -26,6 +26,7 @@ fn syntax_error(file: FileId, text: &str, error: &toml::de::Error) -> Diagnostic
     let range = error.span().unwrap_or(text.len()..text.len());
     Diagnostic::error(format!("this is not TOML: {}", error.message().replace('\n', ", ")))
         .primary(Span::new(file, range), "")
+        .code("syntax")
 }
 
 /// A TOML value without its places.
@@ -78,6 +79,7 @@ impl<'t> Fields<'t> {
             other => {
                 found.push(
                     Diagnostic::at(span, format!("{what} is a table"))
+                        .code("wrong-type")
                         .label(format!("this is {}", a(other.type_str()))),
                 );
                 None
@@ -105,6 +107,7 @@ impl<'t> Fields<'t> {
         if value.is_none() {
             found.push(
                 Diagnostic::at(self.span, format!("{} needs `{key}`", self.what))
+                    .code("missing")
                     .label(format!("`{key}` is missing here")),
             );
         }
@@ -119,6 +122,42 @@ impl<'t> Fields<'t> {
     ) -> Option<Located<String>> {
         let value = self.take(key)?;
         string(self.file, key, value, found)
+    }
+
+    /// A boolean, or a mistake when it is something else.
+    pub(super) fn boolean(
+        &mut self,
+        key: &'static str,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<bool> {
+        let value = self.take(key)?;
+        let boolean = value.get_ref().as_bool();
+        if boolean.is_none() {
+            found.push(wrong_type(self.file, key, "true or false", value));
+        }
+        boolean
+    }
+
+    /// Words of letters, digits, `-`, `_` and `.`, or a mistake for each that is none.
+    pub(super) fn words(
+        &mut self,
+        key: &'static str,
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<Located<String>> {
+        let mut words = self.strings(key, found);
+        words.retain(|word| {
+            let right = |char: char| char.is_ascii_alphanumeric() || "-_.".contains(char);
+            let good = !word.value.is_empty() && word.value.chars().all(right);
+            if !good {
+                let text = word.value.escape_debug();
+                found.push(
+                    Diagnostic::at(word.span, format!("`{text}` is not a word for `{key}`"))
+                        .label("letters, digits, `-`, `_` and `.`"),
+                );
+            }
+            good
+        });
+        words
     }
 
     /// A list of strings, or a mistake for each item that is something else.
@@ -206,5 +245,6 @@ pub(super) fn string(
 /// `key` holds something else than `wanted`.
 pub(super) fn wrong_type(file: FileId, key: &str, wanted: &str, value: &TomlValue) -> Diagnostic {
     Diagnostic::at(Span::new(file, value.span()), format!("`{key}` takes {wanted}"))
+        .code("wrong-type")
         .label(format!("this is {}", a(value.get_ref().type_str())))
 }

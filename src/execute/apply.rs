@@ -82,7 +82,7 @@ impl Applying {
             return Vec::new();
         }
         let mut wave = next_wave(&self.run.desired, &self.plan);
-        wave.retain(|&index| self.run.desired.resources[index].stage == stage);
+        wave.retain(|&index| self.run.desired.stage(index) == stage);
         wave
     }
 

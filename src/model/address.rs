@@ -33,6 +33,9 @@ pub struct AddressPattern {
     module: Option<String>,
     kind: String,
     name: GlobMatcher,
+    /// The name as it is written, and whether it has anything of a glob.
+    written: String,
+    glob: bool,
     text: String,
 }
 
@@ -60,13 +63,14 @@ impl AddressPattern {
         if kind.is_empty() || name.is_empty() || module.as_deref() == Some("") {
             return Err(PatternError::Shape);
         }
+        let (written, glob) = (name.to_owned(), name.contains(['*', '?', '[', '{', '\\']));
         let name = GlobBuilder::new(name)
             .literal_separator(true)
             .backslash_escape(true)
             .build()
             .map_err(|error| PatternError::Glob(error.kind().to_string()))?
             .compile_matcher();
-        Ok(Self { module, kind: kind.to_owned(), name, text: text.to_owned() })
+        Ok(Self { module, kind: kind.to_owned(), name, written, glob, text: text.to_owned() })
     }
 
     /// Whether it selects `address`, read inside `module`.
@@ -74,7 +78,19 @@ impl AddressPattern {
     pub fn matches(&self, address: &Address, module: &str) -> bool {
         self.module.as_deref().unwrap_or(module) == address.module
             && self.kind == address.kind
-            && self.name.is_match(&address.name)
+            && (self.written == address.name || self.name.is_match(&address.name))
+    }
+
+    /// The module that it names, if it does.
+    #[must_use]
+    pub fn module(&self) -> Option<&str> {
+        self.module.as_deref()
+    }
+
+    /// The one name that it selects, where it is no glob.
+    #[must_use]
+    pub fn literal(&self) -> Option<&str> {
+        (!self.glob).then_some(self.written.as_str())
     }
 
     /// The type that it names.

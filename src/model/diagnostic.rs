@@ -34,23 +34,52 @@ pub struct Located<T> {
 }
 
 /// How bad it is: only an error stops the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     Error,
     Warning,
 }
 
+/// The code of a mistake that has no kind of its own.
+const INVALID: &str = "invalid";
+
+/// Every kind of mistake, with what it means: the codes of `check --json` and the rules of SARIF.
+pub const CODES: [(&str, &str); 20] = [
+    ("access", "others than the owner can change the project's files"),
+    ("cycle", "something waits for, uses or holds itself"),
+    ("conflict", "two places say different things about one thing"),
+    (INVALID, "a value or a shape that is not allowed"),
+    ("missing", "something that must be there is not"),
+    ("no-host", "a stage has no host"),
+    ("outside", "a path leads out of the project"),
+    ("selector", "a selector names nothing"),
+    ("syntax", "the text is not TOML, or not a template"),
+    ("template", "a template or expression that cannot be evaluated"),
+    ("undefined", "a name that is not defined"),
+    ("unknown-group", "a group that is not there"),
+    ("unknown-key", "a key that is not known"),
+    ("unknown-module", "a module that is not there"),
+    ("unknown-param", "a param that the module does not have"),
+    ("unknown-tag", "a tag that nothing has"),
+    ("unknown-type", "a resource type that is not there"),
+    ("unreadable", "a file that cannot be read"),
+    ("unused", "something that nothing uses"),
+    ("wrong-type", "a value of another type than the one wanted"),
+];
+
 /// A place and what stands there, said in a few words.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label {
     pub span: Span,
     pub text: String,
 }
 
 /// One mistake: what is wrong, where, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Diagnostic {
     pub severity: Severity,
+    /// What kind of mistake it is, for machines: a word of [`CODES`].
+    pub code: &'static str,
     /// A lowercase fragment with names in backticks.
     pub message: String,
     /// The place of the mistake; `None` only where no file is involved (arguments, whole folders).
@@ -67,11 +96,27 @@ impl Diagnostic {
     pub fn error(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
+            code: INVALID,
             message: message.into(),
             primary: None,
             related: Vec::new(),
             help: Vec::new(),
         }
+    }
+
+    /// A warning at `span`: it stops nothing, unless the reader asks for that.
+    #[must_use]
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        let mut warning = Self::at(span, message).code(code);
+        warning.severity = Severity::Warning;
+        warning
+    }
+
+    /// Sets what kind of mistake it is: a word of [`CODES`].
+    #[must_use]
+    pub const fn code(mut self, code: &'static str) -> Self {
+        self.code = code;
+        self
     }
 
     /// An error at `span`.
@@ -85,6 +130,7 @@ impl Diagnostic {
     pub fn unknown_key(span: Span, name: &str, what: &str, known: &[&str]) -> Self {
         let list: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
         Self::at(span, format!("unknown key `{name}` in {what}"))
+            .code("unknown-key")
             .suggest(name, known.iter().copied())
             .help(format!("{what} has {}", list.join(", ")))
     }

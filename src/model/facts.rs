@@ -57,6 +57,25 @@ impl Facts {
         }
     }
 
+    /// Other hosts that may be meant where [`Self::stand_in`] stands in: what is wrong with all of
+    /// them does not hang on one system's values.
+    #[must_use]
+    pub fn stand_ins(hostname: &str) -> Vec<Self> {
+        let other = |arch: &str, init: &str, os: [&str; 5]| {
+            let [id, family, version, codename, name] = os.map(ToOwned::to_owned);
+            Self {
+                arch: arch.to_owned(),
+                init: init.to_owned(),
+                os: Os { id, family, version, codename, name },
+                ..Self::stand_in(hostname)
+            }
+        };
+        vec![
+            other("aarch64", "systemd", ["ubuntu", "debian", "24.04", "noble", "Ubuntu 24.04 LTS"]),
+            other("x86_64", "other", ["alpine", "alpine", "3.22.1", "", "Alpine Linux v3.22"]),
+        ]
+    }
+
     /// As expressions see them: `facts.os.id`, `facts.cpus`.
     #[must_use]
     pub fn to_value(&self) -> Value {

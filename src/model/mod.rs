@@ -11,7 +11,7 @@ pub mod value;
 
 pub use address::{Address, AddressPattern};
 pub use change::{Action, Attribute, Body, Change, Difference};
-pub use diagnostic::{Diagnostic, FileId, Label, Located, Severity, Span};
+pub use diagnostic::{CODES, Diagnostic, FileId, Label, Located, Severity, Span};
 pub use event::{Event, Outcome};
 pub use facts::Facts;
 pub use host::{Become, Connection, Host, TransportKind};

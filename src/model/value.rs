@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A value of a var, a param or an expression.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Value {
     Boolean(bool),
     Integer(i64),
@@ -14,6 +15,38 @@ pub enum Value {
     Datetime(String),
     List(Vec<Self>),
     Table(BTreeMap<String, Self>),
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Boolean(one), Self::Boolean(other)) => one == other,
+            (Self::Integer(one), Self::Integer(other)) => one == other,
+            // By their bits, so that a value always equals itself.
+            (Self::Float(one), Self::Float(other)) => one.to_bits() == other.to_bits(),
+            (Self::String(one), Self::String(other))
+            | (Self::Datetime(one), Self::Datetime(other)) => one == other,
+            (Self::List(one), Self::List(other)) => one == other,
+            (Self::Table(one), Self::Table(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Value {}
+
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Self::Boolean(value) => value.hash(state),
+            Self::Integer(value) => value.hash(state),
+            Self::Float(value) => value.to_bits().hash(state),
+            Self::String(value) | Self::Datetime(value) => value.hash(state),
+            Self::List(items) => items.hash(state),
+            Self::Table(entries) => entries.hash(state),
+        }
+    }
 }
 
 impl Value {
@@ -28,6 +61,17 @@ impl Value {
             Self::Datetime(_) => "datetime",
             Self::List(_) => "list",
             Self::Table(_) => "table",
+        }
+    }
+
+    /// An integer or a float as a number.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "bounds of params are far below 2⁵²")]
+    pub const fn number(&self) -> Option<f64> {
+        match self {
+            Self::Integer(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
+            _ => None,
         }
     }
 

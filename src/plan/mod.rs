@@ -88,7 +88,7 @@ pub fn compare(desired: &Desired, observed: &[Result<Erased, String>], history: 
             items.push(Item { status: Status::Same("done".into()), against: None });
             continue;
         }
-        let item = world.item(desired, instance, observed);
+        let item = world.item(desired, index, observed);
         if let (Status::Change(change), Some(against)) = (&item.status, &item.against) {
             world.enter(index, instance, change, against);
         }
@@ -112,9 +112,10 @@ impl World {
     fn item(
         &self,
         desired: &Desired,
-        instance: &Instance,
+        index: usize,
         observed: &Result<Erased, String>,
     ) -> Item {
+        let instance = &desired.resources[index];
         let kind = instance.kind;
         let key = (kind.name(), kind.subject(&instance.desired).to_owned());
         let against = match (self.states.get(&key), observed) {
@@ -145,7 +146,7 @@ impl World {
             }
         };
         let fired = self
-            .fired(desired, instance)
+            .fired(desired, index)
             .filter(|_| !new && kind.heeds(&instance.desired, against, status.as_ref().err()));
         let status = match (status, fired) {
             (Ok(why), None) => Status::Same(why),
@@ -163,9 +164,9 @@ impl World {
     }
 
     /// The strongest trigger that goes off, with all that set it off.
-    fn fired(&self, desired: &Desired, instance: &Instance) -> Option<Fired> {
+    fn fired(&self, desired: &Desired, index: usize) -> Option<Fired> {
         let mut fired: Option<Fired> = None;
-        for (kind, sources) in &instance.triggers {
+        for (kind, sources) in desired.triggers(index) {
             let because: Vec<Address> = sources
                 .iter()
                 .filter(|source| self.changed.contains(source))

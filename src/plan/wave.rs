@@ -25,5 +25,5 @@ pub fn next_wave(desired: &Desired, plan: &Plan) -> Vec<usize> {
 fn may_change(desired: &Desired, before: usize, after: usize) -> bool {
     let (first, second) = (&desired.resources[before], &desired.resources[after]);
     first.kind.opaque()
-        && (first.kind.name() != second.kind.name() || second.after.contains(&before))
+        && (first.kind.name() != second.kind.name() || desired.after(after).contains(&before))
 }

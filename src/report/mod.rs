@@ -3,6 +3,7 @@
 //! It is handed data ([`view`]) and knows neither hosts nor connections. Everything that came from a
 //! host or a file passes through `escape`; our own colours are added after.
 
+mod check;
 mod diagnostics;
 mod diff;
 mod escape;
@@ -15,6 +16,7 @@ pub mod view;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use check::{json as check_json, sarif as check_sarif};
 pub use diagnostics::render as render_diagnostics;
 pub use plan::render as render_plan;
 pub use progress::Progress;

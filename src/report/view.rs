@@ -76,3 +76,16 @@ pub struct EndView {
     pub hosts: Vec<HostEndView>,
     pub time: Duration,
 }
+
+/// What a check found, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckView {
+    /// Whether the check passed.
+    pub good: bool,
+    pub errors: usize,
+    pub warnings: usize,
+    pub hosts: usize,
+    pub modules: usize,
+    /// Of all hosts together.
+    pub resources: usize,
+}

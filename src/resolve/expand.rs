@@ -7,93 +7,44 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::Instance;
+use super::bind::{Bound, expressions};
+use super::host::{FactsAre, Secrets};
 use super::order::Draft;
-use super::template::{Engine, Scope};
+use super::template::{Engine, Root, Scope};
 use super::toml_value::{duration, to_toml};
+use super::undefined::{self, Wanted};
+use super::{Instance, Resolver};
 use crate::config::{Declaration, Module, TomlTable, TomlValue, to_value};
 use crate::model::{Address, AddressPattern, Diagnostic, FileId, Located, Span, Value, a};
 use crate::resources::{self, Bodies, Input};
 
 /// Keys that every resource has.
-const META_KEYS: [&str; 5] = ["when", "for_each", "key", "requires", "timeout"];
+pub(super) const META_KEYS: [&str; 7] =
+    ["when", "for_each", "key", "requires", "timeout", "tags", "sensitive"];
 
-/// Keys whose values are selectors of resources.
-const SELECTORS: [&str; 4] = ["requires", "reload_on", "restart_on", "run_on"];
-
-/// What can be seen in a module's declarations without a host: types that are not there, and
-/// addresses that are none.
-pub(super) fn check_declarations(module: &Module, found: &mut Vec<Diagnostic>) {
-    let names = || resources::REGISTRY.iter().map(|kind| kind.name());
-    let mut told = BTreeSet::new();
-    for declaration in &module.resources {
-        let kind = &declaration.kind;
-        if resources::find(&kind.value).is_none() && told.insert(kind.value.clone()) {
-            found.push(
-                Diagnostic::at(kind.span, format!("there is no resource type `{}`", kind.value))
-                    .suggest(&kind.value, names())
-                    .help(format!("the types are {}", names().collect::<Vec<_>>().join(", "))),
-            );
-        }
-        for (text, span) in selectors(module.file, declaration) {
-            match AddressPattern::parse(text) {
-                Err(error) => found.push(Diagnostic::at(span, error.to_string())),
-                Ok(pattern) if resources::find(pattern.kind()).is_none() => found.push(
-                    Diagnostic::at(span, format!("there is no resource type `{}`", pattern.kind()))
-                        .suggest(pattern.kind(), names()),
-                ),
-                Ok(_) => {}
-            }
-        }
-    }
+/// What was made of one declaration.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    pub(super) drafts: Vec<Arc<Draft>>,
+    pub(super) mistakes: Vec<Diagnostic>,
 }
 
-/// Selectors that match no resource of any host.
-pub(super) fn check_selectors(
-    module: &Module,
-    present: &BTreeSet<&Address>,
-    found: &mut Vec<Diagnostic>,
-) {
-    for declaration in &module.resources {
-        for (text, span) in selectors(module.file, declaration) {
-            let Ok(pattern) = AddressPattern::parse(text) else { continue };
-            if !present.iter().any(|address| pattern.matches(address, &module.name)) {
-                let same: Vec<String> = present
-                    .iter()
-                    .filter(|address| {
-                        address.kind == pattern.kind() && address.module == module.name
-                    })
-                    .map(|address| address.short())
-                    .collect();
-                found.push(
-                    Diagnostic::at(span, format!("`{text}` names no resource of any host"))
-                        .suggest(text, same.iter().map(String::as_str)),
-                );
-            }
-        }
-    }
-}
-
-/// Every selector of a declaration that is written without expressions.
-fn selectors(file: FileId, declaration: &Declaration) -> Vec<(&str, Span)> {
-    let mut all = Vec::new();
-    for key in SELECTORS {
-        let Some(value) = declaration.table.get(key) else { continue };
-        let DeValue::Array(items) = value.get_ref() else { continue };
-        all.extend(items.iter().filter_map(|item| {
-            let text = item.get_ref().as_str().filter(|text| !text.contains("{{"))?;
-            Some((text, Span::new(file, item.span())))
-        }));
-    }
-    all
+/// A resource as it is written for one host, every expression evaluated.
+#[derive(Debug, Clone)]
+pub struct Rendered {
+    /// Its keys and values.
+    pub table: Value,
+    /// The content that `template` or `source` stands for.
+    pub body: Option<Arc<[u8]>>,
 }
 
 /// One use of a module on one host.
 pub(super) struct Expansion<'e> {
+    pub(super) resolver: &'e Resolver,
     pub(super) module: &'e Module,
-    pub(super) engine: &'e Engine,
+    pub(super) bound: &'e Bound,
     pub(super) scope: &'e Scope,
-    pub(super) stage: usize,
+    pub(super) facts: FactsAre,
 }
 
 /// The contents that a resource's table names.
@@ -109,31 +60,92 @@ impl Bodies for ModuleBodies<'_> {
     }
 
     fn source(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
-        self.module.files.get(name).cloned().ok_or_else(|| {
-            Diagnostic::at(span, format!("module `{}` has no file `{name}`", self.module.name))
-                .suggest(name, self.module.files.keys().map(String::as_str))
-                .help("files are named from the module's folder: files/…")
-        })
+        source(self.module, name, span)
+    }
+}
+
+/// The file of a module that `source` names.
+pub(super) fn source(module: &Module, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+    module.files.get(name).cloned().ok_or_else(|| {
+        Diagnostic::at(span, format!("module `{}` has no file `{name}`", module.name))
+            .code("missing")
+            .suggest(name, module.files.keys().map(String::as_str))
+            .help("files are named from the module's folder: files/…")
+    })
+}
+
+/// Meta-keys whose values are wrong without any expression.
+pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Vec<Diagnostic>) {
+    let table = &declaration.table;
+    if let Some(key) = table.get("key") {
+        let span = Span::new(file, key.span());
+        if key.get_ref().as_str().is_none() {
+            found.push(Diagnostic::at(span, "`key` takes the name of a field").code("wrong-type"));
+        } else if !table.contains_key("for_each") {
+            found.push(Diagnostic::at(span, "`key` stands beside `for_each`"));
+        }
+    }
+    if let Some(value) = table.get("for_each")
+        && !matches!(value.get_ref(), DeValue::String(_) | DeValue::Array(_) | DeValue::Table(_))
+    {
+        let kind = a(value.get_ref().type_str());
+        let span = Span::new(file, value.span());
+        let mistake =
+            Diagnostic::at(span, format!("`for_each` takes a list or a table, not {kind}"));
+        found.push(mistake.code("wrong-type"));
     }
 }
 
 impl Expansion<'_> {
-    /// All resources of the module on this host, in the order of the document.
-    pub(super) fn instances(&self, drafts: &mut Vec<Draft>, found: &mut Vec<Diagnostic>) {
-        for declaration in &self.module.resources {
-            match self.items(declaration) {
-                Err(mistake) => found.push(mistake),
-                Ok(items) => {
-                    for item in items {
-                        match self.instance(declaration, item.as_ref()) {
-                            Ok(Some(draft)) => drafts.push(draft),
-                            Ok(None) => {}
-                            Err(mistakes) => found.extend(mistakes),
-                        }
+    /// All resources of one declaration on this host, in the order of its items.
+    pub(super) fn made(&self, index: usize, secrets: &Secrets) -> Arc<Made> {
+        let declaration = &self.module.resources[index];
+        let needs = &self.bound.declarations[index];
+        let sensitive = needs.touch(secrets);
+        let make = || Arc::new(self.make(index, sensitive));
+        if needs.differ_by_host() {
+            return make();
+        }
+        let mut key = needs.key(self.scope, &self.resolver.pool);
+        key.push(u32::from(sensitive));
+        key.push(u32::from(self.facts == FactsAre::StoodIn));
+        self.resolver.shelf.made.get((std::ptr::from_ref(declaration) as usize, key), make)
+    }
+
+    /// Vars that are taken for granted and not there.
+    fn missing(&self, wanted: &[Wanted]) -> Vec<Diagnostic> {
+        let Resolver { known, project, .. } = self.resolver;
+        undefined::missing(wanted, self.scope, known, &project.sources)
+    }
+
+    fn make(&self, index: usize, sensitive: bool) -> Made {
+        let declaration = &self.module.resources[index];
+        let mut made = Made::default();
+        if resources::find(&declaration.kind.value).is_none() {
+            return made;
+        }
+        let (first, rest) = &self.bound.wanted[index];
+        made.mistakes = self.missing(first);
+        // Where `when` or `for_each` may leave it out, only what is made can miss something.
+        if !declaration.table.contains_key("when") && !declaration.table.contains_key("for_each") {
+            made.mistakes.extend(self.missing(rest));
+        }
+        if !made.mistakes.is_empty() {
+            return made;
+        }
+        match self.items(declaration) {
+            Err(mistake) => made.mistakes.push(mistake),
+            Ok(items) => {
+                for item in items {
+                    match self.instance(index, item, sensitive) {
+                        Ok(Some(draft)) => made.drafts.push(Arc::new(draft)),
+                        Ok(None) => {}
+                        Err(mistakes) => made.mistakes.extend(mistakes),
                     }
                 }
             }
         }
+        made
     }
 
     fn span(&self, value: &TomlValue) -> Span {
@@ -144,9 +156,10 @@ impl Expansion<'_> {
     fn items(&self, declaration: &Declaration) -> Result<Vec<Option<Value>>, Diagnostic> {
         let Some(value) = declaration.table.get("for_each") else { return Ok(vec![None]) };
         let span = self.span(value);
+        let engine = &self.bound.engine;
         let list = match value.get_ref().as_str() {
-            Some(text) => self.engine.expression(text, span, self.scope)?,
-            None => self.engine.value(self.module.file, value, self.scope)?,
+            Some(text) => engine.expression(text, span, self.scope)?,
+            None => engine.value(self.module.file, value, self.scope)?,
         };
         let key_field = declaration.table.get("key").and_then(|key| key.get_ref().as_str());
         let each = |index: usize, key: Value, value: Value| {
@@ -171,6 +184,7 @@ impl Expansion<'_> {
                         (Value::Table(fields), Some(field)) => {
                             fields.get(field).cloned().ok_or_else(|| {
                                 Diagnostic::at(span, format!("item {index} has no `{field}`"))
+                                    .code("missing")
                             })?
                         }
                         (Value::Table(_), None) => {
@@ -184,43 +198,61 @@ impl Expansion<'_> {
             other => Err(Diagnostic::at(
                 span,
                 format!("`for_each` takes a list or a table, not {}", a(other.kind())),
-            )),
+            )
+            .code("wrong-type")),
         }
     }
 
     /// One resource, or nothing when its `when` says no.
     fn instance(
         &self,
-        declaration: &Declaration,
-        each: Option<&Value>,
+        index: usize,
+        each: Option<Value>,
+        sensitive: bool,
     ) -> Result<Option<Draft>, Vec<Diagnostic>> {
+        let declaration = &self.module.resources[index];
         let scope = each.map_or_else(|| self.scope.clone(), |each| self.scope.with("each", each));
-        if let Some(value) = declaration.table.get("when")
-            && !self.when(value, &scope).map_err(|mistake| vec![mistake])?
-        {
-            return Ok(None);
-        }
-        // A file's check names its candidate by this variable of the shell that runs it.
-        let scope = scope.with("candidate", &Value::String("\"$candidate\"".into()));
-        let kind = resources::find(&declaration.kind.value).expect("types were bound before");
-        let mut found = Vec::new();
-        let name = self.name(declaration, &scope, &mut found);
-        let mut table = TomlTable::new();
-        for (key, value) in &declaration.table {
-            if !matches!(&**key.get_ref(), "when" | "for_each" | "key") {
-                match self.evaluated(value, &scope) {
-                    Ok(value) => drop(table.insert(key.clone(), value)),
-                    Err(mistake) => found.push(mistake),
-                }
+        let mut there = true;
+        if let Some(value) = declaration.table.get("when") {
+            there = self.when(value, &scope).map_err(|mistake| vec![mistake])?;
+            let by_facts = value.get_ref().as_str().is_some_and(|text| {
+                self.bound.engine.needs_of_expression(text).names(Root::Facts)
+            });
+            // What only stood-in facts leave out is looked at all the same.
+            if !there && !(by_facts && self.facts == FactsAre::StoodIn) {
+                return Ok(None);
             }
         }
+        let missing = self.missing(&self.bound.wanted[index].1);
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        // A file's check names its candidate by this variable of the shell that runs it.
+        let scope = scope.with("candidate", Value::String("\"$candidate\"".into()));
+        let draft = self.parsed(declaration, &scope, sensitive)?;
+        Ok(there.then_some(draft))
+    }
+
+    /// One resource, parsed by its type.
+    fn parsed(
+        &self,
+        declaration: &Declaration,
+        scope: &Scope,
+        sensitive: bool,
+    ) -> Result<Draft, Vec<Diagnostic>> {
+        let kind = resources::find(&declaration.kind.value).expect("the type was looked up before");
+        let mut found = Vec::new();
+        let name = self.name(declaration, scope, &mut found);
+        let mut table = self.table(declaration, scope, &mut found);
         let requires = self.requires(&mut table, &mut found);
         let timeout = self.timeout(&mut table, &mut found);
+        let tags = self.tags(&mut table, &mut found);
+        let declared = self.sensitive(&mut table, &mut found);
         if !found.is_empty() {
             return Err(found);
         }
         let name = Located { value: name, span: declaration.name.span };
-        let bodies = ModuleBodies { module: self.module, engine: self.engine, scope: &scope };
+        let bodies = ModuleBodies { module: self.module, engine: &self.bound.engine, scope };
         let desired = kind.parse(&Input {
             name: &name,
             header: declaration.span,
@@ -231,17 +263,30 @@ impl Expansion<'_> {
         })?;
         let address =
             Address { module: self.module.name.clone(), kind: kind.name(), name: name.value };
-        let instance = Instance {
-            address,
-            kind,
-            desired,
-            place: declaration.name.span,
-            stage: self.stage,
-            after: Vec::new(),
-            triggers: Vec::new(),
-            timeout,
-        };
-        Ok(Some(Draft { instance, requires }))
+        let place = declaration.name.span;
+        let sensitive = sensitive || declared;
+        let instance = Instance { address, kind, desired, place, timeout, tags, sensitive };
+        let shape = self.resolver.shape(&instance, &requires);
+        Ok(Draft { instance: Arc::new(instance), requires, shape })
+    }
+
+    /// The table without what was already read, every expression evaluated.
+    fn table(
+        &self,
+        declaration: &Declaration,
+        scope: &Scope,
+        found: &mut Vec<Diagnostic>,
+    ) -> TomlTable {
+        let mut table = TomlTable::new();
+        for (key, value) in &declaration.table {
+            if !matches!(&**key.get_ref(), "when" | "for_each" | "key") {
+                match self.evaluated(value, scope) {
+                    Ok(value) => drop(table.insert(key.clone(), value)),
+                    Err(mistake) => found.push(mistake),
+                }
+            }
+        }
+        table
     }
 
     fn name(
@@ -251,7 +296,7 @@ impl Expansion<'_> {
         found: &mut Vec<Diagnostic>,
     ) -> String {
         let Located { value: text, span } = &declaration.name;
-        match self.engine.text(text, *span, scope) {
+        match self.bound.engine.text(text, *span, scope) {
             Ok(Value::String(name)) => {
                 if name.is_empty() || name.chars().any(char::is_control) {
                     found.push(Diagnostic::at(
@@ -263,10 +308,13 @@ impl Expansion<'_> {
             }
             Ok(Value::Integer(number)) => number.to_string(),
             Ok(other) => {
-                found.push(Diagnostic::at(
-                    *span,
-                    format!("a resource's name is a string, not {}", a(other.kind())),
-                ));
+                found.push(
+                    Diagnostic::at(
+                        *span,
+                        format!("a resource's name is a string, not {}", a(other.kind())),
+                    )
+                    .code("wrong-type"),
+                );
                 String::new()
             }
             Err(mistake) => {
@@ -279,12 +327,13 @@ impl Expansion<'_> {
     fn when(&self, value: &TomlValue, scope: &Scope) -> Result<bool, Diagnostic> {
         let span = self.span(value);
         let result = match value.get_ref() {
-            DeValue::String(text) => self.engine.expression(text, span, scope)?,
+            DeValue::String(text) => self.bound.engine.expression(text, span, scope)?,
             other => to_value(other),
         };
         match result {
             Value::Boolean(answer) => Ok(answer),
             other => Err(Diagnostic::at(span, "`when` must be true or false")
+                .code("wrong-type")
                 .label(format!("this is {}", a(other.kind())))),
         }
     }
@@ -295,7 +344,7 @@ impl Expansion<'_> {
         let new = match value.get_ref() {
             DeValue::String(text) => {
                 let span = self.span(value);
-                let new = self.engine.text(text, span, scope)?;
+                let new = self.bound.engine.text(text, span, scope)?;
                 return to_toml(&new, &range).map_err(|why| Diagnostic::at(span, why));
             }
             DeValue::Array(items) => {
@@ -319,21 +368,57 @@ impl Expansion<'_> {
         table: &mut TomlTable,
         found: &mut Vec<Diagnostic>,
     ) -> Vec<Located<AddressPattern>> {
-        let Some(value) = table.remove("requires") else { return Vec::new() };
-        let DeValue::Array(items) = value.get_ref() else {
-            found.push(Diagnostic::at(self.span(&value), "`requires` takes a list of addresses"));
-            return Vec::new();
-        };
         let mut patterns = Vec::new();
-        for item in items {
-            let span = self.span(item);
-            match item.get_ref().as_str().map(AddressPattern::parse) {
-                Some(Ok(value)) => patterns.push(Located { value, span }),
-                Some(Err(error)) => found.push(Diagnostic::at(span, error.to_string())),
-                None => found.push(Diagnostic::at(span, "an address is a string")),
+        for text in self.strings(table, "requires", "addresses", found) {
+            match AddressPattern::parse(&text.value) {
+                Ok(value) => patterns.push(Located { value, span: text.span }),
+                Err(error) => found.push(Diagnostic::at(text.span, error.to_string())),
             }
         }
         patterns
+    }
+
+    /// Takes `tags` out of the table.
+    fn tags(&self, table: &mut TomlTable, found: &mut Vec<Diagnostic>) -> BTreeSet<String> {
+        self.strings(table, "tags", "words", found).into_iter().map(|tag| tag.value).collect()
+    }
+
+    /// Takes a list of strings out of the table.
+    fn strings(
+        &self,
+        table: &mut TomlTable,
+        key: &str,
+        what: &str,
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<Located<String>> {
+        let Some(value) = table.remove(key) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            let message = format!("`{key}` takes a list of {what}");
+            found.push(Diagnostic::at(self.span(&value), message).code("wrong-type"));
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in items {
+            let span = self.span(item);
+            match item.get_ref().as_str() {
+                Some(text) => texts.push(Located { value: text.to_owned(), span }),
+                None => found.push(
+                    Diagnostic::at(span, format!("`{key}` takes a list of {what}, as strings"))
+                        .code("wrong-type"),
+                ),
+            }
+        }
+        texts
+    }
+
+    /// Takes `sensitive` out of the table.
+    fn sensitive(&self, table: &mut TomlTable, found: &mut Vec<Diagnostic>) -> bool {
+        let Some(value) = table.remove("sensitive") else { return false };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            let mistake = Diagnostic::at(self.span(&value), "`sensitive` is true or false");
+            found.push(mistake.code("wrong-type"));
+            true
+        })
     }
 
     /// Takes `timeout` out of the table: seconds, or `"90s"`, `"5m"`, `"1h"`.
@@ -354,10 +439,20 @@ impl Expansion<'_> {
     }
 }
 
-/// Where the values of a table stand that are written as expressions.
-fn expressions(table: &TomlTable) -> Vec<std::ops::Range<usize>> {
-    let expression = |value: &&TomlValue| {
-        value.get_ref().as_str().is_some_and(|text| text.trim_start().starts_with("{{"))
-    };
-    table.values().filter(expression).map(Spanned::span).collect()
+impl Resolver {
+    /// A number for everything of a resource that the order of a host depends on.
+    fn shape(&self, instance: &Instance, requires: &[Located<AddressPattern>]) -> u32 {
+        let (kind, desired) = (instance.kind, &instance.desired);
+        let requires = requires.iter().map(|pattern| pattern.value.text());
+        let triggers = kind.triggers(desired).iter();
+        let parts = (
+            &instance.address,
+            (instance.place.file.0, instance.place.start),
+            requires.collect::<Vec<_>>(),
+            triggers.map(|trigger| (trigger.kind, trigger.on.value.text())).collect::<Vec<_>>(),
+            (kind.subject(desired), kind.provides(desired)),
+            (kind.removes(desired), kind.wants(desired)),
+        );
+        self.pool.share(Value::String(format!("{parts:?}"))).number
+    }
 }

@@ -2,30 +2,52 @@
 //!
 //! [`Resolver::new`] does what is the same for all hosts (types bound, templates compiled, vars laid
 //! over each other); [`Resolver::desired`] makes one host's resources, in the order in which they will
-//! be done.
+//! be done. What is made of equal values is made once: `template::Needs` sees what a text depends on,
+//! and `memo` keeps the result.
 
+mod bind;
+mod connection;
 mod expand;
+mod explain;
+mod host;
+mod lint;
+mod locals;
+mod memo;
 mod order;
 mod params;
+mod select;
+mod survey;
 mod template;
 mod toml_value;
+mod undefined;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::{HostPattern, Project};
-use crate::model::change::TriggerKind;
 use crate::model::{Address, Diagnostic, Facts, Host, Located, Span, Value};
 use crate::resources::{Erased, ResourceType};
 
-use template::Engine;
+pub use explain::{Explained, Explanation};
+pub use expand::Rendered;
+pub use order::Order;
+pub use select::Selection;
+pub use survey::Survey;
+pub use variables::{Layer, Said};
+
+use bind::Bound;
+use host::Shelf;
+use template::{Compiler, Engine, Peers, Pool, Space};
+use undefined::KnownVars;
 
 /// A host with its vars.
 #[derive(Debug)]
 pub struct Target {
     pub host: Host,
-    vars: Value,
+    vars: Arc<Space>,
+    /// `host`, as expressions see it.
+    space: Arc<Space>,
 }
 
 /// One resource of one host.
@@ -36,20 +58,19 @@ pub struct Instance {
     pub desired: Erased,
     /// Where it is declared.
     pub place: Span,
-    /// Index of the stage that it belongs to.
-    pub stage: usize,
-    /// Resources (indices into the host's list) that the files say come before it.
-    pub after: Vec<usize>,
-    /// What goes off when which of them change.
-    pub triggers: Vec<(TriggerKind, Vec<usize>)>,
     /// Seconds that a step of it may take, where the files say.
     pub timeout: Option<u32>,
+    /// Its own tags; those of its stage and of the uses of its module it has besides.
+    pub tags: BTreeSet<String>,
+    /// Whether a sensitive value went into it, so that what it holds is not shown.
+    pub sensitive: bool,
 }
 
 /// What a host should be, in the order in which it will be done.
 #[derive(Debug)]
 pub struct Desired {
-    pub resources: Vec<Instance>,
+    pub resources: Vec<Arc<Instance>>,
+    order: Arc<Order>,
 }
 
 /// A project that is ready to be resolved for hosts.
@@ -57,46 +78,77 @@ pub struct Desired {
 pub struct Resolver {
     project: Arc<Project>,
     pub targets: Vec<Target>,
-    engines: BTreeMap<String, Engine>,
+    overrides: BTreeMap<String, Value>,
+    bound: BTreeMap<String, Bound>,
     /// For `with` in stages, which belongs to no module.
     stages: Engine,
     uses_facts: bool,
+    selection: Option<Selection>,
+    known: KnownVars,
+    pool: Pool,
+    shelf: Shelf,
 }
 
 impl Resolver {
     /// Binds types, compiles templates and lays vars over each other. `overrides` are the vars of the
-    /// command line.
-    ///
-    /// # Errors
-    /// All mistakes that can be seen without looking at one host.
+    /// command line. Mistakes that can be seen without looking at one host go into `found`; what has
+    /// one is left out of what is resolved later.
+    #[must_use]
     pub fn new(
         project: &Arc<Project>,
-        overrides: &BTreeMap<String, Value>,
-    ) -> Result<Self, Vec<Diagnostic>> {
-        let mut found = Vec::new();
-        let targets = variables::targets(&project.inventory, overrides, &mut found);
-        check_stages(project, &targets, &mut found);
-        let peers = template::peers(&targets);
-        let mut engines = BTreeMap::new();
+        overrides: BTreeMap<String, Value>,
+        found: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let pool = Pool::default();
+        let targets = variables::targets(&project.inventory, &overrides, &pool, found);
+        check_stages(project, &targets, found);
+        let peers = targets.iter().map(|target| (target.host.clone(), Arc::clone(&target.vars)));
+        let peers = Peers::new(peers.collect());
+        let cyclic = bind::cycles(project, found);
+        let mut bound = BTreeMap::new();
         for (name, module) in &project.modules {
-            expand::check_declarations(module, &mut found);
-            let mut engine = Engine::new(&peers);
-            engine.add_module(module, &project.sources, &mut found);
-            engines.insert(name.clone(), engine);
+            bound.insert(name.clone(), Bound::new(module, project, &peers, found));
         }
-        let mut stages = Engine::new(&peers);
+        bound.retain(|name, _| !cyclic.contains(name.as_str()));
+        let mut compiler = Compiler::new(&peers, found);
         for stage in &project.stages {
             for used in &stage.modules {
                 for (name, value) in &used.with {
-                    stages.add_value(name.span.file, value, &mut found);
+                    compiler.value(name.span.file, value);
                 }
             }
         }
-        let uses_facts = stages.names_facts() || engines.values().any(Engine::names_facts);
-        if !found.is_empty() {
-            return Err(found);
+        let stages = compiler.finish();
+        bind::check_uses(project, found);
+        let known = KnownVars::new(&project.inventory, &overrides);
+        undefined::check(project, &bound, &stages, &known, found);
+        let uses_facts =
+            stages.names_facts() || bound.values().any(|bound| bound.engine.names_facts());
+        Self {
+            project: Arc::clone(project),
+            targets,
+            overrides,
+            bound,
+            stages,
+            uses_facts,
+            selection: None,
+            known,
+            pool,
+            shelf: Shelf::default(),
         }
-        Ok(Self { project: Arc::clone(project), targets, engines, stages, uses_facts })
+    }
+
+    /// As `self`, for the resources that `selection` selects only.
+    #[must_use]
+    pub fn selecting(mut self, selection: Option<Selection>) -> Self {
+        self.selection = selection;
+        self
+    }
+
+    /// What the run is about, where it is not about all.
+    #[must_use]
+    pub const fn selection(&self) -> Option<&Selection> {
+        self.selection.as_ref()
     }
 
     /// Whether anything in the project names a fact, so that hosts must be asked for theirs.
@@ -117,6 +169,7 @@ impl Resolver {
                 .into_iter()
                 .map(|(name, _)| {
                     Diagnostic::error(format!("--limit: no host and no group is named `{name}`"))
+                        .code("selector")
                         .help(near(&name, &self.targets))
                 })
                 .collect();
@@ -131,10 +184,14 @@ impl Resolver {
         let found: Vec<usize> =
             (0..self.targets.len()).filter(|&index| wanted(&self.targets[index])).collect();
         match limit {
-            Some(limit) if found.is_empty() => Err(vec![Diagnostic::error(format!(
-                "--limit: `{}` selects no host of any stage",
-                limit.text()
-            ))]),
+            Some(limit) if found.is_empty() => Err(vec![
+                Diagnostic::error(format!(
+                    "--limit: `{}` selects no host of any stage",
+                    limit.text()
+                ))
+                .code("selector")
+                .help("--allow-empty takes that as nothing to do"),
+            ]),
             _ => Ok(found),
         }
     }
@@ -144,45 +201,9 @@ impl Resolver {
     /// # Errors
     /// All mistakes in what is declared for it.
     pub fn desired(&self, target: usize, facts: &Facts) -> Result<Desired, Vec<Diagnostic>> {
-        let target = &self.targets[target];
         let mut found = Vec::new();
-        let mut instances = Vec::new();
-        for (stage_index, stage) in self.project.stages.iter().enumerate() {
-            if !stage.hosts.value.matches(&target.host) {
-                continue;
-            }
-            let scope = template::Scope::new(&self.project, stage, target, facts);
-            for used in &stage.modules {
-                let module = &self.project.modules[&used.module.value];
-                let params = params::evaluate(module, used, &self.stages, &scope, &mut found);
-                let Some(params) = params else { continue };
-                let scope = scope.with_params(&params);
-                let engine = &self.engines[module.name.as_str()];
-                let expansion =
-                    expand::Expansion { module, engine, scope: &scope, stage: stage_index };
-                expansion.instances(&mut instances, &mut found);
-            }
-        }
-        if found.is_empty() {
-            order::sort(instances).map(|resources| Desired { resources })
-        } else {
-            Err(found)
-        }
-    }
-
-    /// Mistakes that show only over all hosts: `requires` and triggers that name nothing anywhere.
-    #[must_use]
-    pub fn unmatched(&self, all: &[&Desired]) -> Vec<Diagnostic> {
-        let present: BTreeSet<&Address> = all
-            .iter()
-            .flat_map(|desired| desired.resources.iter().map(|instance| &instance.address))
-            .collect();
-        let used: BTreeSet<&str> = present.iter().map(|address| address.module.as_str()).collect();
-        let mut found = Vec::new();
-        for module in self.project.modules.values().filter(|m| used.contains(m.name.as_str())) {
-            expand::check_selectors(module, &present, &mut found);
-        }
-        found
+        let desired = self.resolve(target, facts, &mut found);
+        desired.filter(|_| found.is_empty()).ok_or(found)
     }
 
     /// Where `span` is, for a reader.
@@ -196,38 +217,64 @@ impl Resolver {
     pub fn stage_names(&self) -> Vec<&str> {
         self.project.stages.iter().map(|stage| stage.name.value.as_str()).collect()
     }
+
+    /// The project.
+    #[must_use]
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
 }
 
-/// Stages whose hosts name what is not there.
+/// Stages whose hosts name what is not there, and stages without hosts.
 fn check_stages(project: &Project, targets: &[Target], found: &mut Vec<Diagnostic>) {
+    let names = all_names(targets, project);
     for stage in &project.stages {
         let Located { value: pattern, span } = &stage.hosts;
-        for (name, at) in pattern.unmatched(&targets.iter().map(|target| &target.host)) {
-            let names = all_names(targets);
+        let unmatched = pattern.unmatched(&targets.iter().map(|target| &target.host));
+        let mut empty = unmatched.is_empty();
+        for (name, at) in unmatched {
+            // A group without hosts is there, and matches nothing.
+            if project.inventory.groups.contains_key(&name) {
+                empty = true;
+                continue;
+            }
             found.push(
                 Diagnostic::at(
                     span.within(at.start + 1, at.end + 1),
                     format!("no host and no group is named `{name}`"),
                 )
+                .code("unknown-group")
                 .suggest(&name, names.iter().copied()),
+            );
+        }
+        if empty && !targets.iter().any(|target| pattern.matches(&target.host)) {
+            found.push(
+                Diagnostic::warning(
+                    "no-host",
+                    *span,
+                    format!("stage `{}` has no host", stage.name.value),
+                )
+                .label("selects none of the inventory"),
             );
         }
     }
 }
 
 /// All names that patterns can use.
-fn all_names(targets: &[Target]) -> BTreeSet<&str> {
-    targets
-        .iter()
-        .flat_map(|target| {
-            target.host.groups.iter().map(String::as_str).chain([target.host.name.as_str()])
-        })
-        .collect()
+fn all_names<'n>(targets: &'n [Target], project: &'n Project) -> BTreeSet<&'n str> {
+    let groups = project.inventory.groups.keys().map(String::as_str);
+    groups.chain(targets.iter().map(|target| target.host.name.as_str())).collect()
 }
 
 /// What to do about a name that is not there.
 fn near(name: &str, targets: &[Target]) -> String {
-    match crate::model::suggest::nearest(name, all_names(targets)) {
+    let names: BTreeSet<&str> = targets
+        .iter()
+        .flat_map(|target| {
+            target.host.groups.iter().map(String::as_str).chain([target.host.name.as_str()])
+        })
+        .collect();
+    match crate::model::suggest::nearest(name, names) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "the inventory's hosts and groups can be named".to_owned(),
     }

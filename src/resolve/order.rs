@@ -4,72 +4,163 @@
 //! need, and from the types' own `AFTER`; they give way: where nothing could go on otherwise, the
 //! implied edges of the first waiting resource are dropped. A cycle of explicit edges is a mistake.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use super::Instance;
-use crate::model::{AddressPattern, Diagnostic, Located};
+use super::memo::Memo;
+use super::{Desired, Instance};
+use crate::model::change::TriggerKind;
+use crate::model::{Address, AddressPattern, Diagnostic, Located};
 use crate::resources::Subject;
 
 /// A resource whose edges are not yet resolved.
 #[derive(Debug)]
 pub(super) struct Draft {
-    pub(super) instance: Instance,
+    pub(super) instance: Arc<Instance>,
     pub(super) requires: Vec<Located<AddressPattern>>,
+    /// A number for everything of it that the order depends on.
+    pub(super) shape: u32,
 }
+
+/// A draft of a host, in the order of the document.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    pub(super) draft: Arc<Draft>,
+    /// Index of its stage.
+    pub(super) stage: usize,
+}
+
+/// The order of a host's resources, and the edges that the files say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// Which resource of the document comes at each place.
+    sequence: Vec<usize>,
+    /// The stage of each place.
+    stages: Vec<usize>,
+    /// The places that the files say come before each place.
+    after: Vec<Vec<usize>>,
+    /// What goes off at each place when which others change.
+    triggers: Vec<Vec<(TriggerKind, Vec<usize>)>>,
+}
+
+impl Desired {
+    /// The stage that a resource belongs to.
+    #[must_use]
+    pub fn stage(&self, index: usize) -> usize {
+        self.order.stages[index]
+    }
+
+    /// Resources that the files say come before one.
+    #[must_use]
+    pub fn after(&self, index: usize) -> &[usize] {
+        &self.order.after[index]
+    }
+
+    /// What goes off at a resource when which others change.
+    #[must_use]
+    pub fn triggers(&self, index: usize) -> &[(TriggerKind, Vec<usize>)] {
+        &self.order.triggers[index]
+    }
+
+    /// Resources that stand in their order already, in one stage, each with those before it.
+    #[must_use]
+    pub fn in_order(resources: Vec<(Arc<Instance>, Vec<usize>)>) -> Self {
+        let count = resources.len();
+        let (resources, after) = resources.into_iter().unzip();
+        let order = Order {
+            sequence: (0..count).collect(),
+            stages: vec![0; count],
+            after,
+            triggers: vec![Vec::new(); count],
+        };
+        Self { resources, order: Arc::new(order) }
+    }
+}
+
+/// Orders by the shapes and stages that they were made for.
+pub(super) type Orders = Memo<Vec<(u32, usize)>, Result<Arc<Order>, Vec<Diagnostic>>>;
 
 /// Edges into each resource, by index.
 struct Edges {
     explicit: Vec<BTreeSet<usize>>,
     implied: Vec<BTreeSet<usize>>,
+    triggers: Vec<Vec<(TriggerKind, Vec<usize>)>>,
 }
 
-/// Sorts a host's resources.
-pub(super) fn sort(drafts: Vec<Draft>) -> Result<Vec<Instance>, Vec<Diagnostic>> {
-    let mut drafts = unique(drafts)?;
-    check_owners(&drafts)?;
-    let edges = edges(&mut drafts);
-    let order = topological(&drafts, &edges).map_err(|cycle| vec![cycle])?;
-    let mut places = vec![0; order.len()];
-    for (place, &index) in order.iter().enumerate() {
+/// Sorts a host's resources. Hosts whose resources have the same shapes share one order.
+pub(super) fn sort(
+    placed: Vec<Placed>,
+    orders: &Orders,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Desired> {
+    let placed = unique(placed, found);
+    let key = placed.iter().map(|placed| (placed.draft.shape, placed.stage)).collect();
+    let order = orders.get(key, || {
+        let mut mistakes = check_owners(&placed);
+        let edges = edges(&placed);
+        match topological(&placed, &edges) {
+            Ok(sequence) if mistakes.is_empty() => Ok(Arc::new(finish(&placed, edges, sequence))),
+            Ok(_) => Err(mistakes),
+            Err(cycle) => {
+                mistakes.push(cycle);
+                Err(mistakes)
+            }
+        }
+    });
+    let order = order.map_err(|mistakes| found.extend(mistakes)).ok()?;
+    let resources =
+        order.sequence.iter().map(|&index| Arc::clone(&placed[index].draft.instance)).collect();
+    Some(Desired { resources, order })
+}
+
+/// Edges by places in the order instead of the document.
+fn finish(placed: &[Placed], edges: Edges, sequence: Vec<usize>) -> Order {
+    let mut places = vec![0; sequence.len()];
+    for (place, &index) in sequence.iter().enumerate() {
         places[index] = place;
     }
-    let mut slots: Vec<Option<Instance>> =
-        drafts.into_iter().map(|draft| Some(draft.instance)).collect();
-    Ok(order
-        .iter()
-        .map(|&index| {
-            let mut instance = slots[index].take().expect("each index stands once in the order");
-            instance.after = edges.explicit[index].iter().map(|&from| places[from]).collect();
-            for (_, sources) in &mut instance.triggers {
-                for source in sources.iter_mut() {
-                    *source = places[*source];
-                }
-                sources.sort_unstable();
-            }
-            instance
-        })
-        .collect())
+    let to_places = |from: &mut dyn Iterator<Item = &usize>| {
+        let mut found: Vec<usize> = from.map(|&index| places[index]).collect();
+        found.sort_unstable();
+        found
+    };
+    Order {
+        stages: sequence.iter().map(|&index| placed[index].stage).collect(),
+        after: sequence
+            .iter()
+            .map(|&index| to_places(&mut edges.explicit[index].iter()))
+            .collect(),
+        triggers: sequence
+            .iter()
+            .map(|&index| {
+                let all = edges.triggers[index].iter();
+                all.map(|(kind, from)| (*kind, to_places(&mut from.iter()))).collect()
+            })
+            .collect(),
+        sequence,
+    }
 }
 
 /// The same address twice is a mistake, unless both say the same: then they are one.
-fn unique(drafts: Vec<Draft>) -> Result<Vec<Draft>, Vec<Diagnostic>> {
-    let mut seen: HashMap<crate::model::Address, usize> = HashMap::new();
-    let mut kept: Vec<Draft> = Vec::with_capacity(drafts.len());
-    let mut found = Vec::new();
-    for draft in drafts {
-        let address = &draft.instance.address;
-        let Some(&first) = seen.get(address) else {
-            seen.insert(address.clone(), kept.len());
-            kept.push(draft);
+fn unique(all: Vec<Placed>, found: &mut Vec<Diagnostic>) -> Vec<Placed> {
+    let mut seen: HashMap<&Address, &Placed> = HashMap::with_capacity(all.len());
+    let mut twice = false;
+    for placed in &all {
+        let instance = &placed.draft.instance;
+        let Some(first) = seen.get(&instance.address) else {
+            seen.insert(&instance.address, placed);
             continue;
         };
-        let first = &kept[first].instance;
-        if !first.kind.same(&first.desired, &draft.instance.desired) {
+        twice = true;
+        let first = &first.draft.instance;
+        if !Arc::ptr_eq(first, instance) && !first.kind.same(&first.desired, &instance.desired) {
+            let address = &instance.address;
             let mistake = Diagnostic::at(
-                draft.instance.place,
+                instance.place,
                 format!("`{address}` is declared twice and not in the same way"),
-            );
-            found.push(if first.place == draft.instance.place {
+            )
+            .code("conflict");
+            found.push(if first.place == instance.place {
                 mistake.help(
                     "a name with an expression, such as `{{ each.key }}`, keeps instances apart",
                 )
@@ -78,19 +169,25 @@ fn unique(drafts: Vec<Draft>) -> Result<Vec<Draft>, Vec<Diagnostic>> {
             });
         }
     }
-    if found.is_empty() { Ok(kept) } else { Err(found) }
+    if !twice {
+        return all;
+    }
+    let mut kept: BTreeSet<Address> = BTreeSet::new();
+    all.into_iter()
+        .filter(|placed| kept.insert(placed.draft.instance.address.clone()))
+        .collect()
 }
 
 /// A file that is given whole and edited by line at once would never come to rest.
-fn check_owners(drafts: &[Draft]) -> Result<(), Vec<Diagnostic>> {
-    let files: HashMap<&str, &Instance> = drafts
+fn check_owners(drafts: &[Placed]) -> Vec<Diagnostic> {
+    let files: HashMap<&str, &Arc<Instance>> = drafts
         .iter()
-        .map(|draft| &draft.instance)
+        .map(|placed| &placed.draft.instance)
         .filter(|instance| matches!(instance.kind.name(), "file" | "symlink" | "directory"))
         .map(|instance| (instance.kind.subject(&instance.desired), instance))
         .collect();
     let mut found = Vec::new();
-    for instance in drafts.iter().map(|draft| &draft.instance) {
+    for instance in drafts.iter().map(|placed| &placed.draft.instance) {
         let Some(other) = files.get(instance.kind.subject(&instance.desired)) else { continue };
         let paths = matches!(instance.kind.name(), "file" | "symlink" | "directory" | "line");
         if paths && other.address != instance.address {
@@ -99,70 +196,105 @@ fn check_owners(drafts: &[Draft]) -> Result<(), Vec<Diagnostic>> {
                     instance.place,
                     format!("`{}` and `{}` manage the same path", other.address, instance.address),
                 )
+                .code("conflict")
                 .related(other.place, "the other one"),
             );
         }
     }
-    if found.is_empty() { Ok(()) } else { Err(found) }
+    found
 }
 
-/// Finds all edges, and puts the sources of triggers into the instances.
-fn edges(drafts: &mut [Draft]) -> Edges {
+/// Finds all edges.
+fn edges(drafts: &[Placed]) -> Edges {
     let count = drafts.len();
-    let mut edges =
-        Edges { explicit: vec![BTreeSet::new(); count], implied: vec![BTreeSet::new(); count] };
-    let select = |drafts: &[Draft], at: usize, pattern: &AddressPattern| -> Vec<usize> {
-        let module = &drafts[at].instance.address.module;
-        let found = drafts.iter().enumerate().filter(|(index, draft)| {
-            *index != at && pattern.matches(&draft.instance.address, module)
-        });
-        found.map(|(index, _)| index).collect()
+    let mut edges = Edges {
+        explicit: vec![BTreeSet::new(); count],
+        implied: vec![BTreeSet::new(); count],
+        triggers: vec![Vec::new(); count],
     };
-    for at in 0..count {
-        for pattern in &drafts[at].requires {
-            edges.explicit[at].extend(select(drafts, at, &pattern.value));
+    let selector = Selector::new(drafts);
+    for (at, Placed { draft, .. }) in drafts.iter().enumerate() {
+        for pattern in &draft.requires {
+            edges.explicit[at].extend(selector.select(at, &pattern.value));
         }
-        let instance = &drafts[at].instance;
-        let triggers: Vec<_> = instance
-            .kind
-            .triggers(&instance.desired)
-            .iter()
-            .map(|trigger| (trigger.kind, select(drafts, at, &trigger.on.value)))
-            .collect();
-        for (_, sources) in &triggers {
-            edges.explicit[at].extend(sources);
+        let instance = &draft.instance;
+        for trigger in instance.kind.triggers(&instance.desired) {
+            let sources = selector.select(at, &trigger.on.value);
+            edges.explicit[at].extend(&sources);
+            edges.triggers[at].push((trigger.kind, sources));
         }
-        drafts[at].instance.triggers = triggers;
     }
     imply(drafts, &mut edges.implied);
     edges
 }
 
+/// Finds resources by patterns.
+struct Selector<'d> {
+    drafts: &'d [Placed],
+    by_kind: HashMap<(&'d str, &'d str), Vec<usize>>,
+    by_address: HashMap<(&'d str, &'d str, &'d str), usize>,
+}
+
+impl<'d> Selector<'d> {
+    fn new(drafts: &'d [Placed]) -> Self {
+        let (mut by_kind, mut by_address) = (HashMap::<_, Vec<usize>>::new(), HashMap::new());
+        for (index, placed) in drafts.iter().enumerate() {
+            let address = &placed.draft.instance.address;
+            by_kind.entry((address.module.as_str(), address.kind)).or_default().push(index);
+            by_address.insert((address.module.as_str(), address.kind, &*address.name), index);
+        }
+        Self { drafts, by_kind, by_address }
+    }
+
+    /// What a pattern selects, read in the module of the resource `at`, which it never selects.
+    fn select(&self, at: usize, pattern: &AddressPattern) -> Vec<usize> {
+        let own = &self.drafts[at].draft.instance.address.module;
+        let module = pattern.module().unwrap_or(own);
+        let found: Vec<usize> = match pattern.literal() {
+            Some(name) => {
+                let found = self.by_address.get(&(module, pattern.kind(), name));
+                found.copied().into_iter().collect()
+            }
+            None => {
+                let all = self.by_kind.get(&(module, pattern.kind())).into_iter().flatten();
+                all.copied()
+                    .filter(|&index| {
+                        pattern.matches(&self.drafts[index].draft.instance.address, own)
+                    })
+                    .collect()
+            }
+        };
+        found.into_iter().filter(|&index| index != at).collect()
+    }
+}
+
 /// The edges that nobody had to write.
-fn imply(drafts: &[Draft], implied: &mut [BTreeSet<usize>]) {
+fn imply(drafts: &[Placed], implied: &mut [BTreeSet<usize>]) {
     let mut makers: HashMap<Subject, usize> = HashMap::new();
     let mut by_kind: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
-    for (index, Draft { instance, .. }) in drafts.iter().enumerate() {
+    let mut removed: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, Placed { draft, .. }) in drafts.iter().enumerate() {
+        let instance = &draft.instance;
         for subject in instance.kind.provides(&instance.desired) {
             makers.entry(subject).or_insert(index);
         }
         let key = (instance.address.module.as_str(), instance.kind.name());
         by_kind.entry(key).or_default().push(index);
+        if let Some(path) = instance.kind.removes(&instance.desired) {
+            removed.insert(path, index);
+        }
     }
-    let removed: Vec<(usize, &str)> = drafts
-        .iter()
-        .enumerate()
-        .filter_map(|(index, draft)| {
-            Some((index, draft.instance.kind.removes(&draft.instance.desired)?))
-        })
-        .collect();
-    for &(index, folder) in &removed {
-        let inside =
-            |path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-        implied[index]
-            .extend(removed.iter().filter(|(_, path)| inside(path)).map(|(inner, _)| inner));
+    for (path, &inner) in &removed {
+        let mut above = *path;
+        while let Some((folder, _)) = above.rsplit_once('/') {
+            above = folder;
+            if let Some(&outer) = removed.get(above) {
+                implied[outer].insert(inner);
+            }
+        }
     }
-    for (index, Draft { instance, .. }) in drafts.iter().enumerate() {
+    for (index, Placed { draft, .. }) in drafts.iter().enumerate() {
+        let instance = &draft.instance;
         for want in instance.kind.wants(&instance.desired) {
             implied[index].extend(maker(&makers, want).filter(|&maker| maker != index));
         }
@@ -193,8 +325,8 @@ fn maker(makers: &HashMap<Subject, usize>, want: Subject) -> impl Iterator<Item 
 
 /// The order, or the cycle that prevents one. Of all that may come next, the first in the document
 /// comes; stages stay in theirs.
-fn topological(drafts: &[Draft], edges: &Edges) -> Result<Vec<usize>, Diagnostic> {
-    let stage = |index: usize| drafts[index].instance.stage;
+fn topological(drafts: &[Placed], edges: &Edges) -> Result<Vec<usize>, Diagnostic> {
+    let stage = |index: usize| drafts[index].stage;
     let mut strong: Vec<usize> = edges.explicit.iter().map(BTreeSet::len).collect();
     let mut weak: Vec<usize> = edges
         .implied
@@ -239,8 +371,8 @@ fn topological(drafts: &[Draft], edges: &Edges) -> Result<Vec<usize>, Diagnostic
 }
 
 /// A cycle of explicit edges among those that wait, or an edge that goes against the stages.
-fn cycle(drafts: &[Draft], edges: &Edges, waiting: &BTreeSet<(usize, usize)>) -> Diagnostic {
-    let is_waiting = |index: usize| waiting.contains(&(drafts[index].instance.stage, index));
+fn cycle(drafts: &[Placed], edges: &Edges, waiting: &BTreeSet<(usize, usize)>) -> Diagnostic {
+    let is_waiting = |index: usize| waiting.contains(&(drafts[index].stage, index));
     let mut path: Vec<usize> = Vec::new();
     let mut at = waiting.first().expect("a cycle has members").1;
     while !path.contains(&at) {
@@ -251,11 +383,11 @@ fn cycle(drafts: &[Draft], edges: &Edges, waiting: &BTreeSet<(usize, usize)>) ->
     }
     let start = path.iter().position(|&index| index == at).unwrap_or(0);
     let path = &path[start..];
-    let instance = |index: usize| &drafts[index].instance;
+    let instance = |index: usize| &drafts[index].draft.instance;
     let backwards = path
         .iter()
         .zip(path.iter().skip(1))
-        .find(|(to, from)| instance(**from).stage > instance(**to).stage);
+        .find(|(to, from)| drafts[**from].stage > drafts[**to].stage);
     let first = instance(path[0]);
     if let Some((to, from)) = backwards {
         return Diagnostic::at(
@@ -266,9 +398,11 @@ fn cycle(drafts: &[Draft], edges: &Edges, waiting: &BTreeSet<(usize, usize)>) ->
                 instance(*from).address
             ),
         )
+        .code("cycle")
         .related(instance(*from).place, "in a later stage");
     }
-    let mut mistake = Diagnostic::at(first.place, format!("`{}` waits for itself", first.address));
+    let mut mistake = Diagnostic::at(first.place, format!("`{}` waits for itself", first.address))
+        .code("cycle");
     for (&at, &from) in path.iter().zip(path.iter().cycle().skip(1)) {
         mistake = mistake.related(
             instance(at).place,

@@ -1,28 +1,48 @@
 //! The params of a module for one use of it: default < `with`, typed and bounded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::template::{Engine, Scope};
-use crate::config::{Module, ModuleUse, Param, ParamType, TomlValue, to_value};
-use crate::model::{Diagnostic, FileId, Span, Value, a};
+use super::template::{Engine, Scope, is_template};
+use crate::config::{Module, ModuleUse, Param, ParamType, to_value};
+use crate::model::{Diagnostic, Span, Value, a};
 
-/// The values of a module's params, or `None` when they have mistakes (which are in `found`).
-pub(super) fn evaluate(
-    module: &Module,
-    used: &ModuleUse,
-    engine: &Engine,
-    scope: &Scope,
-    found: &mut Vec<Diagnostic>,
-) -> Option<Value> {
-    let before = found.len();
+/// What can be seen of a module's params without a use of it: defaults that are none.
+pub(super) fn check_defaults(module: &Module, found: &mut Vec<Diagnostic>) {
+    for (name, param) in &module.params {
+        let Some(default) = &param.default else { continue };
+        let span = Span::new(module.file, default.span());
+        let value = to_value(default.get_ref());
+        if holds_template(&value) {
+            found.push(
+                Diagnostic::at(span, format!("the default of param `{name}` holds an expression"))
+                    .label("a default is a value as it is")
+                    .help("compute it in [locals], which can name params, vars and facts"),
+            );
+        }
+        check(name, param, (&value, span), found);
+    }
+}
+
+fn holds_template(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_template(text),
+        Value::List(items) => items.iter().any(holds_template),
+        Value::Table(entries) => entries.values().any(holds_template),
+        _ => false,
+    }
+}
+
+/// What can be seen of a use without a host: params that are not there, and those that are missing.
+pub(super) fn check_use(module: &Module, used: &ModuleUse, found: &mut Vec<Diagnostic>) {
+    let names: Vec<&str> = module.params.keys().map(String::as_str).collect();
     for (name, _) in &used.with {
-        if !module.params.contains_key(&name.value) {
-            let names: Vec<&str> = module.params.keys().map(String::as_str).collect();
+        if !module.params.contains_key(&name.value) && !module.broken {
             found.push(
                 Diagnostic::at(
                     name.span,
                     format!("module `{}` has no param `{}`", module.name, name.value),
                 )
+                .code("unknown-param")
                 .suggest(&name.value, names.iter().copied())
                 .help(if names.is_empty() {
                     "it has no params at all".to_owned()
@@ -32,67 +52,102 @@ pub(super) fn evaluate(
             );
         }
     }
+    let given: BTreeSet<&str> = used.with.iter().map(|(name, _)| name.value.as_str()).collect();
+    for (name, param) in &module.params {
+        if param.required && param.default.is_none() && !given.contains(name.as_str()) {
+            found.push(
+                Diagnostic::at(
+                    used.module.span,
+                    format!("module `{}` needs the param `{name}`", module.name),
+                )
+                .code("missing")
+                .label(format!("with = {{ {name} = … }} is missing"))
+                .related(param.span, "declared here without a default"),
+            );
+        }
+    }
+}
+
+/// The values of a module's params; mistakes go into `found`, and what has one is left out.
+pub(super) fn evaluate(
+    module: &Module,
+    used: &ModuleUse,
+    engine: &Engine,
+    scope: &Scope,
+    found: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, Value> {
     let mut values = BTreeMap::new();
     for (name, param) in &module.params {
         let given = used.with.iter().find(|(given, _)| given.value == *name);
-        let value = match (given, &param.default) {
+        match (given, &param.default) {
             (Some((given, value)), _) => {
                 let span = Span::new(given.span.file, value.span());
-                engine.value(given.span.file, value, scope).map(|value| (value, span))
+                match engine.value(given.span.file, value, scope) {
+                    Ok(value) => {
+                        check(name, param, (&value, span), found);
+                        values.insert(name.clone(), value);
+                    }
+                    Err(mistake) => found.push(mistake),
+                }
             }
-            (None, Some(default)) => Ok(plain(module.file, default)),
-            (None, None) => Err(Diagnostic::at(
-                used.module.span,
-                format!("module `{}` needs the param `{name}`", module.name),
-            )
-            .label(format!("with = {{ {name} = … }} is missing"))
-            .related(param.span, "declared here without a default")),
-        };
-        match value {
-            Ok((value, span)) => {
-                check(name, param, &value, span, found);
-                values.insert(name.clone(), value);
-            }
-            Err(mistake) => found.push(mistake),
+            // Checked once for all uses.
+            (None, Some(default)) => drop(values.insert(name.clone(), to_value(default.get_ref()))),
+            (None, None) => {}
         }
     }
-    (found.len() == before).then_some(Value::Table(values))
-}
-
-/// A default, which holds no expressions.
-fn plain(file: FileId, value: &TomlValue) -> (Value, Span) {
-    (to_value(value.get_ref()), Span::new(file, value.span()))
+    values
 }
 
 /// Checks a value against the param's type and bounds.
-fn check(name: &str, param: &Param, value: &Value, span: Span, found: &mut Vec<Diagnostic>) {
-    let mut wrong = |message: String| {
-        found.push(Diagnostic::at(span, message).related(param.span, "the param is declared here"));
+fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut Vec<Diagnostic>) {
+    let mut wrong = |code: &'static str, message: String| {
+        let mistake = Diagnostic::at(span, message).code(code);
+        found.push(mistake.related(param.span, "the param is declared here"));
     };
+    // A sensitive value is not shown in a message either.
+    let shown = if param.sensitive { "the value (sensitive)".to_owned() } else { value.to_string() };
     if !param.kind.admits(value) {
-        wrong(format!(
-            "param `{name}` takes {}, not {}",
-            a(type_name(param.kind)),
-            a(value.kind())
-        ));
+        let wanted = match param.kind {
+            ParamType::Enum => "a string",
+            kind => &a(kind.name()),
+        };
+        wrong("wrong-type", format!("param `{name}` takes {wanted}, not {}", a(value.kind())));
         return;
     }
-    if let (Some(of), Value::List(items)) = (param.of, value)
-        && let Some(item) = items.iter().find(|item| !of.admits(item))
-    {
-        wrong(format!(
-            "param `{name}` takes a list of {}s; {item} is {}",
-            type_name(of),
-            a(item.kind())
-        ));
+    if let Some(of) = param.of {
+        let (what, items) = match value {
+            Value::List(items) => ("list", items.iter().collect::<Vec<_>>()),
+            Value::Table(entries) => ("table", entries.values().collect()),
+            _ => ("list", Vec::new()),
+        };
+        if let Some(item) = items.iter().find(|item| !of.admits(item)) {
+            let item = if param.sensitive { "one item".to_owned() } else { item.to_string() };
+            let kind = items.iter().find(|item| !of.admits(item)).map_or("", |item| item.kind());
+            wrong(
+                "wrong-type",
+                format!("param `{name}` takes a {what} of {}s; {item} is {}", of.name(), a(kind)),
+            );
+        }
     }
-    if let Some(number) = number(value) {
+    if param.kind == ParamType::Enum
+        && let Some(text) = value.as_str()
+        && !param.values.iter().any(|known| known.value == text)
+    {
+        let known: Vec<&str> = param.values.iter().map(|known| known.value.as_str()).collect();
+        let list: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
+        let message = format!("param `{name}` is one of {}, and this is {shown}", list.join(", "));
+        let mistake = Diagnostic::at(span, message).suggest(text, known);
+        found.push(mistake.related(param.span, "the param is declared here"));
+        return;
+    }
+    if let Some(number) = value.number() {
         for (bound, below, word) in [(&param.min, true, "least"), (&param.max, false, "most")] {
             if let Some(bound) = bound
-                && let Some(limit) = self::number(&bound.value)
+                && let Some(limit) = bound.value.number()
                 && (if below { number < limit } else { number > limit })
             {
-                wrong(format!("param `{name}` is at {word} {}, and this is {value}", bound.value));
+                let message = format!("param `{name}` is at {word} {}, and this is {shown}", bound.value);
+                wrong("invalid", message);
             }
         }
     }
@@ -100,19 +155,7 @@ fn check(name: &str, param: &Param, value: &Value, span: Span, found: &mut Vec<D
         && let Ok(regex) = regex::Regex::new(&pattern.value)
         && !regex.is_match(text)
     {
-        wrong(format!("param `{name}` must match `{}`, and {value} does not", pattern.value));
-    }
-}
-
-fn type_name(kind: ParamType) -> &'static str {
-    ParamType::NAMES.iter().find(|(_, named)| *named == kind).map_or("value", |(name, _)| name)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "bounds of params are far below 2⁵²")]
-const fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Integer(number) => Some(*number as f64),
-        Value::Float(number) => Some(*number),
-        _ => None,
+        let message = format!("param `{name}` must match `{}`, and {shown} does not", pattern.value);
+        wrong("invalid", message);
     }
 }

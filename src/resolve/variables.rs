@@ -1,238 +1,278 @@
 //! Which vars and connection settings a host has: inventory < group (parent < child) < host < `--var`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::Target;
-use crate::config::{CONNECTION_KEYS, HostEntry, Inventory, Settings};
-use crate::model::{Become, Connection, Diagnostic, Host, Located, Span, TransportKind, Value, a};
+use super::connection;
+use super::template::{Pool, Shared, Space, host_value};
+use crate::config::{Group, HostEntry, Inventory, Settings};
+use crate::model::{Diagnostic, Host, Located, Span, Value};
+
+/// Who says a value. The order is the precedence, the least first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layer {
+    Inventory,
+    Group(String),
+    Host,
+    CommandLine,
+}
+
+/// A value as one layer says it.
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub layer: Layer,
+    pub value: Value,
+    /// Where it is written; nowhere on the command line.
+    pub place: Option<Span>,
+}
+
+/// Which settings are asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Which {
+    Vars,
+    Connection,
+}
+
+/// The groups of an inventory, and which stand above which.
+pub(super) struct Ladder<'i> {
+    inventory: &'i Inventory,
+    /// All groups above each group, directly or through others.
+    above: BTreeMap<&'i str, BTreeSet<&'i str>>,
+}
+
+impl<'i> Ladder<'i> {
+    pub(super) fn new(inventory: &'i Inventory) -> Self {
+        let mut parents: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, group) in &inventory.groups {
+            for child in &group.children {
+                parents.entry(&child.value).or_default().push(name);
+            }
+        }
+        let closure = |name: &'i str| {
+            let mut above = BTreeSet::new();
+            let mut waiting = vec![name];
+            while let Some(name) = waiting.pop() {
+                let parents = parents.get(name).into_iter().flatten();
+                waiting.extend(parents.copied().filter(|parent| above.insert(*parent)));
+            }
+            above
+        };
+        let names = inventory.groups.keys().map(String::as_str);
+        let above = names.map(|name| (name, closure(name))).collect();
+        Self { inventory, above }
+    }
+
+    /// The groups that a host is in, with all that hold them.
+    pub(super) fn groups(&self, entry: &'i HostEntry) -> BTreeSet<&'i str> {
+        let own = entry.groups.iter().map(|group| group.value.as_str());
+        own.flat_map(|name| {
+            self.above.get(name).into_iter().flatten().copied().chain([name])
+        })
+        .collect()
+    }
+
+    /// What the groups say of each key, parents first, and which of them have the last word.
+    fn said_by(&self, groups: &BTreeSet<&'i str>, which: Which) -> BTreeMap<&'i str, Voices<'i>> {
+        let mut known: Vec<(&'i str, &'i Group)> = groups
+            .iter()
+            .filter_map(|name| Some((*name, self.inventory.groups.get(*name)?)))
+            .collect();
+        // A group has all groups above it that its parents have, and its parents besides.
+        known.sort_by_key(|(name, _)| (self.above.get(name).map_or(0, BTreeSet::len), *name));
+        let mut said: BTreeMap<&str, Voices<'i>> = BTreeMap::new();
+        for (name, group) in known {
+            for (key, value) in which.of(&group.vars, &group.connection) {
+                said.entry(key).or_default().all.push((name, value));
+            }
+        }
+        for voices in said.values_mut() {
+            let over = |name: &str, other: &str| {
+                self.above.get(other).is_some_and(|above| above.contains(name))
+            };
+            let all = voices.all.iter();
+            let last = all.filter(|(name, _)| {
+                !voices.all.iter().any(|(other, _)| over(name, other))
+            });
+            voices.last = last.copied().collect();
+        }
+        said
+    }
+
+    /// All that is said of one host, by key: the last one wins.
+    pub(super) fn said(
+        &self,
+        host: &str,
+        which: Which,
+        overrides: &BTreeMap<String, Value>,
+    ) -> BTreeMap<String, Vec<Said>> {
+        let mut all: BTreeMap<String, Vec<Said>> = BTreeMap::new();
+        let Some(entry) = self.inventory.hosts.get(host) else { return all };
+        let mut say = |layer: Layer, key: &str, value: &Located<Value>| {
+            let said = Said { layer, value: value.value.clone(), place: Some(value.span) };
+            all.entry(key.to_owned()).or_default().push(said);
+        };
+        let top = self.inventory;
+        for (key, value) in which.of(&top.vars, &top.connection) {
+            say(Layer::Inventory, key, value);
+        }
+        for (key, voices) in self.said_by(&self.groups(entry), which) {
+            for (group, value) in voices.all {
+                say(Layer::Group(group.to_owned()), key, value);
+            }
+        }
+        for (key, value) in which.of(&entry.vars, &entry.connection) {
+            say(Layer::Host, key, value);
+        }
+        if matches!(which, Which::Vars) {
+            for (key, value) in overrides {
+                let said = Said { layer: Layer::CommandLine, value: value.clone(), place: None };
+                all.entry(key.clone()).or_default().push(said);
+            }
+        }
+        all
+    }
+}
+
+impl Which {
+    const fn of<'s>(self, vars: &'s Settings, connection: &'s Settings) -> &'s Settings {
+        match self {
+            Self::Vars => vars,
+            Self::Connection => connection,
+        }
+    }
+}
+
+/// What groups say of one key.
+#[derive(Default)]
+struct Voices<'i> {
+    all: Vec<(&'i str, &'i Located<Value>)>,
+    /// Those with no other one below them that says something too.
+    last: Vec<(&'i str, &'i Located<Value>)>,
+}
+
+impl Voices<'_> {
+    /// Two groups, neither above the other, that say different things.
+    fn disagree(&self, key: &str) -> Option<Diagnostic> {
+        let (first_group, first) = self.last[0];
+        let (group, other) = self.last.iter().find(|(_, value)| value.value != first.value)?;
+        let mistake = Diagnostic::at(
+            first.span,
+            format!("groups `{first_group}` and `{group}` disagree on `{key}`"),
+        );
+        Some(
+            mistake
+                .code("conflict")
+                .label(format!("{} here", first.value))
+                .related(other.span, format!("{} here", other.value)),
+        )
+    }
+}
+
+/// Everything that groups say of hosts that are in the same ones.
+struct Level<'i> {
+    vars: BTreeMap<&'i str, Voices<'i>>,
+    connection: BTreeMap<&'i str, Voices<'i>>,
+    /// The vars of a host that says nothing itself.
+    shared: Arc<Space>,
+}
 
 /// Every host of the inventory, in the order of names.
 pub(super) fn targets(
     inventory: &Inventory,
     overrides: &BTreeMap<String, Value>,
+    pool: &Pool,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Target> {
-    inventory
-        .hosts
-        .iter()
-        .map(|(name, entry)| {
-            let groups = closure(inventory, entry);
-            let layers = Layers { inventory, entry, groups: &groups, host: name };
-            let mut vars = layers.all(|layer| layer.vars, found);
-            vars.extend(overrides.iter().map(|(key, value)| (key.clone(), value.clone())));
-            let address = entry.address.as_ref().map_or(name, |address| &address.value);
-            if let Some(address) = &entry.address {
-                check_word("address", &address.value, address.span, found);
+    let ladder = Ladder::new(inventory);
+    let mut levels: HashMap<BTreeSet<&str>, Level<'_>> = HashMap::new();
+    let mut disagree: BTreeMap<Diagnosis, (Diagnostic, Vec<&str>)> = BTreeMap::new();
+    let mut targets = Vec::with_capacity(inventory.hosts.len());
+    for (name, entry) in &inventory.hosts {
+        let groups = ladder.groups(entry);
+        let level = levels.entry(groups.clone()).or_insert_with(|| {
+            let vars = ladder.said_by(&groups, Which::Vars);
+            let connection = ladder.said_by(&groups, Which::Connection);
+            let shared = Arc::new(Space::new(layered(inventory, &vars, overrides, pool)));
+            Level { vars, connection, shared }
+        });
+        let own = [(&level.vars, &entry.vars), (&level.connection, &entry.connection)];
+        for (said, own) in own {
+            for (key, voices) in said {
+                if let Some(mistake) = voices.disagree(key)
+                    && !own.contains_key(*key)
+                    && !overrides.contains_key(*key)
+                {
+                    let at = (mistake.message.clone(), voices.last[0].1.span);
+                    disagree.entry(at).or_insert_with(|| (mistake, Vec::new())).1.push(name);
+                }
             }
-            let host = Host {
-                name: name.clone(),
-                address: address.clone(),
-                groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-                connection: connection(&layers, found),
-            };
-            Target { host, vars: Value::Table(vars) }
-        })
-        .collect()
-}
-
-/// The groups that a host is in, with all that hold them.
-fn closure<'i>(inventory: &'i Inventory, entry: &'i HostEntry) -> BTreeSet<&'i str> {
-    let mut groups: BTreeSet<&str> =
-        entry.groups.iter().map(|group| group.value.as_str()).collect();
-    loop {
-        let above: Vec<&str> = inventory
-            .groups
-            .iter()
-            .filter(|(name, group)| {
-                !groups.contains(name.as_str())
-                    && group.children.iter().any(|child| groups.contains(child.value.as_str()))
-            })
-            .map(|(name, _)| name.as_str())
-            .collect();
-        if above.is_empty() {
-            return groups;
         }
-        groups.extend(above);
-    }
-}
-
-/// Whether `outer` holds `inner`, directly or through others.
-fn is_above(inventory: &Inventory, outer: &str, inner: &str) -> bool {
-    inventory.groups.get(outer).is_some_and(|group| {
-        group
-            .children
-            .iter()
-            .any(|child| child.value == inner || is_above(inventory, &child.value, inner))
-    })
-}
-
-/// All that can say something about one host.
-struct Layers<'i> {
-    inventory: &'i Inventory,
-    entry: &'i HostEntry,
-    groups: &'i BTreeSet<&'i str>,
-    host: &'i str,
-}
-
-/// One layer's settings.
-struct Layer<'i> {
-    vars: &'i Settings,
-    connection: &'i Settings,
-}
-
-impl<'i> Layers<'i> {
-    /// The values that win, by name.
-    fn all(
-        &self,
-        pick: impl Fn(&Layer<'i>) -> &'i Settings,
-        found: &mut Vec<Diagnostic>,
-    ) -> BTreeMap<String, Value> {
-        let host = Layer { vars: &self.entry.vars, connection: &self.entry.connection };
-        let top = Layer { vars: &self.inventory.vars, connection: &self.inventory.connection };
-        let mut values: BTreeMap<String, Value> = BTreeMap::new();
-        let mut take = |settings: &Settings| {
-            values.extend(settings.iter().map(|(key, value)| (key.clone(), value.value.clone())));
+        let vars = if entry.vars.is_empty() {
+            Arc::clone(&level.shared)
+        } else {
+            let mut values: BTreeMap<String, Shared> =
+                level.shared.iter().map(|(key, value)| (key.clone(), Arc::clone(value))).collect();
+            for (key, value) in &entry.vars {
+                if !overrides.contains_key(key) {
+                    values.insert(key.clone(), pool.share(value.value.clone()));
+                }
+            }
+            Arc::new(Space::new(values))
         };
-        take(pick(&top));
-        take(&self.group_values(&pick, pick(&host), found));
-        take(pick(&host));
-        values
+        let voices = level.connection.iter().filter_map(|(key, said)| {
+            Some((*key, said.last.first()?.1))
+        });
+        let layers = [
+            inventory.connection.iter().map(|(key, value)| (key.as_str(), value)).collect(),
+            voices.collect(),
+            entry.connection.iter().map(|(key, value)| (key.as_str(), value)).collect(),
+        ];
+        let host = Host {
+            name: name.clone(),
+            address: connection::address(name, entry, found),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+            connection: connection::settings(entry, layers, found),
+        };
+        let space = Arc::new(host_space(&host, pool));
+        targets.push(Target { host, vars, space });
     }
-
-    /// The values that the groups agree on: a child's hides its parents'; siblings that disagree are
-    /// a mistake unless the host itself says.
-    fn group_values(
-        &self,
-        pick: &impl Fn(&Layer<'i>) -> &'i Settings,
-        own: &Settings,
-        found: &mut Vec<Diagnostic>,
-    ) -> Settings {
-        let mut said: BTreeMap<&str, Vec<(&str, &Located<Value>)>> = BTreeMap::new();
-        for name in self.groups {
-            let Some(group) = self.inventory.groups.get(*name) else { continue };
-            let layer = Layer { vars: &group.vars, connection: &group.connection };
-            for (key, value) in pick(&layer) {
-                said.entry(key).or_default().push((name, value));
-            }
-        }
-        let mut agreed = Settings::new();
-        for (key, groups) in said {
-            let lowest: Vec<_> = groups
-                .iter()
-                .filter(|(name, _)| {
-                    !groups.iter().any(|(other, _)| is_above(self.inventory, name, other))
-                })
-                .collect();
-            let (first_group, first) = lowest[0];
-            if let Some((group, other)) =
-                lowest.iter().find(|(_, value)| value.value != first.value)
-                && !own.contains_key(key)
-            {
-                found.push(
-                    Diagnostic::at(
-                        first.span,
-                        format!("groups `{first_group}` and `{group}` disagree on `{key}`"),
-                    )
-                    .label(format!("{} here", first.value))
-                    .related(other.span, format!("{} here", other.value))
-                    .help(format!("host `{}` is in both: set `{key}` for the host, or put one group into the other's `children`", self.host)),
-                );
-            }
-            agreed.insert(key.to_owned(), (*first).clone());
-        }
-        agreed
-    }
-
-    /// Where the value of a connection setting that won was written.
-    fn place(&self, key: &str) -> Span {
-        let groups = self.groups.iter().filter_map(|name| self.inventory.groups.get(*name));
-        let settings = std::iter::once(&self.entry.connection)
-            .chain(groups.map(|group| &group.connection))
-            .chain([&self.inventory.connection]);
-        let place = settings.into_iter().find_map(|settings| settings.get(key));
-        place.map_or(self.entry.span, |value| value.span)
-    }
+    found.extend(disagree.into_values().map(|(mistake, hosts)| {
+        let hosts = match hosts.as_slice() {
+            [one] => format!("host `{one}` is"),
+            [one, rest @ ..] => format!("host `{one}` and {} more are", rest.len()),
+            [] => unreachable!("a mistake of no host"),
+        };
+        mistake.help(format!(
+            "{hosts} in both: set it for the host, or put one group into the other's `children`"
+        ))
+    }));
+    targets
 }
 
-/// A host's connection settings, typed and checked.
-fn connection(layers: &Layers<'_>, found: &mut Vec<Diagnostic>) -> Connection {
-    let values = layers.all(|layer| layer.connection, found);
-    let mut connection = Connection::default();
-    for key in CONNECTION_KEYS {
-        if let Some(value) = values.get(key)
-            && let Err(why) = set(&mut connection, key, value)
-        {
-            found.push(Diagnostic::at(layers.place(key), why));
-        }
-    }
-    let command = connection.transport == Some(TransportKind::Command);
-    if command && connection.command.is_none() {
-        found.push(
-            Diagnostic::at(layers.place("transport"), "the `command` transport needs `command`")
-                .help("such as command = [\"docker\", \"exec\", \"-i\", \"{name}\", \"/bin/sh\"]"),
-        );
-    }
-    connection
+/// What was said and where.
+type Diagnosis = (String, Span);
+
+/// `host`, as expressions see it: the name is shared with nobody.
+fn host_space(host: &Host, pool: &Pool) -> Space {
+    let Value::Table(fields) = host_value(host) else { unreachable!("a host is a table") };
+    let entries = fields.into_iter().map(|(key, value)| {
+        let value = if key == "groups" { pool.share(value) } else { pool.single(value) };
+        (key, value)
+    });
+    Space::new(entries.collect())
 }
 
-/// Sets one connection setting, or says why its value is wrong.
-fn set(connection: &mut Connection, key: &str, value: &Value) -> Result<(), String> {
-    let text = |value: &Value| match value.as_str() {
-        Some(text) if word(text) => Ok(text.to_owned()),
-        Some(text) => Err(format!("`{}` cannot be a {key}", text.escape_debug())),
-        None => Err(format!("`{key}` takes a string, not {}", a(value.kind()))),
-    };
-    match key {
-        "user" => connection.user = Some(text(value)?),
-        "identity" => connection.identity = Some(text(value)?),
-        "jump" => connection.jump = Some(text(value)?),
-        "port" => {
-            let Value::Integer(number) = value else {
-                return Err(format!("`port` takes a number, not {}", a(value.kind())));
-            };
-            let port = u16::try_from(*number).ok().filter(|port| *port > 0);
-            connection.port =
-                Some(port.ok_or_else(|| format!("{number} is not a port: 1 to 65535"))?);
-        }
-        "transport" => connection.transport = Some(one_of(key, value, &TransportKind::NAMES)?),
-        "become" => connection.r#become = Some(one_of(key, value, &Become::NAMES)?),
-        _ => {
-            let Value::List(items) = value else {
-                return Err(
-                    "`command` takes a list of strings: the program and its arguments".into()
-                );
-            };
-            let words: Option<Vec<String>> =
-                items.iter().map(|item| item.as_str().map(ToOwned::to_owned)).collect();
-            let words = words.filter(|words| !words.is_empty());
-            connection.command =
-                Some(words.ok_or("`command` takes a list of strings, one at least")?);
-        }
-    }
-    Ok(())
-}
-
-/// The meaning of a word that must be one of `names`.
-fn one_of<T: Copy>(key: &str, value: &Value, names: &[(&str, T)]) -> Result<T, String> {
-    let found = names.iter().find(|(name, _)| value.as_str() == Some(*name));
-    found.map(|(_, meaning)| *meaning).ok_or_else(|| {
-        let list: Vec<String> = names.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        format!("{value} is not a `{key}`: one of {}", list.join(", "))
-    })
-}
-
-/// Whether a text may reach ssh's arguments: not empty, no option, no control character, no space.
-fn word(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() < 1024
-        && !text.starts_with('-')
-        && !text
-            .chars()
-            .any(|char| char.is_control() || char.is_whitespace() || "\"'\\;%".contains(char))
-}
-
-fn check_word(key: &str, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
-    if !word(text) {
-        found.push(Diagnostic::at(span, format!("`{}` cannot be an {key}", text.escape_debug())));
-    }
+/// The inventory's vars under those of groups, with those of the command line on top.
+fn layered(
+    inventory: &Inventory,
+    groups: &BTreeMap<&str, Voices<'_>>,
+    overrides: &BTreeMap<String, Value>,
+    pool: &Pool,
+) -> BTreeMap<String, Shared> {
+    let mut values: BTreeMap<&str, &Value> =
+        inventory.vars.iter().map(|(key, value)| (key.as_str(), &value.value)).collect();
+    values.extend(groups.iter().map(|(key, voices)| (*key, &voices.last[0].1.value)));
+    values.extend(overrides.iter().map(|(key, value)| (key.as_str(), value)));
+    values.into_iter().map(|(key, value)| (key.to_owned(), pool.share(value.clone()))).collect()
 }

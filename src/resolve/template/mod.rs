@@ -1,56 +1,70 @@
 //! Expressions and templates: the only room that knows tera.
 //!
 //! One [`Engine`] holds everything that one module may render, compiled once: its templates by name,
-//! and each string with an expression. Facts enter as values and are never compiled.
+//! and each string with an expression. Facts enter as values and are never compiled. `names` sees what
+//! a text depends on, and `shared` numbers values, so that what is made of equal values is made once.
 
+mod compile;
 mod mistake;
+mod names;
 mod scope;
+mod shared;
+mod token;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tera::{ErrorKind, Kwargs, State, Tera};
 use toml::de::DeValue;
 
-use super::Target;
-use crate::config::{Module, Sources, TomlTable, TomlValue, to_value};
+use crate::config::{TomlValue, to_value};
 use crate::model::{Diagnostic, FileId, Span, Value};
-use mistake::{in_file, in_string, lower};
-use scope::{from_tera, host_value, into_tera};
+use mistake::{in_file, in_string, plain};
+use scope::from_tera;
 
-pub(super) use scope::Scope;
-
-/// The hosts that `hosts(group=…)` can return.
-pub(in crate::resolve) type Peers = Arc<Vec<(Vec<String>, tera::Value)>>;
-
-/// All hosts as `hosts(group=…)` gives them: name, address, groups and vars.
-pub(in crate::resolve) fn peers(targets: &[Target]) -> Peers {
-    let peer = |target: &Target| {
-        let Value::Table(mut table) = host_value(&target.host) else {
-            unreachable!("a host is a table")
-        };
-        table.insert("vars".into(), target.vars.clone());
-        (target.host.groups.clone(), into_tera(&Value::Table(table)))
-    };
-    Arc::new(targets.iter().map(peer).collect())
-}
+pub(super) use compile::{Compiler, Peers};
+pub(super) use mistake::within;
+pub(super) use names::{Names, ROOTS, Use, names};
+pub(super) use scope::{Needs, Root, Scope, host_value};
+pub(super) use shared::{Pool, Shared, Space};
 
 /// How a string with an expression is evaluated.
 #[derive(Debug, Clone)]
-enum Text {
+enum Form {
     /// It is one expression alone and keeps its type.
     Whole { keep: String, plain: String },
     /// Text with expressions in it.
     Mixed(String),
+    /// It is not right, which was told.
+    Broken(Box<Diagnostic>),
+}
+
+/// A compiled string.
+#[derive(Debug)]
+struct Text {
+    form: Form,
+    needs: Needs,
+    names: Arc<Names>,
+}
+
+/// A compiled template.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) id: FileId,
+    pub(super) text: &'static str,
+    /// What it and those that it includes depend on.
+    pub(super) needs: Needs,
+    pub(super) names: Names,
+    /// What is wrong with it, which was told.
+    broken: Option<Box<Diagnostic>>,
 }
 
 /// Compiled templates and strings.
-pub(in crate::resolve) struct Engine {
+pub(super) struct Engine {
     tera: Tera,
     texts: HashMap<String, Text>,
-    /// The file behind each template, by tera's name for it.
-    files: HashMap<String, (FileId, &'static str)>,
+    pub(super) files: BTreeMap<String, File>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -72,162 +86,48 @@ fn keep(kwargs: Kwargs, _: &State<'_>) -> &'static str {
 }
 
 impl Engine {
-    pub(in crate::resolve) fn new(peers: &Peers) -> Self {
-        let mut tera = Tera::new();
-        tera.autoescape_on(Vec::<&str>::new());
-        tera.register_function("__keep", keep);
-        let hosts = Arc::clone(peers);
-        tera.register_function("hosts", move |kwargs: Kwargs, _: &State<'_>| {
-            let group: String = kwargs.must_get::<&str>("group")?.to_owned();
-            let found: Vec<tera::Value> = hosts
-                .iter()
-                .filter(|(groups, _)| group == "all" || groups.contains(&group))
-                .map(|(_, value)| value.clone())
-                .collect();
-            if found.is_empty() {
-                return Err(tera::Error::message(format!("no host is in a group `{group}`")));
-            }
-            Ok(tera::Value::from(found))
-        });
-        Self { tera, texts: HashMap::new(), files: HashMap::new() }
-    }
-
-    /// Compiles the templates of a module and every string of its resources.
-    pub(in crate::resolve) fn add_module(
-        &mut self,
-        module: &Module,
-        sources: &Sources,
-        found: &mut Vec<Diagnostic>,
-    ) {
-        let texts = module
-            .templates
-            .iter()
-            .map(|(name, file)| (name.clone(), *file, sources.get(*file).text));
-        let mut good: Vec<(String, &str)> = Vec::new();
-        for (name, file, text) in texts {
-            self.files.insert(name.clone(), (file, text));
-            // Alone first: a syntax error is told with its own place, and does not hide the others.
-            match Tera::new().add_raw_template(&name, text) {
-                Err(error) if matches!(error.kind(), ErrorKind::SyntaxError(_)) => {
-                    found.push(in_file(&error, file, text));
-                }
-                _ => good.push((name, text)),
-            }
-        }
-        let good: Vec<(&str, &str)> = good.iter().map(|(name, text)| (&**name, *text)).collect();
-        if let Err(error) = self.tera.add_raw_templates(good) {
-            let mistake = match error.kind() {
-                ErrorKind::SyntaxError(report) | ErrorKind::RenderingError(report) => {
-                    let file = self.files.get(report.filename()).copied();
-                    file.map(|(file, text)| in_file(&error, file, text))
-                }
-                _ => None,
-            };
-            found.push(mistake.unwrap_or_else(|| {
-                Diagnostic::at(Span::new(module.file, 0..0), lower(&error.to_string()))
-            }));
-        }
-        for declaration in &module.resources {
-            self.add_text(&declaration.name.value, declaration.name.span, found);
-            for key in ["when", "for_each"] {
-                if let Some(value) = declaration.table.get(key)
-                    && let Some(text) = value.get_ref().as_str()
-                {
-                    let span = Span::new(module.file, value.span());
-                    self.add_expression(&bare(text), span, found);
-                }
-            }
-            self.add_table(module.file, &declaration.table, found);
-        }
-    }
-
-    fn add_table(&mut self, file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>) {
-        for value in table.values() {
-            self.add_value(file, value, found);
-        }
-    }
-
-    /// Compiles every string in a value.
-    pub(in crate::resolve) fn add_value(
-        &mut self,
-        file: FileId,
-        value: &TomlValue,
-        found: &mut Vec<Diagnostic>,
-    ) {
+    /// What the value of a string depends on.
+    pub(super) fn needs_of(&self, value: &TomlValue, needs: &mut Needs) {
         match value.get_ref() {
-            DeValue::String(text) => self.add_text(text, Span::new(file, value.span()), found),
-            DeValue::Array(items) => {
-                for item in items {
-                    self.add_value(file, item, found);
-                }
-            }
-            DeValue::Table(table) => self.add_table(file, table, found),
+            DeValue::String(text) => self.needs_of_text(text, needs),
+            DeValue::Array(items) => items.iter().for_each(|item| self.needs_of(item, needs)),
+            DeValue::Table(table) => table.values().for_each(|value| self.needs_of(value, needs)),
             _ => {}
         }
     }
 
-    /// Compiles a string, if it has an expression in it.
-    fn add_text(&mut self, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
-        if !is_template(text) || self.texts.contains_key(text) {
-            return;
-        }
-        if let Some(inner) = alone(text) {
-            let inner = inner.to_owned();
-            if self.add_whole(text, text, &inner, span, found) {
-                return;
-            }
-        }
-        let name = format!(" {}", self.texts.len());
-        match self.tera.add_raw_template(&name, text) {
-            Ok(()) => drop(self.texts.insert(text.to_owned(), Text::Mixed(name))),
-            Err(error) => found.push(in_string(&error, text, span)),
+    pub(super) fn needs_of_text(&self, text: &str, needs: &mut Needs) {
+        if let Some(text) = self.texts.get(text) {
+            needs.add(&text.needs);
         }
     }
 
-    /// Compiles an expression that stands without braces.
-    fn add_expression(&mut self, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
-        let key = expression_key(text);
-        if !self.texts.contains_key(&key) {
-            self.add_whole(&key, &format!("{{{{ {text} }}}}"), text, span, found);
-        }
+    /// What an expression without braces depends on.
+    pub(super) fn needs_of_expression(&self, text: &str) -> Needs {
+        let text = self.texts.get(&expression_key(without_braces(text)));
+        text.map_or_else(Needs::default, |text| text.needs.clone())
     }
 
-    /// Compiles `inner` so that its value can be kept; false when it is no expression by itself.
-    fn add_whole(
-        &mut self,
-        key: &str,
-        plain_text: &str,
-        inner: &str,
-        span: Span,
-        found: &mut Vec<Diagnostic>,
-    ) -> bool {
-        let number = self.texts.len();
-        let (keep, plain) = (format!(" {number}k"), format!(" {number}p"));
-        if let Err(error) = self.tera.add_raw_template(&plain, plain_text) {
-            found.push(in_string(&error, plain_text, span));
-            return true;
-        }
-        let kept = self.tera.add_raw_template(&keep, &format!("{{{{ __keep(v=({inner})) }}}}"));
-        if kept.is_ok() {
-            self.texts.insert(key.to_owned(), Text::Whole { keep, plain });
-        }
-        kept.is_ok()
+    /// The names in a string; `None` where it has no expression.
+    pub(super) fn names_of(&self, text: &str) -> Option<Arc<Names>> {
+        self.texts.get(text).map(|text| Arc::clone(&text.names))
+    }
+
+    /// The names in an expression that may stand without braces, and the text that they are in.
+    pub(super) fn names_of_expression(&self, text: &str) -> Option<(Arc<Names>, String)> {
+        let text = without_braces(text);
+        let known = self.texts.get(&expression_key(text))?;
+        Some((Arc::clone(&known.names), format!("{{{{ {text} }}}}")))
     }
 
     /// Whether anything compiled here names a fact.
-    pub(in crate::resolve) fn names_facts(&self) -> bool {
-        self.tera.get_template_names().any(|name| {
-            self.tera.get_template_variables(name).is_ok_and(|names| names.contains("facts"))
-        })
+    pub(super) fn names_facts(&self) -> bool {
+        let texts = self.texts.values().map(|text| &text.needs);
+        texts.chain(self.files.values().map(|file| &file.needs)).any(|needs| needs.names(Root::Facts))
     }
 
     /// The value of a string, its expressions evaluated.
-    pub(in crate::resolve) fn text(
-        &self,
-        text: &str,
-        span: Span,
-        scope: &Scope,
-    ) -> Result<Value, Diagnostic> {
+    pub(super) fn text(&self, text: &str, span: Span, scope: &Scope) -> Result<Value, Diagnostic> {
         if is_template(text) {
             self.compiled(text, text, span, scope)
         } else {
@@ -236,14 +136,16 @@ impl Engine {
     }
 
     /// The value of an expression that stands without braces (with them it is one too).
-    pub(in crate::resolve) fn expression(
+    pub(super) fn expression(
         &self,
         text: &str,
         span: Span,
         scope: &Scope,
     ) -> Result<Value, Diagnostic> {
-        let text = bare(text);
-        self.compiled(&expression_key(&text), &format!("{{{{ {text} }}}}"), span, scope)
+        let text = without_braces(text);
+        // The place inside the string as it is written, which may have no braces.
+        let written = format!("{{{{ {text} }}}}");
+        self.compiled(&expression_key(text), &written, span, scope)
     }
 
     fn compiled(
@@ -254,13 +156,14 @@ impl Engine {
         scope: &Scope,
     ) -> Result<Value, Diagnostic> {
         let text = self.texts.get(key).expect("every string is compiled before it is evaluated");
-        let render = |name: &str| self.tera.render(name, &scope.context);
+        let render = |name: &str| self.tera.render(name, scope.context());
         let mistake = |error: tera::Error| {
             self.in_template(&error).unwrap_or_else(|| in_string(&error, written, span))
         };
-        match text {
-            Text::Mixed(name) => render(name).map(Value::String).map_err(mistake),
-            Text::Whole { keep, plain } => {
+        match &text.form {
+            Form::Broken(mistake) => Err((**mistake).clone()),
+            Form::Mixed(name) => render(name).map(Value::String).map_err(mistake),
+            Form::Whole { keep, plain } => {
                 let kept = render(keep).map(|_| KEPT.take());
                 match kept {
                     Ok(Some(value)) if !value.is_undefined() => from_tera(&value).map_err(|what| {
@@ -271,6 +174,7 @@ impl Engine {
                                 what => format!("the value is {what}, which TOML has no name for"),
                             },
                         )
+                        .code("undefined")
                     }),
                     // The plain form points into the string as it is written.
                     _ => match render(plain) {
@@ -283,7 +187,7 @@ impl Engine {
     }
 
     /// A value with every string in it evaluated.
-    pub(in crate::resolve) fn value(
+    pub(super) fn value(
         &self,
         file: FileId,
         value: &TomlValue,
@@ -305,25 +209,32 @@ impl Engine {
         }
     }
 
-    /// The template `name`, rendered.
-    pub(in crate::resolve) fn file(
-        &self,
-        name: &str,
-        span: Span,
-        scope: &Scope,
-    ) -> Result<String, Diagnostic> {
-        if !self.files.contains_key(name) {
-            let names =
-                self.files.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>();
-            return Err(Diagnostic::at(span, format!("there is no template `{name}`"))
-                .suggest(name, names)
-                .help("templates are files below the module's templates/ folder"));
+    /// Why there is no template `name`, if there is none.
+    pub(super) fn missing_file(&self, name: &str, span: Span) -> Option<Diagnostic> {
+        if self.files.contains_key(name) {
+            return None;
         }
-        self.tera.render(name, &scope.context).map_err(|error| {
-            let mistake = self.in_template(&error);
-            mistake
-                .unwrap_or_else(|| Diagnostic::at(span, lower(&error.to_string())))
-                .related(span, "rendered for this")
+        let known = self.files.keys().map(String::as_str);
+        let mistake = Diagnostic::at(span, format!("there is no template `{name}`"))
+            .code("missing")
+            .suggest(name, known)
+            .help("templates are files below the module's templates/ folder");
+        Some(mistake)
+    }
+
+    /// The template `name`, rendered.
+    pub(super) fn file(&self, name: &str, span: Span, scope: &Scope) -> Result<String, Diagnostic> {
+        if let Some(missing) = self.missing_file(name, span) {
+            return Err(missing);
+        }
+        if let Some(broken) = &self.files[name].broken {
+            return Err((**broken).clone());
+        }
+        self.tera.render(name, scope.context()).map_err(|error| {
+            self.in_template(&error).map_or_else(
+                || Diagnostic::at(span, plain(&error.to_string())).code("template"),
+                |mistake| mistake.related(span, "rendered for this"),
+            )
         })
     }
 
@@ -333,8 +244,8 @@ impl Engine {
         else {
             return None;
         };
-        let (file, text) = self.files.get(report.filename())?;
-        Some(in_file(error, *file, text))
+        let file = self.files.get(report.filename())?;
+        Some(in_file(error, file.id, file.text))
     }
 }
 
@@ -344,12 +255,12 @@ fn expression_key(text: &str) -> String {
 }
 
 /// An expression without the braces that it may have.
-fn bare(text: &str) -> String {
-    alone(text).unwrap_or(text).trim().to_owned()
+fn without_braces(text: &str) -> &str {
+    alone(text).unwrap_or(text).trim()
 }
 
 /// Whether a string has anything for tera in it.
-fn is_template(text: &str) -> bool {
+pub(super) fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }
 

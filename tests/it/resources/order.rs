@@ -1,9 +1,10 @@
 //! The order of independent resources alters nothing: not what a host is taken to have, not the plan, not
 //! the steps; nor does it matter which others are asked about in the same breath.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
+use std::sync::Arc;
 use std::os::unix::fs::symlink;
 
 use proptest::prelude::*;
@@ -90,12 +91,12 @@ fn plan(items: &[Item], observed: &States) -> BTreeMap<String, String> {
         kind: item.kind,
         desired: item.desired.clone(),
         place: Span::new(FileId(0), 0..0),
-        stage: 0,
-        after: Vec::new(),
-        triggers: Vec::new(),
         timeout: None,
+        tags: BTreeSet::new(),
+        sensitive: false,
     };
-    let desired = Desired { resources: items.iter().map(instance).collect() };
+    let items_of = items.iter().map(|item| (Arc::new(instance(item)), Vec::new()));
+    let desired = Desired::in_order(items_of.collect());
     let plan = compare(&desired, observed, &History::default());
     let told = |(item, planned): (&Item, &trueup::plan::Item)| {
         let mut text = format!("{:?}", planned.status);

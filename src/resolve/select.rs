@@ -1,0 +1,97 @@
+//! Which resources a run is about: `--tags`, `--skip-tags`, `--target`.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::Instance;
+use crate::model::suggest::nearest;
+use crate::model::{AddressPattern, Diagnostic};
+
+/// What the command line selects, and what of it selected something.
+#[derive(Debug, Default)]
+pub struct Selection {
+    tags: Vec<Wanted<String>>,
+    skip: Vec<Wanted<String>>,
+    targets: Vec<Wanted<AddressPattern>>,
+}
+
+#[derive(Debug)]
+struct Wanted<T> {
+    what: T,
+    found: AtomicBool,
+}
+
+impl<T> Wanted<T> {
+    fn all(all: Vec<T>) -> Vec<Self> {
+        all.into_iter().map(|what| Self { what, found: AtomicBool::new(false) }).collect()
+    }
+
+    fn check(&self, matches: bool) -> bool {
+        if matches {
+            self.found.store(true, Ordering::Relaxed);
+        }
+        matches
+    }
+}
+
+impl Selection {
+    /// Selects what has one of `tags`, none of `skip`, and an address that one of `targets` names;
+    /// an empty list asks for nothing.
+    #[must_use]
+    pub fn new(tags: Vec<String>, skip: Vec<String>, targets: Vec<AddressPattern>) -> Option<Self> {
+        let empty = tags.is_empty() && skip.is_empty() && targets.is_empty();
+        let new = Self {
+            tags: Wanted::all(tags),
+            skip: Wanted::all(skip),
+            targets: Wanted::all(targets),
+        };
+        (!empty).then_some(new)
+    }
+
+    /// Whether it selects a resource, which has `inherited` tags besides its own.
+    pub(super) fn selects(&self, instance: &Instance, inherited: &BTreeSet<&str>) -> bool {
+        let has = |tag: &str| instance.tags.contains(tag) || inherited.contains(tag);
+        // Every selector is asked, so that each is known to select something.
+        let any = |all: &[Wanted<String>]| {
+            all.iter().fold(false, |any, wanted| wanted.check(has(&wanted.what)) || any)
+        };
+        let tagged = any(&self.tags) || self.tags.is_empty();
+        let skipped = any(&self.skip);
+        let named = self.targets.iter().fold(self.targets.is_empty(), |any, wanted| {
+            let module = &instance.address.module;
+            wanted.check(wanted.what.matches(&instance.address, module)) || any
+        });
+        tagged && !skipped && named
+    }
+
+    /// Selectors that selected nothing on any host that was resolved. `tags` are all that there are.
+    #[must_use]
+    pub fn unmatched(&self, tags: &BTreeSet<String>) -> Vec<Diagnostic> {
+        let mut found = Vec::new();
+        for (option, all) in [("--tags", &self.tags), ("--skip-tags", &self.skip)] {
+            for wanted in all.iter().filter(|wanted| !wanted.found.load(Ordering::Relaxed)) {
+                let tag = &wanted.what;
+                let mistake =
+                    Diagnostic::error(format!("{option}: no resource has the tag `{tag}`"))
+                        .code("unknown-tag");
+                found.push(match nearest(tag, tags.iter().map(String::as_str)) {
+                    Some(near) => mistake.help(format!("did you mean `{near}`?")),
+                    None if tags.is_empty() => mistake.help("the project has no tags"),
+                    None => mistake.help(format!(
+                        "the tags are {}",
+                        tags.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+                    )),
+                });
+            }
+        }
+        for wanted in self.targets.iter().filter(|wanted| !wanted.found.load(Ordering::Relaxed)) {
+            let text = wanted.what.text();
+            found.push(
+                Diagnostic::error(format!("--target: `{text}` names no resource of these hosts"))
+                    .code("selector")
+                    .help("trueup render HOST lists the addresses of a host"),
+            );
+        }
+        found
+    }
+}

@@ -1,0 +1,174 @@
+//! All hosts looked at without contact, for `check`: every mistake once, with the hosts that have it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::Resolver;
+use super::bind::selectors;
+use crate::model::{Address, AddressPattern, Diagnostic, Facts};
+
+/// What was found on hosts so far.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Mistakes, with the first hosts that have them and how many do.
+    found: HashMap<Diagnostic, (BTreeSet<usize>, usize)>,
+    present: HashSet<Address>,
+    /// Types of modules of which some resource could not be made.
+    failed: BTreeSet<(String, String)>,
+    tags: BTreeSet<String>,
+    hosts: usize,
+    resources: usize,
+}
+
+impl Survey {
+    /// Looks at one host.
+    pub fn add(&mut self, resolver: &Resolver, target: usize) {
+        self.hosts += 1;
+        let name = &resolver.targets[target].host.name;
+        let mut all: Option<(Vec<Diagnostic>, BTreeSet<(String, String)>)> = None;
+        let variants = if resolver.uses_facts { Facts::stand_ins(name) } else { Vec::new() };
+        for facts in std::iter::once(Facts::stand_in(name)).chain(variants) {
+            let (desired, found, failed) = resolver.resolve_whole(target, &facts);
+            if let (Some(desired), None) = (&desired, &all) {
+                self.resources += desired.resources.len();
+            }
+            for instance in desired.iter().flat_map(|desired| &desired.resources) {
+                if !self.present.contains(&instance.address) {
+                    self.present.insert(instance.address.clone());
+                }
+                self.tags.extend(instance.tags.iter().cloned());
+            }
+            // Facts that stand in are not the host's: a mistake is one if it is there with all.
+            all = Some(match all {
+                None => (found, failed),
+                Some((mut before, mut was)) => {
+                    before.retain(|mistake| found.contains(mistake));
+                    was.extend(failed);
+                    (before, was)
+                }
+            });
+        }
+        let (found, failed) = all.unwrap_or_default();
+        self.failed.extend(failed);
+        for mistake in found {
+            let (hosts, count) = self.found.entry(mistake).or_default();
+            if hosts.insert(target) {
+                *count += 1;
+            }
+            if hosts.len() > 3 {
+                hosts.pop_last();
+            }
+        }
+    }
+
+    /// Puts another survey's results to these.
+    pub fn merge(&mut self, other: Self) {
+        for (mistake, (hosts, count)) in other.found {
+            let (known, total) = self.found.entry(mistake).or_default();
+            known.extend(hosts);
+            *total += count;
+            while known.len() > 3 {
+                known.pop_last();
+            }
+        }
+        self.present.extend(other.present);
+        self.failed.extend(other.failed);
+        self.tags.extend(other.tags);
+        self.hosts += other.hosts;
+        self.resources += other.resources;
+    }
+
+    /// Hosts that were looked at.
+    #[must_use]
+    pub const fn hosts(&self) -> usize {
+        self.hosts
+    }
+
+    /// Resources of all hosts together.
+    #[must_use]
+    pub const fn resources(&self) -> usize {
+        self.resources
+    }
+
+    /// Every tag that some resource can be selected by.
+    #[must_use]
+    pub fn tags(&self, resolver: &Resolver) -> BTreeSet<String> {
+        let project = &resolver.project;
+        let stages = project.stages.iter();
+        let uses = stages.clone().flat_map(|stage| &stage.modules);
+        let uses = uses.chain(project.modules.values().flat_map(|module| &module.uses));
+        let inherited = stages.flat_map(|stage| &stage.tags).chain(uses.flat_map(|used| &used.tags));
+        inherited.map(|tag| tag.value.clone()).chain(self.tags.iter().cloned()).collect()
+    }
+
+    /// Every mistake once, those that `told` has left out; each says the hosts that it is on, unless
+    /// it is on all.
+    #[must_use]
+    pub fn mistakes(&self, resolver: &Resolver, told: &[Diagnostic]) -> Vec<Diagnostic> {
+        let told: HashSet<&Diagnostic> = told.iter().collect();
+        let name = |target: &usize| resolver.targets[*target].host.name.as_str();
+        let mut mistakes: Vec<Diagnostic> = Vec::new();
+        for (mistake, (hosts, count)) in &self.found {
+            if told.contains(mistake) {
+                continue;
+            }
+            let first: Vec<&str> = hosts.iter().map(name).collect();
+            let mistake = mistake.clone();
+            mistakes.push(match (first.as_slice(), *count) {
+                (_, count) if count == self.hosts => mistake,
+                ([one], _) => mistake.help(format!("for host {one}")),
+                ([one, other], _) => mistake.help(format!("for hosts {one} and {other}")),
+                ([one, ..], count) => {
+                    mistake.help(format!("for host {one} and {} others", count - 1))
+                }
+                ([], _) => mistake,
+            });
+        }
+        mistakes.extend(self.unmatched(resolver));
+        mistakes
+    }
+
+    /// `requires` and triggers that name nothing on any host.
+    fn unmatched(&self, resolver: &Resolver) -> Vec<Diagnostic> {
+        let mut by_kind: BTreeMap<(&str, &str), Vec<&Address>> = BTreeMap::new();
+        for address in &self.present {
+            by_kind.entry((&address.module, address.kind)).or_default().push(address);
+        }
+        let used: BTreeSet<&str> = by_kind.keys().map(|(module, _)| *module).collect();
+        let mut found = Vec::new();
+        for module in resolver.project.modules.values() {
+            if !used.contains(module.name.as_str()) {
+                continue;
+            }
+            for declaration in &module.resources {
+                for (text, span) in selectors(module.file, declaration) {
+                    let Ok(pattern) = AddressPattern::parse(text) else { continue };
+                    let home = pattern.module().unwrap_or(&module.name);
+                    let same = by_kind.get(&(home, pattern.kind())).map_or(&[][..], Vec::as_slice);
+                    let failed = (home.to_owned(), pattern.kind().to_owned());
+                    let own = |address: &&&Address| address.name != declaration.name.value
+                        || address.kind != declaration.kind.value;
+                    if self.failed.contains(&failed)
+                        || same.iter().any(|address| pattern.matches(address, &module.name))
+                    {
+                        continue;
+                    }
+                    let mut near: Vec<String> = same
+                        .iter()
+                        .filter(own)
+                        .map(|address| match pattern.module() {
+                            Some(_) => address.to_string(),
+                            None => address.short(),
+                        })
+                        .collect();
+                    near.sort_unstable();
+                    found.push(
+                        Diagnostic::at(span, format!("`{text}` names no resource of any host"))
+                            .code("selector")
+                            .suggest(text, near.iter().map(String::as_str)),
+                    );
+                }
+            }
+        }
+        found
+    }
+}

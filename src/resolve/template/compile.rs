@@ -1,0 +1,385 @@
+//! Compiles the templates of a module and every string of it that has an expression, all at once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
+
+use tera::{ErrorKind, Kwargs, State, Tera};
+use toml::de::DeValue;
+
+use super::mistake::{in_file, in_string, plain, reported, within};
+use super::names::names;
+use super::scope::{Needs, host_value, into_tera};
+use super::shared::Space;
+use super::{Engine, File, Form, Text, keep};
+use crate::config::{Module, Sources, TomlTable, TomlValue};
+use crate::model::{Diagnostic, FileId, Host, Span, Value};
+
+/// The hosts that `hosts(group=…)` can return, by group, as lists.
+#[derive(Debug, Default)]
+pub(in crate::resolve) struct Peers {
+    groups: OnceLock<HashMap<String, tera::Value>>,
+    hosts: Vec<(Host, Arc<Space>)>,
+}
+
+impl Peers {
+    /// All hosts with their vars.
+    pub(in crate::resolve) fn new(hosts: Vec<(Host, Arc<Space>)>) -> Arc<Self> {
+        Arc::new(Self { groups: OnceLock::new(), hosts })
+    }
+
+    fn group(&self, name: &str) -> Option<tera::Value> {
+        let groups = self.groups.get_or_init(|| {
+            let mut groups: HashMap<String, Vec<tera::Value>> = HashMap::new();
+            for (host, vars) in &self.hosts {
+                let Value::Table(table) = host_value(host) else {
+                    unreachable!("a host is a table")
+                };
+                let fields = table.iter().map(|(key, value)| (key.clone(), into_tera(value)));
+                let vars = std::iter::once(("vars".to_owned(), vars.tera().clone()));
+                let peer: tera::Value = fields.chain(vars).collect::<BTreeMap<_, _>>().into();
+                for group in host.groups.iter().map(String::as_str).chain(["all"]) {
+                    groups.entry(group.to_owned()).or_default().push(peer.clone());
+                }
+            }
+            groups.into_iter().map(|(group, peers)| (group, tera::Value::from(peers))).collect()
+        });
+        groups.get(name).cloned()
+    }
+}
+
+/// tera with our functions and no templates.
+pub(super) fn bare(peers: &Arc<Peers>) -> Tera {
+    let mut tera = Tera::new();
+    tera.autoescape_on(Vec::<&str>::new());
+    tera.register_function("__keep", keep);
+    let peers = Arc::clone(peers);
+    tera.register_function("hosts", move |kwargs: Kwargs, _: &State<'_>| {
+        let group = kwargs.must_get::<&str>("group")?;
+        peers
+            .group(group)
+            .ok_or_else(|| tera::Error::message(format!("no host is in a group `{group}`")))
+    });
+    tera
+}
+
+/// What is compiled, until all of it is handed to tera together: tera looks at all its templates
+/// whenever one is added.
+pub(in crate::resolve) struct Compiler<'f> {
+    engine: Engine,
+    /// Takes one text at a time, to see whether it is right.
+    probe: Tera,
+    waiting: Vec<(String, String)>,
+    found: &'f mut Vec<Diagnostic>,
+}
+
+impl<'f> Compiler<'f> {
+    pub(in crate::resolve) fn new(peers: &Arc<Peers>, found: &'f mut Vec<Diagnostic>) -> Self {
+        let engine = Engine {
+            tera: bare(peers),
+            texts: HashMap::new(),
+            files: BTreeMap::new(),
+        };
+        Self { engine, probe: bare(peers), waiting: Vec::new(), found }
+    }
+
+    /// Takes in the templates of a module and every string of its resources.
+    pub(in crate::resolve) fn module(&mut self, module: &Module, sources: &Sources) {
+        for (name, &file) in &module.templates {
+            self.file(name, file, sources.get(file).text);
+        }
+        self.check_files();
+        for used in &module.uses {
+            for (_, value) in &used.with {
+                self.value(module.file, value);
+            }
+        }
+        for (_, value) in module.locals.values() {
+            self.value(module.file, value);
+        }
+        for declaration in &module.resources {
+            self.text(&declaration.name.value, declaration.name.span);
+            for key in ["when", "for_each"] {
+                if let Some(value) = declaration.table.get(key)
+                    && let Some(text) = value.get_ref().as_str()
+                {
+                    self.expression(text, Span::new(module.file, value.span()));
+                }
+            }
+            self.table(module.file, &declaration.table);
+        }
+    }
+
+    /// Takes in a template; a syntax error is told with its own place and hides no other.
+    fn file(&mut self, name: &str, id: FileId, text: &'static str) {
+        let names = names(text);
+        let mut file = File { id, text, needs: Needs::of(&names), names, broken: None };
+        match Tera::new().add_raw_template(name, text) {
+            Err(error) if matches!(error.kind(), ErrorKind::SyntaxError(_)) => {
+                let mistake = in_file(&error, id, text);
+                self.found.push(mistake.clone());
+                file.broken = Some(Box::new(mistake));
+            }
+            _ => {}
+        }
+        self.engine.files.insert(name.to_owned(), file);
+    }
+
+    /// Adds the templates together; those that name what is not there are told and left out.
+    fn check_files(&mut self) {
+        loop {
+            let good = self.engine.files.iter().filter(|(_, file)| file.broken.is_none());
+            let good: Vec<(&str, &str)> =
+                good.map(|(name, file)| (name.as_str(), file.text)).collect();
+            let Err(error) = self.engine.tera.add_raw_templates(good) else { break };
+            let mut broken: Vec<(String, Diagnostic)> = Vec::new();
+            for report in reported(&error.to_string()) {
+                if let Some(file) = self.engine.files.get(&report.file) {
+                    let span = Span::new(file.id, report.range(file.text));
+                    broken.push((report.file.clone(), self.unknown(span, &report)));
+                }
+            }
+            if broken.is_empty() {
+                broken.extend(self.chain(&error));
+            }
+            if broken.is_empty() {
+                break;
+            }
+            for (name, mistake) in broken {
+                self.found.push(mistake.clone());
+                let file = self.engine.files.get_mut(&name).expect("a file that is known");
+                file.broken = Some(Box::new(mistake));
+            }
+        }
+        self.spread_needs();
+    }
+
+    /// A filter, function, test or template that is not there.
+    fn unknown(&self, span: Span, report: &super::mistake::Reported) -> Diagnostic {
+        let Some((what, name)) = report.unknown() else {
+            return Diagnostic::at(span, plain(&report.message)).code("template");
+        };
+        if what == "template" {
+            return Diagnostic::at(span, format!("there is no template `{name}`"))
+                .code("missing")
+                .suggest(name, self.engine.files.keys().map(String::as_str))
+                .help("templates are files below the module's templates/ folder");
+        }
+        Diagnostic::at(span, format!("there is no {what} `{name}`"))
+            .code("template")
+            .suggest(name, builtins(what).iter().copied())
+    }
+
+    /// Templates that extend or include themselves or what is not there.
+    fn chain(&self, error: &tera::Error) -> Vec<(String, Diagnostic)> {
+        let (name, message) = match error.kind() {
+            ErrorKind::CircularExtend { tpl, inheritance_chain } => {
+                (tpl, format!("template `{tpl}` extends itself, by {}", inheritance_chain.join(", ")))
+            }
+            ErrorKind::CircularInclude { tpl, include_chain } => {
+                (tpl, format!("template `{tpl}` includes itself, by {}", include_chain.join(", ")))
+            }
+            ErrorKind::MissingParent { current, parent } => {
+                (current, format!("there is no template `{parent}`"))
+            }
+            _ => {
+                let message = plain(&error.to_string());
+                let first = self.engine.files.iter().find(|(_, file)| file.broken.is_none());
+                return first
+                    .map(|(name, file)| {
+                        let span = Span::new(file.id, 0..0);
+                        (name.clone(), Diagnostic::at(span, message).code("template"))
+                    })
+                    .into_iter()
+                    .collect();
+            }
+        };
+        let code = if message.contains("itself") { "cycle" } else { "missing" };
+        let Some(file) = self.engine.files.get(name) else { return Vec::new() };
+        let quoted = file.names.templates.iter().find_map(|(target, _)| {
+            ['"', '\''].iter().find_map(|quote| {
+                let text = format!("{quote}{target}{quote}");
+                file.text.find(&text).map(|start| start..start + text.len())
+            })
+        });
+        let span = Span::new(file.id, quoted.unwrap_or(0..0));
+        let mut mistake = Diagnostic::at(span, message).code(code);
+        if let ErrorKind::MissingParent { parent, .. } = error.kind() {
+            mistake = mistake.suggest(parent, self.engine.files.keys().map(String::as_str));
+        }
+        vec![(name.clone(), mistake)]
+    }
+
+    /// A template needs what those need that it includes and extends.
+    fn spread_needs(&mut self) {
+        let own: BTreeMap<String, (Needs, Vec<String>)> = self
+            .engine
+            .files
+            .iter()
+            .map(|(name, file)| {
+                let others = file.names.templates.iter().map(|(other, _)| other.clone());
+                (name.clone(), (file.needs.clone(), others.collect()))
+            })
+            .collect();
+        for (name, file) in &mut self.engine.files {
+            let mut seen = vec![name.as_str()];
+            let mut at = 0;
+            while let Some((needs, others)) = seen.get(at).and_then(|name| own.get(*name)) {
+                file.needs.add(needs);
+                seen.extend(others.iter().map(String::as_str).filter(|name| !seen.contains(name)).collect::<Vec<_>>());
+                at += 1;
+            }
+            if !seen_through(&self.engine.tera, name, &file.needs) {
+                file.needs = Needs::everything();
+            }
+        }
+    }
+
+    fn table(&mut self, file: FileId, table: &TomlTable) {
+        for value in table.values() {
+            self.value(file, value);
+        }
+    }
+
+    /// Takes in every string of a value.
+    pub(in crate::resolve) fn value(&mut self, file: FileId, value: &TomlValue) {
+        match value.get_ref() {
+            DeValue::String(text) => self.text(text, Span::new(file, value.span())),
+            DeValue::Array(items) => {
+                for item in items {
+                    self.value(file, item);
+                }
+            }
+            DeValue::Table(table) => self.table(file, table),
+            _ => {}
+        }
+    }
+
+    /// Takes in a string, if it has an expression in it.
+    fn text(&mut self, text: &str, span: Span) {
+        if !super::is_template(text) || self.engine.texts.contains_key(text) {
+            return;
+        }
+        let form = match super::alone(text) {
+            Some(inner) => self.whole(text, inner, span),
+            None => None,
+        };
+        let form = form.unwrap_or_else(|| {
+            let name = format!(" {}", self.engine.texts.len());
+            match self.right(text, span) {
+                Ok(()) => {
+                    self.waiting.push((name.clone(), text.to_owned()));
+                    Form::Mixed(name)
+                }
+                Err(mistake) => Form::Broken(mistake),
+            }
+        });
+        self.insert(text.to_owned(), text, form);
+    }
+
+    /// Takes in an expression that may stand without braces.
+    fn expression(&mut self, text: &str, span: Span) {
+        let text = super::without_braces(text);
+        let key = super::expression_key(text);
+        if self.engine.texts.contains_key(&key) {
+            return;
+        }
+        let written = format!("{{{{ {text} }}}}");
+        let form = self.whole(&written, text, span).unwrap_or_else(|| {
+            let mistake = Diagnostic::at(span, "this is not an expression").code("syntax");
+            self.found.push(mistake.clone());
+            Form::Broken(Box::new(mistake))
+        });
+        self.insert(key, &written, form);
+    }
+
+    fn insert(&mut self, key: String, text: &str, form: Form) {
+        let names = names(text);
+        let mut needs = Needs::of(&names);
+        for (template, _) in &names.templates {
+            match self.engine.files.get(template) {
+                Some(file) => needs.add(&file.needs),
+                None => needs = Needs::everything(),
+            }
+        }
+        self.engine.texts.insert(key, Text { form, needs, names: Arc::new(names) });
+    }
+
+    /// An expression whose value can be kept; `None` when it is no expression by itself.
+    fn whole(&mut self, written: &str, inner: &str, span: Span) -> Option<Form> {
+        if let Err(mistake) = self.right(written, span) {
+            return Some(Form::Broken(mistake));
+        }
+        let kept = format!("{{{{ __keep(v=({inner})) }}}}");
+        self.probe.add_raw_template(" ", &kept).ok()?;
+        let number = self.engine.texts.len();
+        let (keep, plain) = (format!(" {number}k"), format!(" {number}p"));
+        self.waiting.push((keep.clone(), kept));
+        self.waiting.push((plain.clone(), written.to_owned()));
+        Some(Form::Whole { keep, plain })
+    }
+
+    /// Whether tera takes a text; what is wrong with it is told.
+    fn right(&mut self, text: &str, span: Span) -> Result<(), Box<Diagnostic>> {
+        let Err(error) = self.probe.add_raw_template(" ", text) else { return Ok(()) };
+        let mut mistakes = Vec::new();
+        for report in reported(&error.to_string()) {
+            if matches!(report.unknown(), Some(("template", name)) if self.engine.files.contains_key(name)) {
+                continue;
+            }
+            let at = within(span, text, report.range(text));
+            mistakes.push(self.unknown(at, &report));
+        }
+        if matches!(error.kind(), ErrorKind::SyntaxError(_)) {
+            mistakes = vec![in_string(&error, text, span)];
+        }
+        // The probe keeps a text that it did not take.
+        self.probe = Tera::new();
+        self.probe.register_from(&self.engine.tera);
+        self.found.extend(mistakes.iter().cloned());
+        mistakes.into_iter().next().map_or(Ok(()), |first| Err(Box::new(first)))
+    }
+
+    /// Hands everything to tera.
+    pub(in crate::resolve) fn finish(mut self) -> Engine {
+        let waiting = std::mem::take(&mut self.waiting);
+        if let Err(error) = self.engine.tera.add_raw_templates(waiting) {
+            self.found.push(Diagnostic::error(plain(&error.to_string())).code("template"));
+        }
+        let Engine { tera, texts, .. } = &mut self.engine;
+        for text in texts.values_mut() {
+            let name = match &text.form {
+                Form::Whole { plain, .. } => plain,
+                Form::Mixed(name) => name,
+                Form::Broken(_) => continue,
+            };
+            if !seen_through(tera, name, &text.needs) {
+                text.needs = Needs::everything();
+            }
+        }
+        self.engine
+    }
+}
+
+/// Whether every prefix that tera sees in a template was seen by us too.
+fn seen_through(tera: &Tera, name: &str, needs: &Needs) -> bool {
+    tera.get_template_variables(name).is_ok_and(|seen| needs.cover(&seen))
+}
+
+/// The names of tera's own filters, functions and tests, for "did you mean": its documentation.
+fn builtins(what: &str) -> &'static [&'static str] {
+    match what {
+        "filter" => &[
+            "abs", "capitalize", "default", "escape", "first", "float", "get", "group_by", "indent",
+            "int", "join", "keys", "last", "length", "lower", "nth", "pairs", "pluralize", "replace",
+            "reverse", "round", "safe", "sort", "split", "str", "title", "trim", "trim_end",
+            "trim_start", "truncate", "unique", "upper", "values", "wordcount",
+        ],
+        "test" => &[
+            "array", "bool", "containing", "defined", "divisible_by", "ending_with", "even", "float",
+            "integer", "iterable", "map", "none", "number", "odd", "starting_with", "string",
+            "undefined",
+        ],
+        "function" => &["hosts", "range", "throw"],
+        _ => &[],
+    }
+}

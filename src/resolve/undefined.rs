@@ -1,0 +1,382 @@
+//! Names that are not defined, seen in the texts themselves: also in branches that are not taken, and
+//! where tera would take a missing name for false.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bind::Bound;
+use super::template::{Engine, Names, ROOTS, Scope, Use, within};
+use crate::config::{Inventory, Module, ModuleUse, Project, Sources, TomlValue};
+use crate::model::suggest::nearest;
+use crate::model::{Diagnostic, Facts, FileId, Span, Value};
+
+use toml::de::DeValue;
+
+/// The fields of `host`, `each`, `stage` and `project`.
+const HOST: [&str; 3] = ["name", "address", "groups"];
+const EACH: [&str; 3] = ["key", "value", "index"];
+const NAMED: [&str; 1] = ["name"];
+
+/// Every var of an inventory, with the first place that says it.
+#[derive(Debug, Default)]
+pub(super) struct KnownVars {
+    places: BTreeMap<String, Option<Span>>,
+}
+
+impl KnownVars {
+    pub(super) fn new(inventory: &Inventory, overrides: &BTreeMap<String, Value>) -> Self {
+        let mut places: BTreeMap<String, Option<Span>> = BTreeMap::new();
+        let groups = inventory.groups.values().map(|group| &group.vars);
+        let hosts = inventory.hosts.values().map(|host| &host.vars);
+        for vars in std::iter::once(&inventory.vars).chain(groups).chain(hosts) {
+            for (name, value) in vars {
+                places.entry(name.clone()).or_insert(Some(value.span));
+            }
+        }
+        for name in overrides.keys() {
+            places.entry(name.clone()).or_insert(None);
+        }
+        Self { places }
+    }
+
+    /// A var that is not there, with the one that was meant and where that is said.
+    fn undefined(&self, sources: &Sources, span: Span, path: &[String]) -> Diagnostic {
+        let known = self.places.keys().map(String::as_str);
+        let mistake = not_defined(span, "vars", path);
+        match path.first().and_then(|name| nearest(name, known)) {
+            Some(near) if path.len() == 1 && *near != path[0] => {
+                let place = self.places[near].map(|span| format!(" ({})", sources.place(span)));
+                mistake
+                    .label(format!("did you mean `vars.{near}`{}?", place.unwrap_or_default()))
+            }
+            _ => mistake,
+        }
+    }
+}
+
+fn not_defined(span: Span, root: &str, path: &[String]) -> Diagnostic {
+    let path: String = path.iter().map(|part| format!(".{part}")).collect();
+    Diagnostic::at(span, format!("`{root}{path}` is not defined")).code("undefined")
+}
+
+/// A var that a text takes for granted.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    span: Span,
+    path: Vec<String>,
+}
+
+/// A text with its place and the names in it.
+struct Seen<'s> {
+    names: &'s Names,
+    /// The place of a use, by its bytes in the text.
+    place: Box<dyn Fn(&std::ops::Range<usize>) -> Span + 's>,
+}
+
+/// What stands where a text does.
+struct Context<'c> {
+    project: &'c Project,
+    known: &'c KnownVars,
+    module: Option<&'c Module>,
+    /// Whether vars can be judged: some host of this inventory uses the module.
+    vars: bool,
+    each: bool,
+    /// Names that templates around it may have made.
+    bound: &'c BTreeSet<String>,
+    facts: &'c BTreeMap<String, Value>,
+}
+
+/// Looks through every text of a project.
+pub(super) fn check(
+    project: &Project,
+    bound: &BTreeMap<String, Bound>,
+    stages: &Engine,
+    known: &KnownVars,
+    found: &mut Vec<Diagnostic>,
+) {
+    let Value::Table(facts) = Facts::stand_in("").to_value() else {
+        unreachable!("facts are a table")
+    };
+    let used = used_modules(project);
+    let none = BTreeSet::new();
+    let context = Context {
+        project,
+        known,
+        module: None,
+        vars: true,
+        each: false,
+        bound: &none,
+        facts: &facts,
+    };
+    for stage in &project.stages {
+        for used in &stage.modules {
+            context.with(stages, used, found);
+        }
+    }
+    for (name, bound) in bound {
+        let Some(module) = project.modules.get(name) else { continue };
+        let made: BTreeSet<String> =
+            bound.engine.files.values().flat_map(|file| file.names.bound.iter().cloned()).collect();
+        let context = Context {
+            module: Some(module),
+            vars: used.contains(name.as_str()),
+            bound: &made,
+            ..context
+        };
+        context.module(module, bound, found);
+    }
+}
+
+/// The modules that stages reach.
+pub(super) fn used_modules(project: &Project) -> BTreeSet<&str> {
+    let mut used = BTreeSet::new();
+    let mut waiting: Vec<&ModuleUse> =
+        project.stages.iter().flat_map(|stage| &stage.modules).collect();
+    while let Some(next) = waiting.pop() {
+        if used.insert(next.module.value.as_str())
+            && let Some(module) = project.modules.get(&next.module.value)
+        {
+            waiting.extend(&module.uses);
+        }
+    }
+    used
+}
+
+impl Context<'_> {
+    fn module(&self, module: &Module, bound: &Bound, found: &mut Vec<Diagnostic>) {
+        for file in bound.engine.files.values() {
+            let place = |range: &std::ops::Range<usize>| Span::new(file.id, range.clone());
+            let inside = Context { each: true, ..*self };
+            inside.seen(&Seen { names: &file.names, place: Box::new(place) }, found);
+        }
+        for used in &module.uses {
+            self.with(&bound.engine, used, found);
+        }
+        for (span, value) in module.locals.values() {
+            self.value(&bound.engine, span.file, value, found);
+        }
+        for declaration in &module.resources {
+            let table = &declaration.table;
+            let inside = Context { each: table.contains_key("for_each"), ..*self };
+            let name = &declaration.name;
+            inside.text(&bound.engine, &name.value, name.span, found);
+            for (key, value) in table {
+                let key: &str = key.get_ref();
+                // `each` is what `for_each` makes.
+                let context = if key == "for_each" { self } else { &inside };
+                let text = value.get_ref().as_str();
+                if let ("when" | "for_each", Some(text)) = (key, text) {
+                    let span = Span::new(module.file, value.span());
+                    context.expression(&bound.engine, text, span, found);
+                } else {
+                    context.value(&bound.engine, module.file, value, found);
+                }
+            }
+        }
+    }
+
+    fn with(&self, engine: &Engine, used: &ModuleUse, found: &mut Vec<Diagnostic>) {
+        for (name, value) in &used.with {
+            self.value(engine, name.span.file, value, found);
+        }
+    }
+
+    fn value(
+        &self,
+        engine: &Engine,
+        file: FileId,
+        value: &TomlValue,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        each_text(value, &mut |text, range| {
+            self.text(engine, text, Span::new(file, range), found);
+        });
+    }
+
+    fn text(&self, engine: &Engine, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
+        if let Some(names) = engine.names_of(text) {
+            let place = |range: &std::ops::Range<usize>| within(span, text, range.clone());
+            self.seen(&Seen { names: &names, place: Box::new(place) }, found);
+        }
+    }
+
+    fn expression(&self, engine: &Engine, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
+        if let Some((names, written)) = engine.names_of_expression(text) {
+            let place = |range: &std::ops::Range<usize>| within(span, &written, range.clone());
+            self.seen(&Seen { names: &names, place: Box::new(place) }, found);
+        }
+    }
+
+    fn seen(&self, seen: &Seen<'_>, found: &mut Vec<Diagnostic>) {
+        for used in seen.names.uses.iter().filter(|used| !used.guarded) {
+            let span = (seen.place)(&used.at);
+            if let Some(mistake) = self.wrong(used, span) {
+                found.push(mistake);
+            }
+        }
+        for (name, at) in &seen.names.bare {
+            if !self.bound.contains(name) {
+                found.push(self.bare(name, (seen.place)(at)));
+            }
+        }
+        for (group, at) in &seen.names.groups {
+            let groups = &self.project.inventory.groups;
+            if group != "all" && !groups.contains_key(group) {
+                found.push(
+                    Diagnostic::at((seen.place)(at), format!("there is no group `{group}`"))
+                        .code("unknown-group")
+                        .suggest(group, groups.keys().map(String::as_str)),
+                );
+            }
+        }
+    }
+
+    /// Why a name cannot be right, whatever is evaluated.
+    fn wrong(&self, used: &Use, span: Span) -> Option<Diagnostic> {
+        let first = used.path.first();
+        let among = |known: &mut dyn Iterator<Item = &str>| {
+            let name = first?;
+            let known: Vec<&str> = known.collect();
+            let missing = !known.contains(&name.as_str());
+            missing.then(|| suggest(not_defined(span, &used.root, &used.path), used, &known))
+        };
+        match (used.root.as_str(), self.module) {
+            ("vars", _) => {
+                let missing = self.vars && first.is_some_and(|name| !self.known.places.contains_key(name));
+                missing.then(|| self.known.undefined(&self.project.sources, span, &used.path))
+            }
+            ("params", Some(module)) => among(&mut module.params.keys().map(String::as_str)),
+            ("locals", Some(module)) => among(&mut module.locals.keys().map(String::as_str)),
+            ("params" | "locals" | "each" | "candidate", None) => Some(
+                not_defined(span, &used.root, &used.path)
+                    .help("in a stage there are vars, facts, host, stage and project"),
+            ),
+            ("facts", _) => self.fact(used, span),
+            ("host", _) => among(&mut HOST.into_iter()),
+            ("each", _) if !self.each => Some(
+                not_defined(span, &used.root, &used.path)
+                    .help("`each` is there in a resource with `for_each`"),
+            ),
+            ("each", _) => among(&mut EACH.into_iter()),
+            ("stage" | "project", _) => among(&mut NAMED.into_iter()),
+            _ => None,
+        }
+    }
+
+    fn fact(&self, used: &Use, span: Span) -> Option<Diagnostic> {
+        let mut facts = self.facts;
+        for (depth, name) in used.path.iter().enumerate() {
+            match facts.get(name) {
+                Some(Value::Table(inner)) => facts = inner,
+                Some(_) => return None,
+                None => {
+                    let path = &used.path[..=depth];
+                    let known: Vec<&str> = facts.keys().map(String::as_str).collect();
+                    let mistake = not_defined(span, "facts", path);
+                    let prefix: String =
+                        used.path[..depth].iter().map(|part| format!("{part}.")).collect();
+                    return Some(match nearest(name, known.iter().copied()) {
+                        Some(near) => mistake.label(format!("did you mean `facts.{prefix}{near}`?")),
+                        None => mistake.help(format!(
+                            "there are {}",
+                            known
+                                .iter()
+                                .map(|name| format!("facts.{prefix}{name}"))
+                                .collect::<Vec<_>>()
+                                .join(", ")
+                        )),
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    /// A name without a prefix.
+    fn bare(&self, name: &str, span: Span) -> Diagnostic {
+        let mistake = Diagnostic::at(span, format!("`{name}` is not defined")).code("undefined");
+        let mut meant: Vec<String> = Vec::new();
+        if let Some(module) = self.module {
+            meant.extend(module.params.get(name).map(|_| format!("params.{name}")));
+            meant.extend(module.locals.get(name).map(|_| format!("locals.{name}")));
+        }
+        meant.extend(self.known.places.get(name).map(|_| format!("vars.{name}")));
+        meant.extend(self.facts.get(name).map(|_| format!("facts.{name}")));
+        match meant.first() {
+            Some(meant) => mistake.label(format!("did you mean `{meant}`?")),
+            None => mistake.suggest(name, ROOTS).help(
+                "names have a prefix: vars, params, locals, facts, host, each, stage or project",
+            ),
+        }
+    }
+}
+
+fn suggest(mistake: Diagnostic, used: &Use, known: &[&str]) -> Diagnostic {
+    let name = used.path.first().map_or("", String::as_str);
+    match nearest(name, known.iter().copied()) {
+        Some(near) => mistake.label(format!("did you mean `{}.{near}`?", used.root)),
+        None if known.is_empty() => mistake.help(format!("the module has no {}", used.root)),
+        None => {
+            let known: Vec<String> =
+                known.iter().map(|name| format!("{}.{name}", used.root)).collect();
+            mistake.help(format!("there are {}", known.join(", ")))
+        }
+    }
+}
+
+/// Calls `tell` for every string in a value.
+pub(super) fn each_text(value: &TomlValue, tell: &mut dyn FnMut(&str, std::ops::Range<usize>)) {
+    match value.get_ref() {
+        DeValue::String(text) => tell(text, value.span()),
+        DeValue::Array(items) => items.iter().for_each(|item| each_text(item, tell)),
+        DeValue::Table(table) => table.values().for_each(|value| each_text(value, tell)),
+        _ => {}
+    }
+}
+
+/// The vars that a text takes for granted whenever it is evaluated.
+pub(super) fn wanted(
+    names: &Names,
+    place: impl Fn(std::ops::Range<usize>) -> Span,
+    all: &mut Vec<Wanted>,
+) {
+    let sure = names.uses.iter().filter(|used| used.root == "vars" && !used.guarded && !used.nested);
+    all.extend(sure.filter(|used| !used.path.is_empty()).map(|used| Wanted {
+        span: place(used.at.clone()),
+        path: used.path.clone(),
+    }));
+}
+
+/// Those of `wanted` that a host does not have.
+pub(super) fn missing(
+    wanted: &[Wanted],
+    scope: &Scope,
+    known: &KnownVars,
+    sources: &Sources,
+) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for Wanted { span, path } in wanted {
+        let Some(first) = scope.vars.get(&path[0]) else {
+            found.push(known.undefined(sources, *span, path));
+            continue;
+        };
+        let mut value = &first.value;
+        for (depth, part) in path.iter().enumerate().skip(1) {
+            // Of other things than tables tera knows more than we do.
+            let Value::Table(entries) = value else { break };
+            let Some(inner) = entries.get(part) else {
+                let mistake = not_defined(*span, "vars", &path[..=depth]);
+                let near = nearest(part, entries.keys().map(String::as_str));
+                found.push(match near {
+                    Some(near) => mistake.label(format!(
+                        "did you mean `vars.{}.{near}`?",
+                        path[..depth].join(".")
+                    )),
+                    None => mistake,
+                });
+                break;
+            };
+            value = inner;
+        }
+    }
+    found
+}
