@@ -64,6 +64,12 @@ pub(super) fn examine(common: &Common, modules: Modules) -> Examined {
             found.extend(resolver.unused());
         }
     }
+    if project.inventory.doubtful {
+        // They may only not have been read.
+        found.retain(|mistake| {
+            mistake.code != "undefined" || !mistake.message.starts_with("`vars.")
+        });
+    }
     sort(&mut found);
     Examined { project, resolver, survey, found }
 }

@@ -12,6 +12,8 @@ pub type Settings = BTreeMap<String, Located<Value>>;
 /// An inventory as it is written.
 #[derive(Debug, Default)]
 pub struct Inventory {
+    /// Whether there were mistakes in it, so that what is not there may only not have been read.
+    pub doubtful: bool,
     pub connection: Settings,
     pub vars: Settings,
     pub groups: BTreeMap<String, Group>,
@@ -64,7 +66,9 @@ pub const CONNECTION_KEYS: [&str; 7] =
 /// Reads an inventory.
 pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>) -> Inventory {
     let mut top = Fields::new("an inventory", Span::new(file, 0..0), table);
+    let before = found.len();
     let mut inventory = Inventory {
+        doubtful: false,
         connection: connection(&mut top, found),
         vars: top.vars("vars", found),
         groups: BTreeMap::new(),
@@ -78,6 +82,7 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
     }
     top.finish(found);
     check_groups(&inventory, found);
+    inventory.doubtful = found.len() > before;
     inventory
 }
 

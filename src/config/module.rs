@@ -1,6 +1,6 @@
 //! module.toml: params and resource declarations, in the order of the document.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use toml::de::DeValue;
@@ -21,6 +21,8 @@ pub struct Module {
     pub broken: bool,
     pub description: Option<String>,
     pub params: BTreeMap<String, Param>,
+    /// Params that are declared and could not be read, which was told.
+    pub unread: BTreeSet<String>,
     /// Computed values by name, which may name params and each other.
     pub locals: BTreeMap<String, (Span, TomlValue)>,
     /// Modules whose resources come before its own.
@@ -42,6 +44,7 @@ impl Module {
             broken: false,
             description: None,
             params: BTreeMap::new(),
+            unread: BTreeSet::new(),
             locals: BTreeMap::new(),
             uses: Vec::new(),
             resources: Vec::new(),
@@ -106,8 +109,9 @@ fn read_params(module: &mut Module, value: &TomlValue, found: &mut Vec<Diagnosti
         return;
     };
     for (name, value) in located(module.file, table) {
-        if let Some(param) = read_param(module.file, &name, value, found) {
-            module.params.insert(name.value, param);
+        match read_param(module.file, &name, value, found) {
+            Some(param) => drop(module.params.insert(name.value, param)),
+            None => drop(module.unread.insert(name.value)),
         }
     }
 }

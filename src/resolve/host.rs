@@ -159,7 +159,7 @@ impl<'r> Work<'r> {
         }
         let before = self.found.len();
         let (scope, secrets) = self.inside(module, bound, site);
-        if self.found.len() > before {
+        if self.found.len() > before || !params::complete(module, site.used) {
             let kinds = module.resources.iter().map(|resource| resource.kind.value.clone());
             self.failed.extend(kinds.map(|kind| (module.name.clone(), kind)));
             return;

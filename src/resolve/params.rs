@@ -36,7 +36,9 @@ fn holds_template(value: &Value) -> bool {
 pub(super) fn check_use(module: &Module, used: &ModuleUse, found: &mut Vec<Diagnostic>) {
     let names: Vec<&str> = module.params.keys().map(String::as_str).collect();
     for (name, _) in &used.with {
-        if !module.params.contains_key(&name.value) && !module.broken {
+        let declared =
+            module.params.contains_key(&name.value) || module.unread.contains(&name.value);
+        if !declared {
             found.push(
                 Diagnostic::at(
                     name.span,
@@ -52,20 +54,33 @@ pub(super) fn check_use(module: &Module, used: &ModuleUse, found: &mut Vec<Diagn
             );
         }
     }
-    let given: BTreeSet<&str> = used.with.iter().map(|(name, _)| name.value.as_str()).collect();
-    for (name, param) in &module.params {
-        if param.required && param.default.is_none() && !given.contains(name.as_str()) {
-            found.push(
-                Diagnostic::at(
-                    used.module.span,
-                    format!("module `{}` needs the param `{name}`", module.name),
-                )
-                .code("missing")
-                .label(format!("with = {{ {name} = … }} is missing"))
-                .related(param.span, "declared here without a default"),
-            );
-        }
+    for (name, param) in left_out(module, used) {
+        found.push(
+            Diagnostic::at(
+                used.module.span,
+                format!("module `{}` needs the param `{name}`", module.name),
+            )
+            .code("missing")
+            .label(format!("with = {{ {name} = … }} is missing"))
+            .related(param.span, "declared here without a default"),
+        );
     }
+}
+
+/// Params that a use must give and does not.
+fn left_out<'m>(
+    module: &'m Module,
+    used: &'m ModuleUse,
+) -> impl Iterator<Item = (&'m String, &'m Param)> {
+    let given: BTreeSet<&str> = used.with.iter().map(|(name, _)| name.value.as_str()).collect();
+    module.params.iter().filter(move |(name, param)| {
+        param.required && param.default.is_none() && !given.contains(name.as_str())
+    })
+}
+
+/// Whether all params of a use have values, so that what names them can be looked at.
+pub(super) fn complete(module: &Module, used: &ModuleUse) -> bool {
+    module.unread.is_empty() && left_out(module, used).next().is_none()
 }
 
 /// The values of a module's params; mistakes go into `found`, and what has one is left out.

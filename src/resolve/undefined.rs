@@ -244,7 +244,9 @@ impl Context<'_> {
                 let missing = self.vars && first.is_some_and(|name| !self.known.places.contains_key(name));
                 missing.then(|| self.known.undefined(&self.project.sources, span, &used.path))
             }
-            ("params", Some(module)) => among(&mut module.params.keys().map(String::as_str)),
+            ("params", Some(module)) => {
+                among(&mut module.params.keys().chain(&module.unread).map(String::as_str))
+            }
             ("locals", Some(module)) => among(&mut module.locals.keys().map(String::as_str)),
             ("params" | "locals" | "each" | "candidate", None) => Some(
                 not_defined(span, &used.root, &used.path)
