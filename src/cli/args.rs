@@ -46,6 +46,10 @@ pub(super) enum Verb {
     Apply(Apply),
     /// Find mistakes in the project; no host is contacted
     Check(Check),
+    /// Print what would be put on a host; it is not contacted
+    Render(Render),
+    /// Show hosts and groups, and where values come from; no host is contacted
+    Inventory(Inventory),
 }
 
 /// How hosts are reached.
@@ -109,4 +113,51 @@ pub(super) struct Check {
     /// Print SARIF 2.1.0, for code scanning
     #[arg(long)]
     pub(super) sarif: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Render {
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub(super) host: String,
+    /// One resource, such as "nginx/file[/etc/nginx/nginx.conf]": of a file the content alone
+    #[arg(value_name = "ADDRESS")]
+    pub(super) address: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Inventory {
+    #[command(subcommand)]
+    pub(super) what: InventoryWhat,
+}
+
+/// What to show of an inventory.
+#[derive(Debug, Subcommand)]
+pub(super) enum InventoryWhat {
+    /// List hosts with their groups and how they are reached
+    List(InventoryList),
+    /// Draw groups, the groups in them, and their hosts
+    Graph,
+    /// Print each value of a host with the place that it comes from, and what it overrode
+    Explain(Explain),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct InventoryList {
+    /// Print one JSON document
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Explain {
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub(super) host: String,
+    /// One value: workers, vars.workers, nginx/params.workers, connection.user
+    #[arg(value_name = "VAR")]
+    pub(super) name: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(super) json: bool,
 }

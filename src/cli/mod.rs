@@ -4,8 +4,10 @@ mod apply;
 mod args;
 mod check;
 mod exit;
+mod inventory;
 mod plan;
 mod project;
+mod render;
 mod run;
 mod settings;
 mod view;
@@ -40,6 +42,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Plan(ref verb) => plan::run(&args.common, verb),
         Verb::Apply(ref verb) => apply::run(&args.common, verb),
         Verb::Check(ref verb) => check::run(&args.common, verb),
+        Verb::Render(ref verb) => render::run(&args.common, verb),
+        Verb::Inventory(ref verb) => inventory::run(&args.common, verb),
     };
     if report::lost() && exit == Exit::Good { Exit::Mistake.into() } else { exit.into() }
 }

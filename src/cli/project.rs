@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::args::{Common, Hosts};
 use super::settings;
 use crate::config::{self, Loaded, Modules, Project, Sources, Tree};
+use crate::model::suggest::nearest;
 use crate::model::{Diagnostic, Facts, Severity};
 use crate::report::{self, Style, counted};
 use crate::resolve::{Desired, Resolver, Selection, Survey};
@@ -156,6 +157,19 @@ fn choose(
         Some(unmatched) if !unmatched.is_empty() && !hosts.allow_empty => Err(unmatched),
         _ => Ok((resolver, ready)),
     }
+}
+
+/// The host of this name.
+pub(super) fn host(resolver: &Resolver, name: &str) -> Result<usize, Diagnostic> {
+    let names = || resolver.targets.iter().map(|target| target.host.name.as_str());
+    names().position(|known| known == name).ok_or_else(|| {
+        let mistake =
+            Diagnostic::error(format!("the inventory has no host `{name}`")).code("unknown-group");
+        match nearest(name, names()) {
+            Some(near) => mistake.help(format!("did you mean `{near}`?")),
+            None => mistake.help("trueup inventory list prints all hosts"),
+        }
+    })
 }
 
 /// Tells mistakes, and how many there are.

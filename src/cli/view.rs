@@ -13,12 +13,27 @@ fn named(resolver: &Resolver, desired: &Desired, index: usize) -> (String, Strin
     (instance.address.to_string(), resolver.place(instance.place))
 }
 
+/// A change as it may be shown.
+fn shown(desired: &Desired, index: usize, change: &Change) -> Change {
+    let change = change.clone();
+    if desired.resources[index].sensitive { change.masked() } else { change }
+}
+
+/// What a host said about a resource, as it may be shown.
+fn said(desired: &Desired, index: Option<usize>, message: String) -> String {
+    if index.is_some_and(|index| desired.resources[index].sensitive) {
+        "failed; what was said is not shown, because a sensitive value went into it".to_owned()
+    } else {
+        message
+    }
+}
+
 /// A host that was compared.
 pub(super) fn planned(resolver: &Resolver, run: &HostRun) -> HostPlanView {
     let changes = run.plan.changes().map(|(index, change)| {
         let (address, place) = named(resolver, &run.desired, index);
         let stage = run.desired.stage(index);
-        ChangeView { stage, address, place, change: change.clone() }
+        ChangeView { stage, address, place, change: shown(&run.desired, index, change) }
     });
     let problems = run.plan.problems().map(|(index, why)| ProblemView {
         resource: Some(named(resolver, &run.desired, index)),
@@ -59,7 +74,8 @@ pub(super) fn untouched(plan: HostPlanView) -> HostEndView {
 
 /// What a plan announces, for the end of its apply.
 pub(super) fn announced(run: &HostRun) -> (Arc<Desired>, Vec<(usize, Change)>) {
-    let changes = run.plan.changes().map(|(index, change)| (index, change.clone()));
+    let desired = &run.desired;
+    let changes = run.plan.changes().map(|(index, change)| (index, shown(desired, index, change)));
     (Arc::clone(&run.desired), changes.collect())
 }
 
@@ -72,7 +88,7 @@ pub(super) fn applied(
 ) -> HostEndView {
     let problems = applied.incidents.into_iter().map(|incident| ProblemView {
         resource: incident.resource.map(|index| named(resolver, desired, index)),
-        message: incident.message,
+        message: said(desired, incident.resource, incident.message),
     });
     let not_done = applied.not_done.iter().filter_map(|index| {
         let (_, change) = announced.iter().find(|(announced, _)| announced == index)?;

@@ -172,9 +172,12 @@ impl Loader<'_> {
         }
         if self.tree.entry(&path) == Some(Entry::Outside) {
             self.found.push(
-                Diagnostic::at(named.span, format!("`{}` is a link out of the project", named.value))
-                    .code("outside")
-                    .help("put the file itself there, or give it with -i FILE"),
+                Diagnostic::at(
+                    named.span,
+                    format!("`{}` is a link out of the project", named.value),
+                )
+                .code("outside")
+                .help("put the file itself there, or give it with -i FILE"),
             );
             return None;
         }
@@ -185,7 +188,8 @@ impl Loader<'_> {
     fn modules(&mut self, project: &ProjectFile, which: Modules) -> BTreeMap<String, Module> {
         let mut modules = BTreeMap::new();
         let mut missing = BTreeSet::new();
-        let mut waiting: Vec<Located<String>> = names_of(project.stages.iter().flat_map(|stage| &stage.modules));
+        let mut waiting: Vec<Located<String>> =
+            names_of(project.stages.iter().flat_map(|stage| &stage.modules));
         if which == Modules::All {
             // At the end, so that a mistake is told where a stage names the module, if one does.
             let own = self.tree.names(Path::new("modules")).into_iter();

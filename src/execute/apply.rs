@@ -354,6 +354,7 @@ fn differs(change: &Change) -> String {
             format!("{} is {}, wanted is {}", attribute.name, word(before), word(after))
         }
         Difference::Content { .. } => "its content".to_owned(),
+        Difference::Sensitive => format!("{} differs", attribute.name),
     };
     change.attributes.iter().map(fact).collect::<Vec<_>>().join("; ")
 }

@@ -100,7 +100,12 @@ pub enum Difference {
     Value { before: Option<String>, after: Option<String> },
     /// A content, shown as a unified diff.
     Content { before: Option<Body>, after: Option<Body> },
+    /// It differs, and a sensitive value went into it.
+    Sensitive,
 }
+
+/// Attributes that say who may do what, and no value of the user.
+const ACCESS: [&str; 3] = ["mode", "owner", "group"];
 
 /// One attribute of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -176,6 +181,20 @@ impl Change {
     #[must_use]
     pub const fn new(action: Action, attributes: Vec<Attribute>) -> Self {
         Self { action, attributes, note: None, fired: None }
+    }
+
+    /// As `self`, for a reader who must not see the values: only that they differ.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        for attribute in &mut self.attributes {
+            if !ACCESS.contains(&attribute.name) {
+                attribute.difference = Difference::Sensitive;
+            }
+        }
+        // A note may quote what was declared.
+        let unknown = self.action == Action::KnownAfter;
+        self.note = unknown.then(|| "known after what comes before it".to_owned());
+        self
     }
 
     /// Adds what a reader must know besides.

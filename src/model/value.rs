@@ -104,7 +104,13 @@ impl fmt::Display for Value {
             Self::Table(entries) => {
                 f.write_str("{")?;
                 for (index, (key, value)) in entries.iter().enumerate() {
-                    write!(f, "{} {key:?} = {value}", if index > 0 { "," } else { "" })?;
+                    f.write_str(if index > 0 { ", " } else { " " })?;
+                    let plain = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+                    if !key.is_empty() && key.chars().all(plain) {
+                        write!(f, "{key} = {value}")?;
+                    } else {
+                        write!(f, "{key:?} = {value}")?;
+                    }
                 }
                 f.write_str(if entries.is_empty() { "}" } else { " }" })
             }

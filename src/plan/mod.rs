@@ -109,12 +109,7 @@ struct World {
 }
 
 impl World {
-    fn item(
-        &self,
-        desired: &Desired,
-        index: usize,
-        observed: &Result<Erased, String>,
-    ) -> Item {
+    fn item(&self, desired: &Desired, index: usize, observed: &Result<Erased, String>) -> Item {
         let instance = &desired.resources[index];
         let kind = instance.kind;
         let key = (kind.name(), kind.subject(&instance.desired).to_owned());

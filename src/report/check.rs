@@ -40,12 +40,13 @@ pub fn json<'s>(
 
 /// One SARIF log: <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
 pub fn sarif<'s>(found: &[Diagnostic], file: impl Fn(FileId) -> (String, &'s str)) -> String {
-    let rules = CODES.iter().map(|(code, meaning)| {
-        json!({ "id": code, "shortDescription": { "text": meaning } })
-    });
+    let rules = CODES
+        .iter()
+        .map(|(code, meaning)| json!({ "id": code, "shortDescription": { "text": meaning } }));
     let results = found.iter().map(|mistake| {
         let label = mistake.primary.as_ref();
-        let text = label.map(|label| label.text.clone()).into_iter().filter(|text| !text.is_empty());
+        let text =
+            label.map(|label| label.text.clone()).into_iter().filter(|text| !text.is_empty());
         let text = text.chain(mistake.help.iter().cloned());
         let text: String = text.map(|text| format!("\n{text}")).collect();
         let related = mistake.related.iter().map(|label| {

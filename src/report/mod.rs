@@ -7,6 +7,7 @@ mod check;
 mod diagnostics;
 mod diff;
 mod escape;
+mod inventory;
 mod palette;
 mod plan;
 mod progress;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use check::{json as check_json, sarif as check_sarif};
 pub use diagnostics::render as render_diagnostics;
+pub use inventory::{explained, explained_json, graph, hosts, hosts_json, rendered};
 pub use plan::render as render_plan;
 pub use progress::Progress;
 pub use summary::render as render_summary;
@@ -87,8 +89,13 @@ static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Writes the result. A reader that went away is no error; a full disk is, and [`lost`] tells.
 pub fn print(text: &str) {
+    print_bytes(text.as_bytes());
+}
+
+/// Writes a result that may be no text.
+pub fn print_bytes(bytes: &[u8]) {
     let mut out = io::stdout().lock();
-    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+    if let Err(error) = out.write_all(bytes).and_then(|()| out.flush())
         && error.kind() != io::ErrorKind::BrokenPipe
         && !LOST.swap(true, Ordering::Relaxed)
     {

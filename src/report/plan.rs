@@ -165,6 +165,7 @@ fn facts(style: Style, change: &Change) -> Vec<String> {
             Difference::Content { before, after } => {
                 lines.extend(diff::lines(style, before.as_ref(), after.as_ref()));
             }
+            Difference::Sensitive => lines.push(format!("{:width$}  (sensitive)", attribute.name)),
         }
     }
     lines

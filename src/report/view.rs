@@ -1,5 +1,6 @@
 //! What a view is made from: plain data about hosts, built by the verbs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{Change, Outcome};
@@ -88,4 +89,41 @@ pub struct CheckView {
     pub modules: usize,
     /// Of all hosts together.
     pub resources: usize,
+}
+
+/// Groups, with the groups in them and the hosts that are in them directly.
+#[derive(Debug)]
+pub struct GraphView {
+    pub groups: BTreeMap<String, (Vec<String>, Vec<String>)>,
+    /// Hosts of no group.
+    pub alone: Vec<String>,
+}
+
+/// A value of a host and what was said about it, the one that counts first.
+#[derive(Debug)]
+pub struct ExplainedView {
+    pub name: String,
+    pub value: String,
+    pub said: Vec<SaidView>,
+    /// Whether it is computed from facts that only stand in.
+    pub facts: bool,
+}
+
+/// One thing that was said about a value.
+#[derive(Debug)]
+pub struct SaidView {
+    pub value: String,
+    /// `file:line`; `None` for the command line.
+    pub place: Option<String>,
+    pub by: String,
+}
+
+/// A resource as it is written for a host.
+#[derive(Debug)]
+pub struct RenderedView {
+    pub address: String,
+    pub place: String,
+    pub keys: Vec<(String, String)>,
+    /// Its content, or the size of one that is no text.
+    pub content: Option<Result<String, usize>>,
 }

@@ -15,7 +15,7 @@ use crate::config::{Declaration, Module, ModuleUse, Project, TomlTable, TomlValu
 use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span};
 use crate::resources::{self, Bodies, Input};
 
-use super::expand::META_KEYS;
+use super::meta::META_KEYS;
 
 /// Keys whose values are selectors of resources.
 const SELECTORS: [&str; 4] = ["requires", "reload_on", "restart_on", "run_on"];
@@ -266,7 +266,7 @@ fn check_literals(
         }
     }
     let mut mistakes = Vec::new();
-    super::expand::check_meta(module.file, declaration, &mut mistakes);
+    super::meta::check_meta(module.file, declaration, &mut mistakes);
     let named = is_template(&declaration.name.value);
     let name = if named { "/".to_owned() } else { declaration.name.value.clone() };
     let name = Located { value: name, span: declaration.name.span };

@@ -1,26 +1,23 @@
 //! Declarations to instances: `for_each`, `when`, expressions in names and values, and the typed
 //! parse of each resource.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::bind::{Bound, expressions};
-use super::host::{FactsAre, Secrets};
+use super::host::{FactsAre, Records, Secrets};
+use super::meta::META_KEYS;
 use super::order::Draft;
 use super::template::{Engine, Root, Scope};
-use super::toml_value::{duration, to_toml};
+use super::toml_value::to_toml;
 use super::undefined::{self, Wanted};
 use super::{Instance, Resolver};
 use crate::config::{Declaration, Module, TomlTable, TomlValue, to_value};
-use crate::model::{Address, AddressPattern, Diagnostic, FileId, Located, Span, Value, a};
+use crate::model::{Address, AddressPattern, Diagnostic, Located, Span, Value, a};
 use crate::resources::{self, Bodies, Input};
-
-/// Keys that every resource has.
-pub(super) const META_KEYS: [&str; 7] =
-    ["when", "for_each", "key", "requires", "timeout", "tags", "sensitive"];
 
 /// What was made of one declaration.
 #[derive(Debug, Default)]
@@ -32,10 +29,15 @@ pub(super) struct Made {
 /// A resource as it is written for one host, every expression evaluated.
 #[derive(Debug, Clone)]
 pub struct Rendered {
-    /// Its keys and values.
-    pub table: Value,
-    /// The content that `template` or `source` stands for.
-    pub body: Option<Arc<[u8]>>,
+    pub address: Address,
+    /// Where it is declared.
+    pub place: Span,
+    /// Whether a sensitive value went into it.
+    pub sensitive: bool,
+    /// Its keys and values as they are written, but for its content.
+    pub keys: Vec<(String, Value)>,
+    /// What `content`, `template` or `source` stands for.
+    pub content: Option<Arc<[u8]>>,
 }
 
 /// One use of a module on one host.
@@ -45,6 +47,8 @@ pub(super) struct Expansion<'e> {
     pub(super) bound: &'e Bound,
     pub(super) scope: &'e Scope,
     pub(super) facts: FactsAre,
+    /// Where resources are kept as they are written.
+    pub(super) records: Option<&'e Records>,
 }
 
 /// The contents that a resource's table names.
@@ -74,28 +78,6 @@ pub(super) fn source(module: &Module, name: &str, span: Span) -> Result<Arc<[u8]
     })
 }
 
-/// Meta-keys whose values are wrong without any expression.
-pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Vec<Diagnostic>) {
-    let table = &declaration.table;
-    if let Some(key) = table.get("key") {
-        let span = Span::new(file, key.span());
-        if key.get_ref().as_str().is_none() {
-            found.push(Diagnostic::at(span, "`key` takes the name of a field").code("wrong-type"));
-        } else if !table.contains_key("for_each") {
-            found.push(Diagnostic::at(span, "`key` stands beside `for_each`"));
-        }
-    }
-    if let Some(value) = table.get("for_each")
-        && !matches!(value.get_ref(), DeValue::String(_) | DeValue::Array(_) | DeValue::Table(_))
-    {
-        let kind = a(value.get_ref().type_str());
-        let span = Span::new(file, value.span());
-        let mistake =
-            Diagnostic::at(span, format!("`for_each` takes a list or a table, not {kind}"));
-        found.push(mistake.code("wrong-type"));
-    }
-}
-
 impl Expansion<'_> {
     /// All resources of one declaration on this host, in the order of its items.
     pub(super) fn made(&self, index: usize, secrets: &Secrets) -> Arc<Made> {
@@ -103,7 +85,7 @@ impl Expansion<'_> {
         let needs = &self.bound.declarations[index];
         let sensitive = needs.touch(secrets);
         let make = || Arc::new(self.make(index, sensitive));
-        if needs.differ_by_host() {
+        if needs.differ_by_host() || self.records.is_some() {
             return make();
         }
         let mut key = needs.key(self.scope, &self.resolver.pool);
@@ -148,7 +130,7 @@ impl Expansion<'_> {
         made
     }
 
-    fn span(&self, value: &TomlValue) -> Span {
+    pub(super) fn span(&self, value: &TomlValue) -> Span {
         Span::new(self.module.file, value.span())
     }
 
@@ -215,9 +197,10 @@ impl Expansion<'_> {
         let mut there = true;
         if let Some(value) = declaration.table.get("when") {
             there = self.when(value, &scope).map_err(|mistake| vec![mistake])?;
-            let by_facts = value.get_ref().as_str().is_some_and(|text| {
-                self.bound.engine.needs_of_expression(text).names(Root::Facts)
-            });
+            let by_facts = value
+                .get_ref()
+                .as_str()
+                .is_some_and(|text| self.bound.engine.needs_of_expression(text).names(Root::Facts));
             // What only stood-in facts leave out is looked at all the same.
             if !there && !(by_facts && self.facts == FactsAre::StoodIn) {
                 return Ok(None);
@@ -265,6 +248,12 @@ impl Expansion<'_> {
             Address { module: self.module.name.clone(), kind: kind.name(), name: name.value };
         let place = declaration.name.span;
         let sensitive = sensitive || declared;
+        if let Some(records) = self.records {
+            let content = content(&table, &bodies);
+            let keys = written(declaration, &table);
+            let record = Rendered { address: address.clone(), place, sensitive, keys, content };
+            records.borrow_mut().insert(address.clone(), record);
+        }
         let instance = Instance { address, kind, desired, place, timeout, tags, sensitive };
         let shape = self.resolver.shape(&instance, &requires);
         Ok(Draft { instance: Arc::new(instance), requires, shape })
@@ -361,82 +350,38 @@ impl Expansion<'_> {
         };
         Ok(Spanned::new(range, new))
     }
+}
 
-    /// Takes `requires` out of the table.
-    fn requires(
-        &self,
-        table: &mut TomlTable,
-        found: &mut Vec<Diagnostic>,
-    ) -> Vec<Located<AddressPattern>> {
-        let mut patterns = Vec::new();
-        for text in self.strings(table, "requires", "addresses", found) {
-            match AddressPattern::parse(&text.value) {
-                Ok(value) => patterns.push(Located { value, span: text.span }),
-                Err(error) => found.push(Diagnostic::at(text.span, error.to_string())),
-            }
+/// What `content`, `template` or `source` of a table stands for.
+fn content(table: &TomlTable, bodies: &ModuleBodies<'_>) -> Option<Arc<[u8]>> {
+    let text = |key: &str| {
+        let value = table.get(key)?;
+        match to_value(value.get_ref()) {
+            Value::String(text) => Some(text),
+            other => Some(other.to_string()),
         }
-        patterns
+    };
+    let nowhere = Span::new(bodies.module.file, 0..0);
+    if let Some(name) = text("template") {
+        return bodies.template(&name, nowhere).ok();
     }
-
-    /// Takes `tags` out of the table.
-    fn tags(&self, table: &mut TomlTable, found: &mut Vec<Diagnostic>) -> BTreeSet<String> {
-        self.strings(table, "tags", "words", found).into_iter().map(|tag| tag.value).collect()
+    if let Some(name) = text("source") {
+        return bodies.source(&name, nowhere).ok();
     }
+    text("content").map(|text| text.into_bytes().into())
+}
 
-    /// Takes a list of strings out of the table.
-    fn strings(
-        &self,
-        table: &mut TomlTable,
-        key: &str,
-        what: &str,
-        found: &mut Vec<Diagnostic>,
-    ) -> Vec<Located<String>> {
-        let Some(value) = table.remove(key) else { return Vec::new() };
-        let DeValue::Array(items) = value.get_ref() else {
-            let message = format!("`{key}` takes a list of {what}");
-            found.push(Diagnostic::at(self.span(&value), message).code("wrong-type"));
-            return Vec::new();
-        };
-        let mut texts = Vec::new();
-        for item in items {
-            let span = self.span(item);
-            match item.get_ref().as_str() {
-                Some(text) => texts.push(Located { value: text.to_owned(), span }),
-                None => found.push(
-                    Diagnostic::at(span, format!("`{key}` takes a list of {what}, as strings"))
-                        .code("wrong-type"),
-                ),
-            }
-        }
-        texts
-    }
-
-    /// Takes `sensitive` out of the table.
-    fn sensitive(&self, table: &mut TomlTable, found: &mut Vec<Diagnostic>) -> bool {
-        let Some(value) = table.remove("sensitive") else { return false };
-        value.get_ref().as_bool().unwrap_or_else(|| {
-            let mistake = Diagnostic::at(self.span(&value), "`sensitive` is true or false");
-            found.push(mistake.code("wrong-type"));
-            true
+/// The keys of a table in the order in which they are written, but for the content.
+fn written(declaration: &Declaration, table: &TomlTable) -> Vec<(String, Value)> {
+    let mut keys: Vec<_> = declaration.table.keys().collect();
+    keys.sort_by_key(|key| key.span().start);
+    keys.into_iter()
+        .filter(|key| &**key.get_ref() != "content")
+        .filter_map(|key| {
+            let value = table.get(&**key.get_ref())?;
+            Some((key.get_ref().to_string(), to_value(value.get_ref())))
         })
-    }
-
-    /// Takes `timeout` out of the table: seconds, or `"90s"`, `"5m"`, `"1h"`.
-    fn timeout(&self, table: &mut TomlTable, found: &mut Vec<Diagnostic>) -> Option<u32> {
-        let value = table.remove("timeout")?;
-        let seconds = match to_value(value.get_ref()) {
-            Value::Integer(seconds) => u32::try_from(seconds).ok(),
-            Value::String(text) => duration(&text),
-            _ => None,
-        };
-        if !seconds.is_some_and(|seconds| (1..=86_400).contains(&seconds)) {
-            found.push(
-                Diagnostic::at(self.span(&value), "this is not a timeout")
-                    .label("seconds, or \"90s\", \"5m\", \"1h\"; one day at most"),
-            );
-        }
-        seconds
-    }
+        .collect()
 }
 
 impl Resolver {

@@ -16,6 +16,8 @@ pub struct Explained {
     pub value: Option<Value>,
     /// Whether it is not to be shown.
     pub sensitive: bool,
+    /// Whether facts went into it.
+    pub facts: bool,
     /// What was said, the one that counts first.
     pub said: Vec<Explanation>,
 }
@@ -75,8 +77,7 @@ impl Resolver {
         all: &mut Vec<Explained>,
     ) {
         let name = &used.module.value;
-        let (Some(module), Some(bound)) =
-            (self.project.modules.get(name), self.bound.get(name))
+        let (Some(module), Some(bound)) = (self.project.modules.get(name), self.bound.get(name))
         else {
             return;
         };
@@ -102,7 +103,8 @@ impl Resolver {
                 params.insert(key.clone(), self.pool.share(value.clone()));
             }
             let name = format!("{name}/params.{key}");
-            all.push(Explained { name, value, sensitive: param.sensitive, said });
+            let facts = said.first().is_some_and(|first| first.by.contains("facts."));
+            all.push(Explained { name, value, sensitive: param.sensitive, facts, said });
         }
         // Uses cannot go round: modules that use themselves are not bound.
         if depth < self.bound.len() {
@@ -127,7 +129,7 @@ fn layered(name: String, said: Vec<Said>) -> Explained {
         })
         .collect();
     let value = said.first().and_then(|first| first.value.clone());
-    Explained { name, value, sensitive: false, said }
+    Explained { name, value, sensitive: false, facts: false, said }
 }
 
 /// The names that a value is computed from.

@@ -1,18 +1,18 @@
 //! One host: its stages, their modules and those that they use, each with its params and locals.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bind::Bound;
-use super::expand::{Expansion, Made};
+use super::expand::{Expansion, Made, Rendered};
 use super::memo::Memo;
 use super::order::{self, Orders, Placed};
 use super::params;
 use super::template::{Engine, Needs, Root, Scope, Space};
 use super::{Desired, Resolver, Target};
 use crate::config::{Module, ModuleUse};
-use crate::model::{Diagnostic, Facts, Value};
+use crate::model::{Address, Diagnostic, Facts, Value};
 
 /// What a thing is made from: where it is written, and numbers for all that it depends on.
 pub(super) type Key = (usize, Vec<u32>);
@@ -53,7 +53,11 @@ pub(super) struct Work<'r> {
     pub(super) failed: BTreeSet<(String, String)>,
     /// All resources of the host, whatever is selected.
     whole: bool,
+    records: Option<&'r Records>,
 }
+
+/// Resources as they are written, where somebody wants to read them.
+pub(super) type Records = RefCell<BTreeMap<Address, Rendered>>;
 
 /// Where a module is used.
 struct Site<'s> {
@@ -93,6 +97,23 @@ impl Resolver {
         (desired, found, work.failed)
     }
 
+    /// Every resource of a host as it is written for it, in the order in which they are done.
+    ///
+    /// # Errors
+    /// All mistakes in what is declared for it.
+    pub fn render(&self, target: usize, facts: &Facts) -> Result<Vec<Rendered>, Vec<Diagnostic>> {
+        let records = RefCell::new(BTreeMap::new());
+        let mut work = Work::new(self, FactsAre::Known, true);
+        work.records = Some(&records);
+        work.host(&self.targets[target], facts);
+        let mut found = work.found;
+        let desired = order::sort(work.placed, &self.shelf.orders, &mut found);
+        let Some(desired) = desired.filter(|_| found.is_empty()) else { return Err(found) };
+        let mut records = records.into_inner();
+        let instances = desired.resources.iter();
+        Ok(instances.filter_map(|instance| records.remove(&instance.address)).collect())
+    }
+
     /// What expressions can name at a stage of a host.
     pub(super) fn scope(&self, stage: usize, target: &Target, facts: &Facts) -> Scope {
         let named = |name: &str| {
@@ -121,7 +142,7 @@ impl Resolver {
 impl<'r> Work<'r> {
     fn new(resolver: &'r Resolver, facts: FactsAre, whole: bool) -> Self {
         let (placed, found, failed) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Self { resolver, facts, placed, found, failed, whole }
+        Self { resolver, facts, placed, found, failed, whole, records: None }
     }
 
     fn host(&mut self, target: &Target, facts: &Facts) {
@@ -171,10 +192,22 @@ impl<'r> Work<'r> {
                 scope: &scope,
                 secrets: &secrets,
                 stage: site.stage,
-                tags: site.tags.iter().copied().chain(used.tags.iter().map(|tag| &*tag.value)).collect(),
+                tags: site
+                    .tags
+                    .iter()
+                    .copied()
+                    .chain(used.tags.iter().map(|tag| &*tag.value))
+                    .collect(),
             });
         }
-        let expansion = Expansion { resolver, module, bound, scope: &scope, facts: self.facts };
+        let expansion = Expansion {
+            resolver,
+            module,
+            bound,
+            scope: &scope,
+            facts: self.facts,
+            records: self.records,
+        };
         for (index, declaration) in module.resources.iter().enumerate() {
             let made = expansion.made(index, &secrets);
             if !made.mistakes.is_empty() {

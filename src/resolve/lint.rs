@@ -115,8 +115,9 @@ impl Resolver {
         let known: BTreeSet<&str> = known.map(String::as_str).collect();
         let unnamed = self.overrides.keys().filter(|name| !all.has("vars", name));
         let mistakes = unnamed.map(|name| {
-            let mistake = Diagnostic::error(format!("--var: nothing in the project names `vars.{name}`"))
-                .code("unused");
+            let mistake =
+                Diagnostic::error(format!("--var: nothing in the project names `vars.{name}`"))
+                    .code("unused");
             match nearest(name, known.iter().copied()) {
                 Some(near) => mistake.help(format!("did you mean `{near}`?")),
                 None => mistake,
@@ -182,9 +183,11 @@ fn unused_files(module: &Module, bound: &Bound, found: &mut Vec<Diagnostic>) {
             continue;
         }
         let files = &bound.engine.files;
-        named.extend(files.values().flat_map(|file| {
-            file.names.templates.iter().map(|(name, _)| name.as_str())
-        }));
+        named.extend(
+            files
+                .values()
+                .flat_map(|file| file.names.templates.iter().map(|(name, _)| name.as_str())),
+        );
         let lost = files.iter().filter(|(name, _)| !named.contains(name.as_str()));
         found.extend(lost.map(|(name, file)| {
             let why = "no `template` of the module names it";

@@ -6,6 +6,7 @@
 //! and `memo` keeps the result.
 
 mod bind;
+mod conflict;
 mod connection;
 mod expand;
 mod explain;
@@ -13,6 +14,7 @@ mod host;
 mod lint;
 mod locals;
 mod memo;
+mod meta;
 mod order;
 mod params;
 mod select;
@@ -29,8 +31,8 @@ use crate::config::{HostPattern, Project};
 use crate::model::{Address, Diagnostic, Facts, Host, Located, Span, Value};
 use crate::resources::{Erased, ResourceType};
 
-pub use explain::{Explained, Explanation};
 pub use expand::Rendered;
+pub use explain::{Explained, Explanation};
 pub use order::Order;
 pub use select::Selection;
 pub use survey::Survey;
@@ -159,26 +161,39 @@ impl Resolver {
         self.uses_facts
     }
 
+    /// All hosts of the inventory, those in no stage too; with `limit` only those that it selects.
+    ///
+    /// # Errors
+    /// When a name in `limit` matches nothing.
+    pub fn hosts(&self, limit: Option<&HostPattern>) -> Result<Vec<usize>, Vec<Diagnostic>> {
+        self.check_limit(limit)?;
+        let wanted =
+            |&index: &usize| limit.is_none_or(|limit| limit.matches(&self.targets[index].host));
+        Ok((0..self.targets.len()).filter(wanted).collect())
+    }
+
+    fn check_limit(&self, limit: Option<&HostPattern>) -> Result<(), Vec<Diagnostic>> {
+        let hosts = self.targets.iter().map(|target| &target.host);
+        let unmatched = limit.map(|limit| limit.unmatched(&hosts)).unwrap_or_default();
+        let mistakes: Vec<Diagnostic> = unmatched
+            .into_iter()
+            .filter(|(name, _)| !self.project.inventory.groups.contains_key(name))
+            .map(|(name, _)| {
+                Diagnostic::error(format!("--limit: no host and no group is named `{name}`"))
+                    .code("selector")
+                    .help(near(&name, &self.targets))
+            })
+            .collect();
+        if mistakes.is_empty() { Ok(()) } else { Err(mistakes) }
+    }
+
     /// The hosts that some stage names, in the order of their names; with `limit` only those that it
     /// selects too.
     ///
     /// # Errors
     /// When a name in `limit` matches nothing.
     pub fn select(&self, limit: Option<&HostPattern>) -> Result<Vec<usize>, Vec<Diagnostic>> {
-        if let Some(limit) = limit {
-            let found: Vec<Diagnostic> = limit
-                .unmatched(&self.targets.iter().map(|target| &target.host))
-                .into_iter()
-                .map(|(name, _)| {
-                    Diagnostic::error(format!("--limit: no host and no group is named `{name}`"))
-                        .code("selector")
-                        .help(near(&name, &self.targets))
-                })
-                .collect();
-            if !found.is_empty() {
-                return Err(found);
-            }
-        }
+        self.check_limit(limit)?;
         let wanted = |target: &Target| {
             self.project.stages.iter().any(|stage| stage.hosts.value.matches(&target.host))
                 && limit.is_none_or(|limit| limit.matches(&target.host))

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::conflict::{check_owners, unique};
 use super::memo::Memo;
 use super::{Desired, Instance};
 use crate::model::change::TriggerKind;
-use crate::model::{Address, AddressPattern, Diagnostic, Located};
+use crate::model::{AddressPattern, Diagnostic, Located};
 use crate::resources::Subject;
 
 /// A resource whose edges are not yet resolved.
@@ -126,10 +127,7 @@ fn finish(placed: &[Placed], edges: Edges, sequence: Vec<usize>) -> Order {
     };
     Order {
         stages: sequence.iter().map(|&index| placed[index].stage).collect(),
-        after: sequence
-            .iter()
-            .map(|&index| to_places(&mut edges.explicit[index].iter()))
-            .collect(),
+        after: sequence.iter().map(|&index| to_places(&mut edges.explicit[index].iter())).collect(),
         triggers: sequence
             .iter()
             .map(|&index| {
@@ -139,69 +137,6 @@ fn finish(placed: &[Placed], edges: Edges, sequence: Vec<usize>) -> Order {
             .collect(),
         sequence,
     }
-}
-
-/// The same address twice is a mistake, unless both say the same: then they are one.
-fn unique(all: Vec<Placed>, found: &mut Vec<Diagnostic>) -> Vec<Placed> {
-    let mut seen: HashMap<&Address, &Placed> = HashMap::with_capacity(all.len());
-    let mut twice = false;
-    for placed in &all {
-        let instance = &placed.draft.instance;
-        let Some(first) = seen.get(&instance.address) else {
-            seen.insert(&instance.address, placed);
-            continue;
-        };
-        twice = true;
-        let first = &first.draft.instance;
-        if !Arc::ptr_eq(first, instance) && !first.kind.same(&first.desired, &instance.desired) {
-            let address = &instance.address;
-            let mistake = Diagnostic::at(
-                instance.place,
-                format!("`{address}` is declared twice and not in the same way"),
-            )
-            .code("conflict");
-            found.push(if first.place == instance.place {
-                mistake.help(
-                    "a name with an expression, such as `{{ each.key }}`, keeps instances apart",
-                )
-            } else {
-                mistake.related(first.place, "the first one")
-            });
-        }
-    }
-    if !twice {
-        return all;
-    }
-    let mut kept: BTreeSet<Address> = BTreeSet::new();
-    all.into_iter()
-        .filter(|placed| kept.insert(placed.draft.instance.address.clone()))
-        .collect()
-}
-
-/// A file that is given whole and edited by line at once would never come to rest.
-fn check_owners(drafts: &[Placed]) -> Vec<Diagnostic> {
-    let files: HashMap<&str, &Arc<Instance>> = drafts
-        .iter()
-        .map(|placed| &placed.draft.instance)
-        .filter(|instance| matches!(instance.kind.name(), "file" | "symlink" | "directory"))
-        .map(|instance| (instance.kind.subject(&instance.desired), instance))
-        .collect();
-    let mut found = Vec::new();
-    for instance in drafts.iter().map(|placed| &placed.draft.instance) {
-        let Some(other) = files.get(instance.kind.subject(&instance.desired)) else { continue };
-        let paths = matches!(instance.kind.name(), "file" | "symlink" | "directory" | "line");
-        if paths && other.address != instance.address {
-            found.push(
-                Diagnostic::at(
-                    instance.place,
-                    format!("`{}` and `{}` manage the same path", other.address, instance.address),
-                )
-                .code("conflict")
-                .related(other.place, "the other one"),
-            );
-        }
-    }
-    found
 }
 
 /// Finds all edges.
@@ -401,8 +336,8 @@ fn cycle(drafts: &[Placed], edges: &Edges, waiting: &BTreeSet<(usize, usize)>) -
         .code("cycle")
         .related(instance(*from).place, "in a later stage");
     }
-    let mut mistake = Diagnostic::at(first.place, format!("`{}` waits for itself", first.address))
-        .code("cycle");
+    let mut mistake =
+        Diagnostic::at(first.place, format!("`{}` waits for itself", first.address)).code("cycle");
     for (&at, &from) in path.iter().zip(path.iter().cycle().skip(1)) {
         mistake = mistake.related(
             instance(at).place,

@@ -120,7 +120,8 @@ fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut V
         found.push(mistake.related(param.span, "the param is declared here"));
     };
     // A sensitive value is not shown in a message either.
-    let shown = if param.sensitive { "the value (sensitive)".to_owned() } else { value.to_string() };
+    let shown =
+        if param.sensitive { "the value (sensitive)".to_owned() } else { value.to_string() };
     if !param.kind.admits(value) {
         let wanted = match param.kind {
             ParamType::Enum => "a string",
@@ -161,7 +162,8 @@ fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut V
                 && let Some(limit) = bound.value.number()
                 && (if below { number < limit } else { number > limit })
             {
-                let message = format!("param `{name}` is at {word} {}, and this is {shown}", bound.value);
+                let message =
+                    format!("param `{name}` is at {word} {}, and this is {shown}", bound.value);
                 wrong("invalid", message);
             }
         }
@@ -170,7 +172,8 @@ fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut V
         && let Ok(regex) = regex::Regex::new(&pattern.value)
         && !regex.is_match(text)
     {
-        let message = format!("param `{name}` must match `{}`, and {shown} does not", pattern.value);
+        let message =
+            format!("param `{name}` must match `{}`, and {shown} does not", pattern.value);
         wrong("invalid", message);
     }
 }

@@ -96,7 +96,8 @@ impl Survey {
         let stages = project.stages.iter();
         let uses = stages.clone().flat_map(|stage| &stage.modules);
         let uses = uses.chain(project.modules.values().flat_map(|module| &module.uses));
-        let inherited = stages.flat_map(|stage| &stage.tags).chain(uses.flat_map(|used| &used.tags));
+        let inherited =
+            stages.flat_map(|stage| &stage.tags).chain(uses.flat_map(|used| &used.tags));
         inherited.map(|tag| tag.value.clone()).chain(self.tags.iter().cloned()).collect()
     }
 
@@ -145,8 +146,10 @@ impl Survey {
                     let home = pattern.module().unwrap_or(&module.name);
                     let same = by_kind.get(&(home, pattern.kind())).map_or(&[][..], Vec::as_slice);
                     let failed = (home.to_owned(), pattern.kind().to_owned());
-                    let own = |address: &&&Address| address.name != declaration.name.value
-                        || address.kind != declaration.kind.value;
+                    let own = |address: &&&Address| {
+                        address.name != declaration.name.value
+                            || address.kind != declaration.kind.value
+                    };
                     if self.failed.contains(&failed)
                         || same.iter().any(|address| pattern.matches(address, &module.name))
                     {

@@ -45,8 +45,7 @@ impl KnownVars {
         match path.first().and_then(|name| nearest(name, known)) {
             Some(near) if path.len() == 1 && *near != path[0] => {
                 let place = self.places[near].map(|span| format!(" ({})", sources.place(span)));
-                mistake
-                    .label(format!("did you mean `vars.{near}`{}?", place.unwrap_or_default()))
+                mistake.label(format!("did you mean `vars.{near}`{}?", place.unwrap_or_default()))
             }
             _ => mistake,
         }
@@ -180,13 +179,7 @@ impl Context<'_> {
         }
     }
 
-    fn value(
-        &self,
-        engine: &Engine,
-        file: FileId,
-        value: &TomlValue,
-        found: &mut Vec<Diagnostic>,
-    ) {
+    fn value(&self, engine: &Engine, file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) {
         each_text(value, &mut |text, range| {
             self.text(engine, text, Span::new(file, range), found);
         });
@@ -241,7 +234,8 @@ impl Context<'_> {
         };
         match (used.root.as_str(), self.module) {
             ("vars", _) => {
-                let missing = self.vars && first.is_some_and(|name| !self.known.places.contains_key(name));
+                let missing =
+                    self.vars && first.is_some_and(|name| !self.known.places.contains_key(name));
                 missing.then(|| self.known.undefined(&self.project.sources, span, &used.path))
             }
             ("params", Some(module)) => {
@@ -277,7 +271,9 @@ impl Context<'_> {
                     let prefix: String =
                         used.path[..depth].iter().map(|part| format!("{part}.")).collect();
                     return Some(match nearest(name, known.iter().copied()) {
-                        Some(near) => mistake.label(format!("did you mean `facts.{prefix}{near}`?")),
+                        Some(near) => {
+                            mistake.label(format!("did you mean `facts.{prefix}{near}`?"))
+                        }
                         None => mistake.help(format!(
                             "there are {}",
                             known
@@ -341,11 +337,12 @@ pub(super) fn wanted(
     place: impl Fn(std::ops::Range<usize>) -> Span,
     all: &mut Vec<Wanted>,
 ) {
-    let sure = names.uses.iter().filter(|used| used.root == "vars" && !used.guarded && !used.nested);
-    all.extend(sure.filter(|used| !used.path.is_empty()).map(|used| Wanted {
-        span: place(used.at.clone()),
-        path: used.path.clone(),
-    }));
+    let sure =
+        names.uses.iter().filter(|used| used.root == "vars" && !used.guarded && !used.nested);
+    all.extend(
+        sure.filter(|used| !used.path.is_empty())
+            .map(|used| Wanted { span: place(used.at.clone()), path: used.path.clone() }),
+    );
 }
 
 /// Those of `wanted` that a host does not have.
@@ -369,10 +366,8 @@ pub(super) fn missing(
                 let mistake = not_defined(*span, "vars", &path[..=depth]);
                 let near = nearest(part, entries.keys().map(String::as_str));
                 found.push(match near {
-                    Some(near) => mistake.label(format!(
-                        "did you mean `vars.{}.{near}`?",
-                        path[..depth].join(".")
-                    )),
+                    Some(near) => mistake
+                        .label(format!("did you mean `vars.{}.{near}`?", path[..depth].join("."))),
                     None => mistake,
                 });
                 break;

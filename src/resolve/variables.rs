@@ -66,10 +66,8 @@ impl<'i> Ladder<'i> {
     /// The groups that a host is in, with all that hold them.
     pub(super) fn groups(&self, entry: &'i HostEntry) -> BTreeSet<&'i str> {
         let own = entry.groups.iter().map(|group| group.value.as_str());
-        own.flat_map(|name| {
-            self.above.get(name).into_iter().flatten().copied().chain([name])
-        })
-        .collect()
+        own.flat_map(|name| self.above.get(name).into_iter().flatten().copied().chain([name]))
+            .collect()
     }
 
     /// What the groups say of each key, parents first, and which of them have the last word.
@@ -91,9 +89,8 @@ impl<'i> Ladder<'i> {
                 self.above.get(other).is_some_and(|above| above.contains(name))
             };
             let all = voices.all.iter();
-            let last = all.filter(|(name, _)| {
-                !voices.all.iter().any(|(other, _)| over(name, other))
-            });
+            let last =
+                all.filter(|(name, _)| !voices.all.iter().any(|(other, _)| over(name, other)));
             voices.last = last.copied().collect();
         }
         said
@@ -220,9 +217,8 @@ pub(super) fn targets(
             }
             Arc::new(Space::new(values))
         };
-        let voices = level.connection.iter().filter_map(|(key, said)| {
-            Some((*key, said.last.first()?.1))
-        });
+        let voices =
+            level.connection.iter().filter_map(|(key, said)| Some((*key, said.last.first()?.1)));
         let layers = [
             inventory.connection.iter().map(|(key, value)| (key.as_str(), value)).collect(),
             voices.collect(),

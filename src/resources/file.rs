@@ -186,7 +186,7 @@ impl Resource for File {
 fn new_content(change: &Change) -> Option<&Body> {
     change.attributes.iter().find_map(|attribute| match &attribute.difference {
         Difference::Content { after, .. } => after.as_ref(),
-        Difference::Value { .. } => None,
+        Difference::Value { .. } | Difference::Sensitive => None,
     })
 }
 

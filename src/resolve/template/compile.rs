@@ -1,66 +1,18 @@
 //! Compiles the templates of a module and every string of it that has an expression, all at once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use tera::{ErrorKind, Kwargs, State, Tera};
+use tera::{ErrorKind, Tera};
 use toml::de::DeValue;
 
+use super::functions::{Peers, bare, builtins};
 use super::mistake::{in_file, in_string, plain, reported, within};
 use super::names::names;
-use super::scope::{Needs, host_value, into_tera};
-use super::shared::Space;
-use super::{Engine, File, Form, Text, keep};
+use super::scope::Needs;
+use super::{Engine, File, Form, Text};
 use crate::config::{Module, Sources, TomlTable, TomlValue};
-use crate::model::{Diagnostic, FileId, Host, Span, Value};
-
-/// The hosts that `hosts(group=…)` can return, by group, as lists.
-#[derive(Debug, Default)]
-pub(in crate::resolve) struct Peers {
-    groups: OnceLock<HashMap<String, tera::Value>>,
-    hosts: Vec<(Host, Arc<Space>)>,
-}
-
-impl Peers {
-    /// All hosts with their vars.
-    pub(in crate::resolve) fn new(hosts: Vec<(Host, Arc<Space>)>) -> Arc<Self> {
-        Arc::new(Self { groups: OnceLock::new(), hosts })
-    }
-
-    fn group(&self, name: &str) -> Option<tera::Value> {
-        let groups = self.groups.get_or_init(|| {
-            let mut groups: HashMap<String, Vec<tera::Value>> = HashMap::new();
-            for (host, vars) in &self.hosts {
-                let Value::Table(table) = host_value(host) else {
-                    unreachable!("a host is a table")
-                };
-                let fields = table.iter().map(|(key, value)| (key.clone(), into_tera(value)));
-                let vars = std::iter::once(("vars".to_owned(), vars.tera().clone()));
-                let peer: tera::Value = fields.chain(vars).collect::<BTreeMap<_, _>>().into();
-                for group in host.groups.iter().map(String::as_str).chain(["all"]) {
-                    groups.entry(group.to_owned()).or_default().push(peer.clone());
-                }
-            }
-            groups.into_iter().map(|(group, peers)| (group, tera::Value::from(peers))).collect()
-        });
-        groups.get(name).cloned()
-    }
-}
-
-/// tera with our functions and no templates.
-pub(super) fn bare(peers: &Arc<Peers>) -> Tera {
-    let mut tera = Tera::new();
-    tera.autoescape_on(Vec::<&str>::new());
-    tera.register_function("__keep", keep);
-    let peers = Arc::clone(peers);
-    tera.register_function("hosts", move |kwargs: Kwargs, _: &State<'_>| {
-        let group = kwargs.must_get::<&str>("group")?;
-        peers
-            .group(group)
-            .ok_or_else(|| tera::Error::message(format!("no host is in a group `{group}`")))
-    });
-    tera
-}
+use crate::model::{Diagnostic, FileId, Span};
 
 /// What is compiled, until all of it is handed to tera together: tera looks at all its templates
 /// whenever one is added.
@@ -74,11 +26,7 @@ pub(in crate::resolve) struct Compiler<'f> {
 
 impl<'f> Compiler<'f> {
     pub(in crate::resolve) fn new(peers: &Arc<Peers>, found: &'f mut Vec<Diagnostic>) -> Self {
-        let engine = Engine {
-            tera: bare(peers),
-            texts: HashMap::new(),
-            files: BTreeMap::new(),
-        };
+        let engine = Engine { tera: bare(peers), texts: HashMap::new(), files: BTreeMap::new() };
         Self { engine, probe: bare(peers), waiting: Vec::new(), found }
     }
 
@@ -172,9 +120,10 @@ impl<'f> Compiler<'f> {
     /// Templates that extend or include themselves or what is not there.
     fn chain(&self, error: &tera::Error) -> Vec<(String, Diagnostic)> {
         let (name, message) = match error.kind() {
-            ErrorKind::CircularExtend { tpl, inheritance_chain } => {
-                (tpl, format!("template `{tpl}` extends itself, by {}", inheritance_chain.join(", ")))
-            }
+            ErrorKind::CircularExtend { tpl, inheritance_chain } => (
+                tpl,
+                format!("template `{tpl}` extends itself, by {}", inheritance_chain.join(", ")),
+            ),
             ErrorKind::CircularInclude { tpl, include_chain } => {
                 (tpl, format!("template `{tpl}` includes itself, by {}", include_chain.join(", ")))
             }
@@ -225,7 +174,13 @@ impl<'f> Compiler<'f> {
             let mut at = 0;
             while let Some((needs, others)) = seen.get(at).and_then(|name| own.get(*name)) {
                 file.needs.add(needs);
-                seen.extend(others.iter().map(String::as_str).filter(|name| !seen.contains(name)).collect::<Vec<_>>());
+                seen.extend(
+                    others
+                        .iter()
+                        .map(String::as_str)
+                        .filter(|name| !seen.contains(name))
+                        .collect::<Vec<_>>(),
+                );
                 at += 1;
             }
             if !seen_through(&self.engine.tera, name, &file.needs) {
@@ -323,7 +278,8 @@ impl<'f> Compiler<'f> {
         let Err(error) = self.probe.add_raw_template(" ", text) else { return Ok(()) };
         let mut mistakes = Vec::new();
         for report in reported(&error.to_string()) {
-            if matches!(report.unknown(), Some(("template", name)) if self.engine.files.contains_key(name)) {
+            if matches!(report.unknown(), Some(("template", name)) if self.engine.files.contains_key(name))
+            {
                 continue;
             }
             let at = within(span, text, report.range(text));
@@ -363,23 +319,4 @@ impl<'f> Compiler<'f> {
 /// Whether every prefix that tera sees in a template was seen by us too.
 fn seen_through(tera: &Tera, name: &str, needs: &Needs) -> bool {
     tera.get_template_variables(name).is_ok_and(|seen| needs.cover(&seen))
-}
-
-/// The names of tera's own filters, functions and tests, for "did you mean": its documentation.
-fn builtins(what: &str) -> &'static [&'static str] {
-    match what {
-        "filter" => &[
-            "abs", "capitalize", "default", "escape", "first", "float", "get", "group_by", "indent",
-            "int", "join", "keys", "last", "length", "lower", "nth", "pairs", "pluralize", "replace",
-            "reverse", "round", "safe", "sort", "split", "str", "title", "trim", "trim_end",
-            "trim_start", "truncate", "unique", "upper", "values", "wordcount",
-        ],
-        "test" => &[
-            "array", "bool", "containing", "defined", "divisible_by", "ending_with", "even", "float",
-            "integer", "iterable", "map", "none", "number", "odd", "starting_with", "string",
-            "undefined",
-        ],
-        "function" => &["hosts", "range", "throw"],
-        _ => &[],
-    }
 }

@@ -5,6 +5,7 @@
 //! a text depends on, and `shared` numbers values, so that what is made of equal values is made once.
 
 mod compile;
+mod functions;
 mod mistake;
 mod names;
 mod scope;
@@ -23,7 +24,8 @@ use crate::model::{Diagnostic, FileId, Span, Value};
 use mistake::{in_file, in_string, plain};
 use scope::from_tera;
 
-pub(super) use compile::{Compiler, Peers};
+pub(super) use compile::Compiler;
+pub(super) use functions::Peers;
 pub(super) use mistake::within;
 pub(super) use names::{Names, ROOTS, Use, names};
 pub(super) use scope::{Needs, Root, Scope, host_value};
@@ -123,7 +125,9 @@ impl Engine {
     /// Whether anything compiled here names a fact.
     pub(super) fn names_facts(&self) -> bool {
         let texts = self.texts.values().map(|text| &text.needs);
-        texts.chain(self.files.values().map(|file| &file.needs)).any(|needs| needs.names(Root::Facts))
+        texts
+            .chain(self.files.values().map(|file| &file.needs))
+            .any(|needs| needs.names(Root::Facts))
     }
 
     /// The value of a string, its expressions evaluated.

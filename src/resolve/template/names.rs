@@ -57,7 +57,8 @@ pub(in crate::resolve) fn names(text: &str) -> Names {
         let verb = first.filter(|_| tag.block).map_or("", |word| word.text);
         depth = depth.saturating_sub(usize::from(verb.starts_with("end")));
         let branch = matches!(verb, "elif" | "else");
-        Reader { words: &tag.words, names: &mut names, nested: depth > 0 || branch }.read(tag, verb);
+        Reader { words: &tag.words, names: &mut names, nested: depth > 0 || branch }
+            .read(tag, verb);
         let opens = matches!(verb, "if" | "for" | "block" | "component" | "filter")
             || (matches!(verb, "set" | "set_global") && !tag.words.iter().any(|word| word.is("=")));
         depth += usize::from(opens);
@@ -155,7 +156,8 @@ impl Reader<'_> {
             self.bind_loop(at + 1);
             return at + 1;
         }
-        let argument = self.is(at + 1, "=") || (self.is(at + 1, ":") && (before("{") || before(",")));
+        let argument =
+            self.is(at + 1, "=") || (self.is(at + 1, ":") && (before("{") || before(",")));
         let test = before("is") || (before("not") && at > 1 && self.words[at - 2].is("is"));
         if KEYWORDS.contains(&word.text) || before("|") || test || argument || before("<") {
             return at + 1;
@@ -185,7 +187,9 @@ impl Reader<'_> {
         let known = ROOTS.contains(&word.text) && !self.names.bound.contains(word.text);
         guarded |= self.is(next, "|") && self.is(next + 1, "default");
         guarded |= self.is(next, "is")
-            && [next + 1, next + 2].iter().any(|&at| self.is(at, "defined") || self.is(at, "undefined"));
+            && [next + 1, next + 2]
+                .iter()
+                .any(|&at| self.is(at, "defined") || self.is(at, "undefined"));
         if known {
             let end = self.words[next - 1].at.end;
             self.names.uses.push(Use {
@@ -259,33 +263,48 @@ mod tests {
     fn finds_what_is_used_and_how() {
         assert_eq!(shown("{{ vars.a }}{{vars['b'].c|upper}}"), ["vars.a", "vars.b.c"]);
         assert_eq!(shown("{{ vars.a | default(value=params.b) }}"), ["vars.a?", "params.b"]);
-        assert_eq!(shown("{% if vars.x is defined %}{{ vars.x.y }}{% endif %}{{ vars.z }}"),
-            ["vars.x?", "vars.x.y?*", "vars.z"]);
+        assert_eq!(
+            shown("{% if vars.x is defined %}{{ vars.x.y }}{% endif %}{{ vars.z }}"),
+            ["vars.x?", "vars.x.y?*", "vars.z"]
+        );
         assert_eq!(shown("{{ vars.a?.b }}"), ["vars.a?"]);
         assert_eq!(shown("{{ vars[params.key] }}"), ["vars.", "params.key"]);
         assert_eq!(shown("{{ vars.a and vars.b }}"), ["vars.a", "vars.b*"]);
-        assert_eq!(shown("{% for a, b in vars.l %}{{ a }}{{ host.name }}{% endfor %}"),
-            ["vars.l", "host.name*"]);
+        assert_eq!(
+            shown("{% for a, b in vars.l %}{{ a }}{{ host.name }}{% endfor %}"),
+            ["vars.l", "host.name*"]
+        );
         assert_eq!(shown("{{ [x.y for x in vars.l] }}"), ["vars.l*"]);
-        assert_eq!(shown("{% raw %}{{ vars.no }}{% endraw %}{# {{ vars.no }} #}"), Vec::<String>::new());
+        assert_eq!(
+            shown("{% raw %}{{ vars.no }}{% endraw %}{# {{ vars.no }} #}"),
+            Vec::<String>::new()
+        );
         assert_eq!(shown("{{ 'vars.no' ~ 1.5 }}"), Vec::<String>::new());
     }
 
     #[test]
     fn tells_bare_names_from_those_that_the_text_makes() {
-        let bare = |text: &str| names(text).bare.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        let bare =
+            |text: &str| names(text).bare.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(bare("{{ domain }} {{ x | upper }}"), ["domain", "x"]);
-        assert!(bare("{% set a = 1 %}{{ a }}{{ range(end=3) | join(sep=',') }}{{ loop.index }}").is_empty());
+        assert!(
+            bare("{% set a = 1 %}{{ a }}{{ range(end=3) | join(sep=',') }}{{ loop.index }}")
+                .is_empty()
+        );
         assert!(bare("{% for k, v in vars.t %}{{ k }}{{ v.w }}{% endfor %}").is_empty());
-        assert!(bare("{{ [h.name for h in hosts(group='web') if h.vars.port is defined] }}").is_empty());
-        let peers = names("{{ [h.vars.port for h in hosts(group='web')] }}{{ hosts(group='a')[0].vars }}");
+        assert!(
+            bare("{{ [h.name for h in hosts(group='web') if h.vars.port is defined] }}").is_empty()
+        );
+        let peers =
+            names("{{ [h.vars.port for h in hosts(group='web')] }}{{ hosts(group='a')[0].vars }}");
         assert!(peers.hosts);
         assert_eq!(peers.peer_vars, BTreeSet::from([None, Some("port".to_owned())]));
     }
 
     #[test]
     fn finds_included_templates() {
-        let found = names("{% extends 'a' %}{% if vars.x %}{% include \"b\" %}{% endif %}").templates;
+        let found =
+            names("{% extends 'a' %}{% if vars.x %}{% include \"b\" %}{% endif %}").templates;
         assert_eq!(found, [("a".to_owned(), true), ("b".to_owned(), false)]);
     }
 }

@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn finds_the_words_of_tags_and_nothing_else() {
-        let text = "a {# {{ no }} #}{% raw %}{{ no }}{% endraw %}{%- if x?.y == \"}}\" -%}{{ {'k': v} }}";
+        let text =
+            "a {# {{ no }} #}{% raw %}{{ no }}{% endraw %}{%- if x?.y == \"}}\" -%}{{ {'k': v} }}";
         let tags = tags(text);
         let shown: Vec<String> = tags
             .iter()

@@ -1,0 +1,122 @@
+//! The keys that every resource has: how they are read, and what is wrong with them on any host.
+
+use std::collections::BTreeSet;
+
+use toml::de::DeValue;
+
+use super::expand::Expansion;
+use super::toml_value::duration;
+use crate::config::{Declaration, TomlTable, to_value};
+use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, a};
+
+/// Keys that every resource has.
+pub(super) const META_KEYS: [&str; 7] =
+    ["when", "for_each", "key", "requires", "timeout", "tags", "sensitive"];
+
+/// Meta-keys whose values are wrong without any expression.
+pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Vec<Diagnostic>) {
+    let table = &declaration.table;
+    if let Some(key) = table.get("key") {
+        let span = Span::new(file, key.span());
+        if key.get_ref().as_str().is_none() {
+            found.push(Diagnostic::at(span, "`key` takes the name of a field").code("wrong-type"));
+        } else if !table.contains_key("for_each") {
+            found.push(Diagnostic::at(span, "`key` stands beside `for_each`"));
+        }
+    }
+    if let Some(value) = table.get("for_each")
+        && !matches!(value.get_ref(), DeValue::String(_) | DeValue::Array(_) | DeValue::Table(_))
+    {
+        let kind = a(value.get_ref().type_str());
+        let span = Span::new(file, value.span());
+        let mistake =
+            Diagnostic::at(span, format!("`for_each` takes a list or a table, not {kind}"));
+        found.push(mistake.code("wrong-type"));
+    }
+}
+
+impl Expansion<'_> {
+    /// Takes `requires` out of the table.
+    pub(super) fn requires(
+        &self,
+        table: &mut TomlTable,
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<Located<AddressPattern>> {
+        let mut patterns = Vec::new();
+        for text in self.strings(table, "requires", "addresses", found) {
+            match AddressPattern::parse(&text.value) {
+                Ok(value) => patterns.push(Located { value, span: text.span }),
+                Err(error) => found.push(Diagnostic::at(text.span, error.to_string())),
+            }
+        }
+        patterns
+    }
+
+    /// Takes `tags` out of the table.
+    pub(super) fn tags(
+        &self,
+        table: &mut TomlTable,
+        found: &mut Vec<Diagnostic>,
+    ) -> BTreeSet<String> {
+        self.strings(table, "tags", "words", found).into_iter().map(|tag| tag.value).collect()
+    }
+
+    /// Takes a list of strings out of the table.
+    fn strings(
+        &self,
+        table: &mut TomlTable,
+        key: &str,
+        what: &str,
+        found: &mut Vec<Diagnostic>,
+    ) -> Vec<Located<String>> {
+        let Some(value) = table.remove(key) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            let message = format!("`{key}` takes a list of {what}");
+            found.push(Diagnostic::at(self.span(&value), message).code("wrong-type"));
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in items {
+            let span = self.span(item);
+            match item.get_ref().as_str() {
+                Some(text) => texts.push(Located { value: text.to_owned(), span }),
+                None => found.push(
+                    Diagnostic::at(span, format!("`{key}` takes a list of {what}, as strings"))
+                        .code("wrong-type"),
+                ),
+            }
+        }
+        texts
+    }
+
+    /// Takes `sensitive` out of the table.
+    pub(super) fn sensitive(&self, table: &mut TomlTable, found: &mut Vec<Diagnostic>) -> bool {
+        let Some(value) = table.remove("sensitive") else { return false };
+        value.get_ref().as_bool().unwrap_or_else(|| {
+            let mistake = Diagnostic::at(self.span(&value), "`sensitive` is true or false");
+            found.push(mistake.code("wrong-type"));
+            true
+        })
+    }
+
+    /// Takes `timeout` out of the table: seconds, or `"90s"`, `"5m"`, `"1h"`.
+    pub(super) fn timeout(
+        &self,
+        table: &mut TomlTable,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<u32> {
+        let value = table.remove("timeout")?;
+        let seconds = match to_value(value.get_ref()) {
+            Value::Integer(seconds) => u32::try_from(seconds).ok(),
+            Value::String(text) => duration(&text),
+            _ => None,
+        };
+        if !seconds.is_some_and(|seconds| (1..=86_400).contains(&seconds)) {
+            found.push(
+                Diagnostic::at(self.span(&value), "this is not a timeout")
+                    .label("seconds, or \"90s\", \"5m\", \"1h\"; one day at most"),
+            );
+        }
+        seconds
+    }
+}
