@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Brings hosts true to what TOML files say: plans the exact difference over SSH and applies it.
 #[derive(Debug, Parser)]
@@ -46,6 +46,10 @@ pub(super) enum Verb {
     Apply(Apply),
     /// Find mistakes in the project; no host is contacted
     Check(Check),
+    /// Print what a resource type or a module takes; without a name: all that there are
+    Doc(Doc),
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema(Schema),
 }
 
 /// How hosts are reached.
@@ -88,3 +92,31 @@ pub(super) struct Apply {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Check {}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Doc {
+    /// A resource type or a module
+    #[arg(value_name = "TYPE|MODULE")]
+    pub(super) name: Option<String>,
+    /// All resource types as one Markdown page
+    #[arg(long, conflicts_with = "name")]
+    pub(super) markdown: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Schema {
+    /// The kind of file
+    #[arg(value_name = "FILE")]
+    pub(super) of: SchemaOf,
+}
+
+/// Kinds of file that have a schema.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SchemaOf {
+    /// trueup.toml
+    Project,
+    /// inventories/NAME.toml
+    Inventory,
+    /// modules/NAME/module.toml
+    Module,
+}

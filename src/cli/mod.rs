@@ -3,10 +3,12 @@
 mod apply;
 mod args;
 mod check;
+mod doc;
 mod exit;
 mod plan;
 mod project;
 mod run;
+mod schema;
 mod settings;
 mod view;
 
@@ -40,6 +42,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Plan(ref verb) => plan::run(&args.common, verb),
         Verb::Apply(ref verb) => apply::run(&args.common, verb),
         Verb::Check(ref verb) => check::run(&args.common, verb),
+        Verb::Doc(ref verb) => doc::run(&args.common, verb),
+        Verb::Schema(ref verb) => schema::run(verb),
     };
     if report::lost() && exit == Exit::Good { Exit::Mistake.into() } else { exit.into() }
 }

@@ -4,11 +4,13 @@
 //! here turn text into data. Nothing here knows a resource type or evaluates an expression.
 
 mod inventory;
+pub mod keys;
 mod load;
 mod module;
 mod pattern;
 mod project;
 mod range;
+mod shelf;
 mod source;
 mod standard;
 mod table;
@@ -18,5 +20,6 @@ pub use load::{LoadError, load};
 pub use module::{Declaration, Module, Param, ParamType};
 pub use pattern::{HostPattern, PatternError};
 pub use project::{ModuleUse, Project, Stage};
+pub use shelf::{Shelved, shelf};
 pub use source::{Source, Sources};
 pub use table::{TomlTable, TomlValue, to_value};

@@ -6,6 +6,7 @@
 mod diagnostics;
 mod diff;
 mod escape;
+mod page;
 mod palette;
 mod plan;
 mod progress;
@@ -16,6 +17,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use diagnostics::render as render_diagnostics;
+pub use page::{keys as render_keys, list as render_list, render as render_page};
 pub use plan::render as render_plan;
 pub use progress::Progress;
 pub use summary::render as render_summary;

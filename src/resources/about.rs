@@ -1,8 +1,7 @@
 //! What the manual says of a resource type. The keys come from the struct that reads its table, so
 //! that the two cannot differ.
 
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 /// A resource type in words.
 #[derive(Debug, Clone, Copy)]
@@ -15,13 +14,13 @@ pub struct About {
     pub notes: &'static str,
     /// Parts of a module.toml.
     pub examples: &'static [&'static str],
-    table: fn() -> Schema,
+    table: fn(&mut SchemaGenerator) -> Schema,
 }
 
 impl About {
     /// With the keys of the table `T`.
     pub(super) const fn of<T: JsonSchema>(summary: &'static str, name: &'static str) -> Self {
-        Self { summary, name, notes: "", examples: &[], table: schema::<T> }
+        Self { summary, name, notes: "", examples: &[], table: T::json_schema }
     }
 
     pub(super) const fn notes(mut self, notes: &'static str) -> Self {
@@ -36,16 +35,7 @@ impl About {
 
     /// The JSON Schema of its table, values as they are once their expressions are evaluated.
     #[must_use]
-    pub fn schema(&self) -> Schema {
-        (self.table)()
+    pub fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.table)(generator)
     }
-}
-
-/// Draft-07: what editors of TOML understand.
-fn schema<T: JsonSchema>() -> Schema {
-    let settings = SchemaSettings::draft07().with(|settings| {
-        settings.inline_subschemas = true;
-        settings.meta_schema = None;
-    });
-    settings.into_generator().into_root_schema_for::<T>()
 }

@@ -105,7 +105,7 @@ impl Resource for Command {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "command";
-    const ABOUT: About = About::of::<Table>("A shell command, with a probe that tells whether it must run", "any name: it stands in addresses alone")
+    const ABOUT: About = About::of::<Table>("A shell command, with a probe that tells whether it must run", "free and stands in addresses alone")
         .notes("Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so.")
         .examples(EXAMPLES);
     const OPAQUE: bool = true;

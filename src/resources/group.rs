@@ -49,9 +49,7 @@ for p do echo "$p:x:?:?:::"; done
 "#;
 
 /// Shown by the manual.
-const EXAMPLES: &[&str] = &[r#"[group.deploy]
-system = true
-"#];
+const EXAMPLES: &[&str] = &["[group.deploy]\nsystem = true\n"];
 
 impl Resource for Group {
     type Desired = Self;

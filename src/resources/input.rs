@@ -281,7 +281,7 @@ impl JsonSchema for Mode {
         "Mode".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-7]{3,4}$" })
+        json_schema!({ "title": "octal string", "type": "string", "pattern": "^[0-7]{3,4}$" })
     }
 }
 
@@ -291,7 +291,7 @@ impl JsonSchema for Trigger {
         "Trigger".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": AddressPattern::SHAPE })
+        json_schema!({ "title": "address", "type": "string", "pattern": AddressPattern::SHAPE })
     }
 }
 

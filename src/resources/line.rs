@@ -60,7 +60,7 @@ impl Resource for Line {
     const NAME: &'static str = "line";
     const ABOUT: About = About::of::<Table>(
         "One line in a file that somebody else made",
-        "any name: it stands in addresses alone",
+        "free and stands in addresses alone",
     )
     .notes("All other lines stay.")
     .examples(EXAMPLES);

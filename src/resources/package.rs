@@ -74,8 +74,7 @@ esac
 
 /// Shown by the manual.
 const EXAMPLES: &[&str] = &[
-    r#"[package.nginx]
-"#,
+    "[package.nginx]\n",
     r#"[package."{{ each.value }}"]
 for_each = ["curl", "htop"]
 "#,

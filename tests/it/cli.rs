@@ -227,7 +227,7 @@ fn a_var_of_the_command_line_wins_and_keeps_its_type() {
 }
 
 /// The TOML blocks of a page, by the file that their first line names.
-fn blocks(page: &str) -> Vec<(String, String)> {
+pub fn blocks(page: &str) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(crate::support::repository().join(page)).expect("a page");
     let fenced = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
     fenced

@@ -11,6 +11,7 @@ mod support;
 mod cli;
 mod examples;
 mod hosts;
+mod manual;
 mod resources;
 mod stages;
 mod tidy;

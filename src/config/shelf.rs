@@ -1,0 +1,44 @@
+//! Every module that a project could use, unread: for the manual, which also has to speak of modules
+//! that no stage uses or that have mistakes.
+#![expect(clippy::disallowed_methods, reason = "it lists modules/ beside the reader of projects")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::standard;
+
+/// The text of a module.toml.
+#[derive(Debug, Clone)]
+pub struct Shelved {
+    pub name: String,
+    /// Whether it came with the program.
+    pub standard: bool,
+    pub text: String,
+}
+
+/// The modules of the project in `root`, if it is one, and the standard ones, by name. A project's
+/// own comes before a standard one of the same name.
+#[must_use]
+pub fn shelf(root: &Path) -> Vec<Shelved> {
+    let mut found = BTreeMap::new();
+    for name in standard::names() {
+        let file =
+            standard::module(name).and_then(|dir| dir.get_file(dir.path().join("module.toml")));
+        if let Some(text) = file.and_then(|file| file.contents_utf8()) {
+            let module = Shelved { name: name.to_owned(), standard: true, text: text.to_owned() };
+            found.insert(module.name.clone(), module);
+        }
+    }
+    let own = root.join("trueup.toml").is_file().then(|| fs::read_dir(root.join("modules")).ok());
+    for folder in own.flatten().into_iter().flatten().flatten() {
+        let (Ok(name), Ok(text)) = (
+            folder.file_name().into_string(),
+            fs::read_to_string(folder.path().join("module.toml")),
+        ) else {
+            continue;
+        };
+        found.insert(name.clone(), Shelved { name, standard: false, text });
+    }
+    found.into_values().collect()
+}
