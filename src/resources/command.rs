@@ -34,7 +34,7 @@ pub(super) struct Command {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    /// Text for sh(1), run as the login (after `become`) with umask 022 and nothing on its standard input; it may take 300 s unless `timeout` says more.
+    /// Text for sh(1); its umask is 022, and it may take 300 s unless `timeout` says otherwise.
     #[schemars(with = "String")]
     command: Spanned<String>,
     /// A path: it runs only while nothing is there.
@@ -106,7 +106,7 @@ impl Resource for Command {
     type Observed = Observed;
     const NAME: &'static str = "command";
     const ABOUT: About = About::of::<Table>("A shell command, with a probe that tells whether it must run", "free and stands in addresses alone")
-        .notes("Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so.")
+        .notes("It and its probes run as the login (after `become`), with PATH, HOME and LC_ALL=C and nothing on their standard input. Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so.")
         .examples(EXAMPLES);
     const OPAQUE: bool = true;
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];

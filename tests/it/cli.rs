@@ -254,8 +254,11 @@ fn the_project_in_the_readme_is_right() {
 
 #[test]
 fn the_reference_names_every_key_of_every_type() {
-    let page = std::fs::read_to_string(crate::support::repository().join("docs/reference.md"))
-        .expect("the page");
+    let read = |page: &str| {
+        std::fs::read_to_string(crate::support::repository().join(page)).expect("the page")
+    };
+    let page = read("docs/resources.md");
+    assert!(read("docs/reference.md").contains("(resources.md)"), "the reference leads there");
     for kind in trueup::resources::REGISTRY {
         let project = good();
         project.file(
@@ -268,13 +271,13 @@ fn the_reference_names_every_key_of_every_type() {
         let said = mistakes(&project);
         let (_, list) = said.split_once(" resource has ").expect("the keys");
         let section =
-            page.split("\n### ").find(|part| part.starts_with(&format!("`{}`", kind.name())));
+            page.split("\n## ").find(|part| part.starts_with(&format!("`{}`", kind.name())));
         let section =
             section.unwrap_or_else(|| panic!("the reference has no section on {}", kind.name()));
         for key in list.lines().next().expect("a line").split(", ").map(|key| key.trim_matches('`'))
         {
             let shared =
-                page.split("\n### ").find(|part| part.starts_with("Keys of every resource"));
+                page.split("\n## ").find(|part| part.starts_with("Keys of every resource"));
             let marked = format!("`{key}`");
             assert!(
                 section.contains(&marked) || shared.is_some_and(|part| part.contains(&marked)),
