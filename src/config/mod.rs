@@ -20,6 +20,6 @@ pub use load::{LoadError, load};
 pub use module::{Declaration, Module, Param, ParamType};
 pub use pattern::{HostPattern, PatternError};
 pub use project::{ModuleUse, Project, Stage};
-pub use shelf::{Shelved, shelf};
+pub use shelf::{Shelved, inventory, shelf};
 pub use source::{Source, Sources};
 pub use table::{TomlTable, TomlValue, to_value};

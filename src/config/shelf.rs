@@ -1,12 +1,17 @@
-//! Every module that a project could use, unread: for the manual, which also has to speak of modules
-//! that no stage uses or that have mistakes.
-#![expect(clippy::disallowed_methods, reason = "it lists modules/ beside the reader of projects")]
+//! What can be had of a project that may have mistakes or be none: every module that it could use,
+//! unread, for the manual; its inventory, for shells that complete a name.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "it looks where the reader of projects would refuse"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::standard;
+use super::inventory::{self, Inventory};
+use super::source::Sources;
+use super::{project, standard, table};
 
 /// The text of a module.toml.
 #[derive(Debug, Clone)]
@@ -41,4 +46,23 @@ pub fn shelf(root: &Path) -> Vec<Shelved> {
         found.insert(name.clone(), Shelved { name, standard: false, text });
     }
     found.into_values().collect()
+}
+
+/// The inventory of the project in `root`, or the one given, without what is wrong in it.
+#[must_use]
+pub fn inventory(root: &Path, given: Option<&Path>) -> Option<Inventory> {
+    let mut sources = Sources::default();
+    let mut read = |path: &Path| {
+        let file = sources.add(path.to_owned(), fs::read_to_string(path).ok()?);
+        let table = table::parse(file, sources.get(file).text, &mut Vec::new());
+        Some((file, table))
+    };
+    let path = if let Some(path) = given {
+        path.to_owned()
+    } else {
+        let (file, table) = read(&root.join("trueup.toml"))?;
+        root.join(project::read(file, &table, &mut Vec::new()).inventory?.value)
+    };
+    let (file, table) = read(&path)?;
+    Some(inventory::read(file, &table, &mut Vec::new()))
 }

@@ -15,4 +15,5 @@ mod manual;
 mod resources;
 mod stages;
 mod tidy;
+mod verbs;
 mod wire;
