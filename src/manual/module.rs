@@ -28,7 +28,8 @@ pub fn module(shelved: &Shelved) -> Page {
     }
     sections.push(Section { heading: "Declares", body: Body::Lines(declares(table)) });
     sections.push(Section { heading: "Example", body: Body::Toml(example) });
-    let summary = text("description").unwrap_or("no description").to_owned();
+    let summary = text("description").and_then(|text| text.trim().lines().next());
+    let summary = summary.unwrap_or("no description").to_owned();
     Page { name: shelved.name.clone(), summary, sections }
 }
 

@@ -80,12 +80,12 @@ fn module() -> Value {
     }
     let definitions = json!({
         "expression": {
-            "description": "An expression, alone in its string: it keeps its type.",
+            "$comment": "An expression, alone in its string: it keeps its type.",
             "type": "string",
             "pattern": EXPRESSION,
         },
         "templated": {
-            "description": "Text that holds an expression.",
+            "$comment": "Text that holds an expression.",
             "type": "string",
             "pattern": TEMPLATED,
         },

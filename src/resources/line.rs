@@ -28,13 +28,13 @@ struct Table {
     /// Whether the line is there; with "absent" all lines that `match` finds, or that equal `line`, are removed.
     #[serde(default)]
     state: Presence,
-    /// The file, which must be there and have at most 1 MiB.
+    /// The file, an absolute path: it must be there and have at most 1 MiB.
     #[schemars(with = "String")]
     path: Spanned<String>,
     /// The line, without its line break; it is added at the end where `match` finds none.
     #[schemars(with = "Option<String>")]
     line: Option<Spanned<String>>,
-    /// A regular expression: the last line that it finds is replaced by `line`.
+    /// A regular expression: unless `line` is there already, the last line that it finds is replaced by it.
     #[schemars(with = "Option<String>")]
     r#match: Option<Spanned<String>>,
 }
