@@ -144,3 +144,51 @@ fn example(name: &str, params: &[(String, Param)]) -> String {
     };
     format!("[[stage]]\nname = \"{name}\"\nhosts = \"all\"\nmodules = [{used}]")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(text: &str) -> Page {
+        module(&Shelved { name: "m".into(), standard: false, text: text.into() })
+    }
+
+    fn keys(page: &Page) -> &[Key] {
+        let keys = page.sections.iter().find_map(|section| match &section.body {
+            Body::Keys(keys) => Some(keys),
+            _ => None,
+        });
+        keys.map_or(&[], Vec::as_slice)
+    }
+
+    #[test]
+    fn params_stand_in_their_order_with_their_bounds() {
+        let page = page(
+            "[params]\nz = { type = \"enum\", values = [\"a\", \"b\"] }\n\
+             key = { type = \"string\", sensitive = true, default = \"x\", description = \"The key\" }\n\
+             a = { type = \"list\", of = \"integer\", required = false, description = \"Ports.\" }\n",
+        );
+        let told: Vec<_> = keys(&page)
+            .iter()
+            .map(|key| (key.name.as_str(), key.kind.as_str(), key.required, key.meaning.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("z", "\"a\" or \"b\"", true, ""),
+                ("key", "string", false, "The key. A secret: never printed."),
+                ("a", "list of integers", false, "Ports."),
+            ]
+        );
+        assert!(keys(&page).iter().all(|key| key.default.is_none()), "no secret is told");
+    }
+
+    #[test]
+    fn of_a_module_with_mistakes_is_told_what_can_be() {
+        let page = page(
+            "description = \"two\\nlines\"\n[params]\na = 3\nb = { type = \"table\" }\n[file.x\n",
+        );
+        assert_eq!(page.summary, "two");
+        assert_eq!(keys(&page).len(), 1);
+    }
+}

@@ -130,6 +130,39 @@ fn an_expression_may_stand_for_any_value() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+#[test]
+fn the_schema_and_the_readers_take_the_same_tables() {
+    let validator = validator(Document::Module);
+    // What a reader says of a table's shape; the rest is for `trueup check` alone.
+    let shape = [
+        "unknown key",
+        "is expected here",
+        "is not one of",
+        "is not a mode",
+        "a mode is a quoted",
+        " resource needs ",
+    ];
+    let (mut good, mut bad) = (0, 0);
+    for kind in REGISTRY {
+        for case in crate::resources::case::cases(kind.name()) {
+            let table = serde_json::to_value(&case.desired).expect("JSON");
+            let module = serde_json::json!({ kind.name(): { case.name.as_str(): table } });
+            let wrong: Vec<String> =
+                validator.iter_errors(&module).map(|error| error.to_string()).collect();
+            let mistakes = case.expected.mistakes.unwrap_or_default();
+            let at = format!("{}/{}: {wrong:?} {mistakes:?}", kind.name(), case.file);
+            if mistakes.is_empty() {
+                assert!(wrong.is_empty(), "the schema refuses what is right: {at}");
+                good += 1;
+            } else if mistakes.iter().any(|said| shape.iter().any(|words| said.contains(words))) {
+                assert!(!wrong.is_empty(), "the schema takes what is wrong: {at}");
+                bad += 1;
+            }
+        }
+    }
+    assert!(good > 100 && bad >= 10, "{good} right tables and {bad} wrong ones");
+}
+
 /// The keys that the schema names at a path of it.
 fn keys(document: Document, path: &str) -> BTreeSet<String> {
     let schema = manual::schema(document);
