@@ -1,8 +1,8 @@
 //! trueup brings hosts true to what TOML files say they should be.
 //!
 //! The rooms below are in reading order, which is the order of the data flow: files become a
-//! typed [`config`], which with vars and facts is [`resolve`]d to the desired state of each host;
-//! [`resources`] ask a host what is there and say what differs; [`plan`] puts that in order;
+//! typed [`config`], which with vars and facts is [`resolve`]d to the desired state of each host
+//! (the [`manual`] says what they may hold); [`resources`] ask a host what is there and say what differs; [`plan`] puts that in order;
 //! [`execute`] carries it out over a [`transport`] in the words of [`shell`]; [`report`] shows it.
 //! No room names one that stands below it; `tests/it/tidy.rs` holds that.
 
@@ -15,6 +15,8 @@ pub mod config;
 pub mod resources;
 
 pub mod resolve;
+
+pub mod manual;
 
 pub mod plan;
 

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand};
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::{ArgValueCandidates, ArgValueCompleter};
+
+use super::completers;
 
 /// Brings hosts true to what TOML files say: plans the exact difference over SSH and applies it.
 #[derive(Debug, Parser)]
@@ -27,7 +30,7 @@ pub(super) struct Common {
     #[arg(short, long, value_name = "FILE", global = true)]
     pub(super) inventory: Option<PathBuf>,
     /// Only these hosts: a pattern of hosts and groups, such as "web and not web9"
-    #[arg(short, long, value_name = "PATTERN", global = true)]
+    #[arg(short, long, value_name = "PATTERN", global = true, add = ArgValueCompleter::new(completers::pattern))]
     pub(super) limit: Option<String>,
     /// Sets a var over all others; VALUE is TOML, or a string
     #[arg(long = "var", value_name = "NAME=VALUE", action = ArgAction::Append, global = true)]
@@ -50,6 +53,16 @@ pub(super) enum Verb {
     Render(Render),
     /// Show hosts and groups, and where values come from; no host is contacted
     Inventory(Inventory),
+    /// Print what a resource type or a module takes; without a name: all that there are
+    Doc(Doc),
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema(Schema),
+    /// Write a small project that can be planned on this machine at once
+    Init(Init),
+    /// Print what a shell has to read to complete names of verbs, hosts and groups
+    Completions(Completions),
+    /// Print a manual page in roff, for man(1)
+    Man(Man),
 }
 
 /// How hosts are reached.
@@ -74,7 +87,7 @@ pub(super) struct Hosts {
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
     pub(super) skip_tags: Vec<String>,
     /// Only resources with this address, such as "nginx/file[/etc/nginx/**]"
-    #[arg(long = "target", value_name = "ADDRESS")]
+    #[arg(long = "target", value_name = "ADDRESS", add = ArgValueCandidates::new(completers::addresses))]
     pub(super) targets: Vec<String>,
     /// A selector that selects nothing is no mistake: there is nothing to do then
     #[arg(long)]
@@ -118,10 +131,10 @@ pub(super) struct Check {
 #[derive(Debug, ClapArgs)]
 pub(super) struct Render {
     /// The host
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", add = ArgValueCandidates::new(completers::hosts))]
     pub(super) host: String,
     /// One resource, such as "nginx/file[/etc/nginx/nginx.conf]": of a file the content alone
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", add = ArgValueCandidates::new(completers::addresses))]
     pub(super) address: Option<String>,
 }
 
@@ -152,7 +165,7 @@ pub(super) struct InventoryList {
 #[derive(Debug, ClapArgs)]
 pub(super) struct Explain {
     /// The host
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", add = ArgValueCandidates::new(completers::hosts))]
     pub(super) host: String,
     /// One value: workers, vars.workers, nginx/params.workers, connection.user
     #[arg(value_name = "VAR")]
@@ -160,4 +173,68 @@ pub(super) struct Explain {
     /// Print one JSON document
     #[arg(long)]
     pub(super) json: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Doc {
+    /// A resource type or a module
+    #[arg(value_name = "TYPE|MODULE", add = ArgValueCandidates::new(completers::pages))]
+    pub(super) name: Option<String>,
+    /// All resource types as one Markdown page
+    #[arg(long, conflicts_with = "name")]
+    pub(super) markdown: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Schema {
+    /// The kind of file
+    #[arg(value_name = "FILE")]
+    pub(super) of: SchemaOf,
+}
+
+/// Kinds of file that have a schema.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum SchemaOf {
+    /// trueup.toml
+    Project,
+    /// inventories/NAME.toml
+    Inventory,
+    /// modules/NAME/module.toml
+    Module,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Init {
+    /// A folder that is empty or not there yet
+    #[arg(value_name = "DIR")]
+    pub(super) folder: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(super) shell: Shell,
+}
+
+/// Shells that can complete.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Shell {
+    /// In ~/.bashrc: source <(trueup completions bash)
+    Bash,
+    /// In ~/.zshrc: source <(trueup completions zsh)
+    Zsh,
+    /// In ~/.config/fish/config.fish: trueup completions fish | source
+    Fish,
+    /// In ~/.config/elvish/rc.elv: eval (trueup completions elvish | slurp)
+    Elvish,
+    /// In $PROFILE: trueup completions powershell | Out-String | Invoke-Expression
+    Powershell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Man {
+    /// A verb; without one: the page of the program
+    #[arg(value_name = "VERB")]
+    pub(super) verb: Option<String>,
 }

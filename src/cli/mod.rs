@@ -3,12 +3,18 @@
 mod apply;
 mod args;
 mod check;
+mod completers;
+mod completions;
+mod doc;
 mod exit;
+mod init;
 mod inventory;
+mod man;
 mod plan;
 mod project;
 mod render;
 mod run;
+mod schema;
 mod settings;
 mod view;
 
@@ -24,6 +30,10 @@ use exit::Exit;
 /// Runs the program on `arguments`, its own name first, and gives its exit status.
 #[must_use]
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.collect();
+    if let Some(shell) = settings::completing() {
+        return completions::answer(&shell, &arguments).into();
+    }
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
         Err(error) => {
@@ -44,6 +54,11 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Check(ref verb) => check::run(&args.common, verb),
         Verb::Render(ref verb) => render::run(&args.common, verb),
         Verb::Inventory(ref verb) => inventory::run(&args.common, verb),
+        Verb::Doc(ref verb) => doc::run(&args.common, verb),
+        Verb::Schema(ref verb) => schema::run(verb),
+        Verb::Init(ref verb) => init::run(verb),
+        Verb::Completions(ref verb) => completions::run(verb),
+        Verb::Man(ref verb) => man::run(verb),
     };
     if report::lost() && exit == Exit::Good { Exit::Mistake.into() } else { exit.into() }
 }

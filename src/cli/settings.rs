@@ -16,6 +16,14 @@ use crate::transport::{self, Control};
 /// Seconds that a probe may take.
 const PROBE_SECONDS: u32 = 60;
 
+/// Set, to the shell's name, when a shell asks what a line could go on with.
+pub(super) const COMPLETE_VARIABLE: &str = "TRUEUP_COMPLETE";
+
+/// The shell that asks, if one does.
+pub(super) fn completing() -> Option<String> {
+    std::env::var(COMPLETE_VARIABLE).ok().filter(|shell| !shell.is_empty())
+}
+
 /// How text is drawn for this reader.
 pub(super) fn style(common: &Common, full: bool) -> Style {
     let set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());

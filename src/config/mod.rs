@@ -4,6 +4,7 @@
 //! `source` owns the text, and the other files here turn text into data. Nothing here knows a resource type or evaluates an expression.
 
 mod inventory;
+pub mod keys;
 mod load;
 mod loader;
 mod module;
@@ -11,6 +12,7 @@ mod param;
 mod pattern;
 mod project;
 mod range;
+mod shelf;
 mod source;
 mod standard;
 mod table;
@@ -22,5 +24,6 @@ pub use module::{Declaration, Module};
 pub use param::{Param, ParamType};
 pub use pattern::{HostPattern, PatternError};
 pub use project::{ModuleUse, Project, Stage};
+pub use shelf::{Shelved, inventory, shelf};
 pub use source::{Source, Sources};
 pub use table::{TomlTable, TomlValue, to_value};

@@ -49,6 +49,9 @@ pub enum PatternError {
 }
 
 impl AddressPattern {
+    /// What every one looks like, as a regular expression.
+    pub const SHAPE: &str = r"^([^\[]+/)?[^\[/]+\[[\s\S]+\]$";
+
     /// Reads `type[name]` or `module/type[name]`.
     ///
     /// # Errors

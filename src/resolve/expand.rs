@@ -11,6 +11,7 @@ use super::bind::{Bound, expressions};
 use super::host::{FactsAre, Records, Secrets};
 use super::meta::META_KEYS;
 use super::order::Draft;
+use super::record::{Rendered, content, written};
 use super::template::{Engine, Root, Scope};
 use super::toml_value::to_toml;
 use super::undefined::{self, Wanted};
@@ -26,20 +27,6 @@ pub(super) struct Made {
     pub(super) mistakes: Vec<Diagnostic>,
 }
 
-/// A resource as it is written for one host, every expression evaluated.
-#[derive(Debug, Clone)]
-pub struct Rendered {
-    pub address: Address,
-    /// Where it is declared.
-    pub place: Span,
-    /// Whether a sensitive value went into it.
-    pub sensitive: bool,
-    /// Its keys and values as they are written, but for its content.
-    pub keys: Vec<(String, Value)>,
-    /// What `content`, `template` or `source` stands for.
-    pub content: Option<Arc<[u8]>>,
-}
-
 /// One use of a module on one host.
 pub(super) struct Expansion<'e> {
     pub(super) resolver: &'e Resolver,
@@ -52,8 +39,8 @@ pub(super) struct Expansion<'e> {
 }
 
 /// The contents that a resource's table names.
-struct ModuleBodies<'e> {
-    module: &'e Module,
+pub(super) struct ModuleBodies<'e> {
+    pub(super) module: &'e Module,
     engine: &'e Engine,
     scope: &'e Scope,
 }
@@ -350,38 +337,6 @@ impl Expansion<'_> {
         };
         Ok(Spanned::new(range, new))
     }
-}
-
-/// What `content`, `template` or `source` of a table stands for.
-fn content(table: &TomlTable, bodies: &ModuleBodies<'_>) -> Option<Arc<[u8]>> {
-    let text = |key: &str| {
-        let value = table.get(key)?;
-        match to_value(value.get_ref()) {
-            Value::String(text) => Some(text),
-            other => Some(other.to_string()),
-        }
-    };
-    let nowhere = Span::new(bodies.module.file, 0..0);
-    if let Some(name) = text("template") {
-        return bodies.template(&name, nowhere).ok();
-    }
-    if let Some(name) = text("source") {
-        return bodies.source(&name, nowhere).ok();
-    }
-    text("content").map(|text| text.into_bytes().into())
-}
-
-/// The keys of a table in the order in which they are written, but for the content.
-fn written(declaration: &Declaration, table: &TomlTable) -> Vec<(String, Value)> {
-    let mut keys: Vec<_> = declaration.table.keys().collect();
-    keys.sort_by_key(|key| key.span().start);
-    keys.into_iter()
-        .filter(|key| &**key.get_ref() != "content")
-        .filter_map(|key| {
-            let value = table.get(&**key.get_ref())?;
-            Some((key.get_ref().to_string(), to_value(value.get_ref())))
-        })
-        .collect()
 }
 
 impl Resolver {

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::bind::Bound;
-use super::expand::{Expansion, Made, Rendered};
+use super::expand::{Expansion, Made};
 use super::memo::Memo;
 use super::order::{self, Orders, Placed};
 use super::params;
+use super::record::Rendered;
 use super::template::{Engine, Needs, Root, Scope, Space};
 use super::{Desired, Resolver, Target};
 use crate::config::{Module, ModuleUse};

@@ -17,6 +17,7 @@ mod memo;
 mod meta;
 mod order;
 mod params;
+mod record;
 mod select;
 mod survey;
 mod template;
@@ -31,9 +32,9 @@ use crate::config::{HostPattern, Project};
 use crate::model::{Address, Diagnostic, Facts, Host, Located, Span, Value};
 use crate::resources::{Erased, ResourceType};
 
-pub use expand::Rendered;
 pub use explain::{Explained, Explanation};
 pub use order::Order;
+pub use record::Rendered;
 pub use select::Selection;
 pub use survey::Survey;
 pub use variables::{Layer, Said};

@@ -1,11 +1,12 @@
 //! A command. With a probe (`creates`, `unless`, `only_if`) it plans exactly; with `run_on` alone it
 //! runs only when something changes; with neither it runs every time and says so.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::input::absolute_path;
-use super::{Input, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
+use super::{About, Input, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
@@ -30,15 +31,25 @@ pub(super) struct Command {
     run_on: Vec<Trigger>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Text for sh(1); its umask is 022, and it may take 300 s unless `timeout` says otherwise.
+    #[schemars(with = "String")]
     command: Spanned<String>,
+    /// A path: it runs only while nothing is there.
+    #[schemars(with = "Option<String>")]
     creates: Option<Spanned<String>>,
+    /// Text for sh(1) that changes nothing: it runs only while this fails; it may take 60 s.
     unless: Option<String>,
+    /// Text for sh(1) that changes nothing: it runs only while this succeeds; it may take 60 s.
     only_if: Option<String>,
+    /// The folder in which it and its probes run.
+    #[schemars(with = "Option<String>", extend("default" = "/"))]
     cwd: Option<Spanned<String>>,
+    /// Addresses: it runs too when one of them changes.
     #[serde(default)]
+    #[schemars(with = "Vec<Trigger>")]
     run_on: Vec<Spanned<String>>,
 }
 
@@ -73,10 +84,30 @@ $M}"; return 1; }
 }
 "#;
 
+/// Shown by the manual.
+const EXAMPLES: &[&str] = &[
+    r#"[command.migrate]
+command = "./migrate up"
+unless = "./migrate status --quiet"
+cwd = "/srv/app"
+timeout = "10m"
+"#,
+    r#"[file."/etc/aliases"]
+content = "root: ops@shop.example\n"
+
+[command.newaliases]
+command = "newaliases"
+run_on = ["file[/etc/aliases]"]
+"#,
+];
+
 impl Resource for Command {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "command";
+    const ABOUT: About = About::of::<Table>("A shell command, with a probe that tells whether it must run", "free and stands in addresses alone")
+        .notes("It and its probes run as the login (after `become`), with PATH, HOME and LC_ALL=C and nothing on their standard input. Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so.")
+        .examples(EXAMPLES);
     const OPAQUE: bool = true;
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];
 

@@ -1,12 +1,13 @@
 //! A directory: its owner, group and mode. It never touches what is inside; a directory that is not
 //! empty is not removed.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
-use super::{Input, Resource, Subject, Verdict, Work};
+use super::{About, Input, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -21,13 +22,19 @@ pub(super) struct Directory {
     access: Access,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Whether it is there; an absent one is removed only if it is empty.
     #[serde(default)]
     state: Presence,
+    /// Permissions as a quoted octal string; a new directory without one gets "0755", one that is there keeps its own.
     mode: Option<Mode>,
+    /// The owner, by name or by a quoted number; as it is if absent.
+    #[schemars(with = "Option<String>")]
     owner: Option<Spanned<String>>,
+    /// The group, by name or by a quoted number; as it is if absent.
+    #[schemars(with = "Option<String>")]
     group: Option<Spanned<String>>,
 }
 
@@ -55,10 +62,20 @@ M=$(rmdir -- "$1" 2>&1)
 }
 "#;
 
+/// Shown by the manual.
+const EXAMPLES: &[&str] = &[r#"[directory."/srv/app"]
+mode = "0750"
+owner = "www-data"
+"#];
+
 impl Resource for Directory {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "directory";
+    const ABOUT: About =
+        About::of::<Table>("A directory, not what is inside", "its path on the host, absolute")
+            .notes("The folder that it is in must be there or be declared.")
+            .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {

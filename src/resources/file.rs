@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
-use super::{Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference};
 use crate::shell::{Script, Step};
 
@@ -26,17 +27,30 @@ pub(super) struct File {
     validate: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Whether it is there.
     #[serde(default)]
     state: Presence,
+    /// Its text; with none of `content`, `template` and `source` an empty file is made, and a content that is there stays.
+    #[schemars(with = "Option<String>")]
     content: Option<Spanned<String>>,
+    /// A template of the module, by its path below templates/: its rendered text is the content.
+    #[schemars(with = "Option<String>")]
     template: Option<Spanned<String>>,
+    /// A file of the module, such as `files/logo.png`: its bytes are the content.
+    #[schemars(with = "Option<String>")]
     source: Option<Spanned<String>>,
+    /// Permissions as a quoted octal string; a new file without one gets "0644", one that is there keeps its own.
     mode: Option<Mode>,
+    /// The owner, by name or by a quoted number; as it is if absent.
+    #[schemars(with = "Option<String>")]
     owner: Option<Spanned<String>>,
+    /// The group, by name or by a quoted number; as it is if absent.
+    #[schemars(with = "Option<String>")]
     group: Option<Spanned<String>>,
+    /// Text for sh(1) that must succeed before a new content goes in; `{{ candidate }}` is the new file.
     validate: Option<String>,
 }
 
@@ -54,10 +68,26 @@ pub(super) enum Observed {
     Other(FileKind),
 }
 
+/// Shown by the manual.
+const EXAMPLES: &[&str] = &[
+    r#"[file."/etc/app.conf"]
+content = "workers = {{ facts.cpus }}\n"
+mode = "0640"
+group = "adm"
+"#,
+    r#"[file."/etc/ssh/sshd_config.d/keys.conf"]
+content = "PasswordAuthentication no\n"
+validate = "sshd -t -f {{ candidate }}"
+"#,
+];
+
 impl Resource for File {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "file";
+    const ABOUT: About = About::of::<Table>("A regular file: content, owner and permissions", "its path on the host, absolute")
+        .notes("It is written beside its target and moved over it, so that it is the old one or the new one at any time.")
+        .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::input::{Presence, account_name};
-use super::{Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -18,13 +19,15 @@ pub(super) struct Group {
     system: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Whether it is there.
     #[serde(default)]
     state: Presence,
+    /// Its number; a new group without one gets the next free.
     gid: Option<u32>,
-    /// A new group gets a number for system groups.
+    /// Whether a new group gets a number for system groups.
     #[serde(default)]
     system: bool,
 }
@@ -45,10 +48,16 @@ for p do echo "$p:x:?:?:::"; done
 }
 "#;
 
+/// Shown by the manual.
+const EXAMPLES: &[&str] = &["[group.deploy]\nsystem = true\n"];
+
 impl Resource for Group {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "group";
+    const ABOUT: About = About::of::<Table>("A group of the host's user database", "the group")
+        .notes("Who is in it is said by its users.")
+        .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[DATABASE];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{Input, Resource, Subject, Trigger, Verdict, Work};
+use super::{About, Input, Resource, Subject, Trigger, Verdict, Work};
 use crate::model::{Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -23,6 +23,7 @@ pub struct Part<'w> {
 /// [`Resource`], object-safe.
 pub trait ResourceType: Sync {
     fn name(&self) -> &'static str;
+    fn about(&self) -> About;
     fn library(&self) -> &'static [&'static str];
     /// Whether two desired states say the same.
     fn same(&self, one: &Erased, other: &Erased) -> bool;
@@ -68,6 +69,9 @@ fn typed<T: 'static>(state: &Erased) -> &T {
 impl<R: Resource> ResourceType for Kind<R> {
     fn name(&self) -> &'static str {
         R::NAME
+    }
+    fn about(&self) -> About {
+        R::ABOUT
     }
     fn library(&self) -> &'static [&'static str] {
         R::LIBRARY

@@ -2,12 +2,13 @@
 //! than the ones that it names.
 
 use regex::bytes::Regex;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind, Meta};
-use super::{Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Body, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -21,13 +22,20 @@ pub(super) struct Line {
     matching: Option<Regex>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Whether the line is there; with "absent" all lines that `match` finds, or that equal `line`, are removed.
     #[serde(default)]
     state: Presence,
+    /// The file, an absolute path: it must be there and have at most 1 MiB.
+    #[schemars(with = "String")]
     path: Spanned<String>,
+    /// The line, without its line break; it is added at the end where `match` finds none.
+    #[schemars(with = "Option<String>")]
     line: Option<Spanned<String>>,
+    /// A regular expression: unless `line` is there already, the last line that it finds is replaced by it.
+    #[schemars(with = "Option<String>")]
     r#match: Option<Spanned<String>>,
 }
 
@@ -39,10 +47,23 @@ pub(super) enum Observed {
     Other(FileKind),
 }
 
+/// Shown by the manual.
+const EXAMPLES: &[&str] = &[r#"[line.swappiness]
+path = "/etc/sysctl.conf"
+match = '^#?vm\.swappiness'
+line = "vm.swappiness = 10"
+"#];
+
 impl Resource for Line {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "line";
+    const ABOUT: About = About::of::<Table>(
+        "One line in a file that somebody else made",
+        "free and stands in addresses alone",
+    )
+    .notes("All other lines stay.")
+    .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {

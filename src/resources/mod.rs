@@ -3,6 +3,7 @@
 //!
 //! A new type is one file and one line in [`REGISTRY`].
 
+mod about;
 mod command;
 mod directory;
 mod file;
@@ -22,6 +23,7 @@ use crate::model::change::TriggerKind;
 use crate::model::{AddressPattern, Change, Diagnostic, Located};
 use crate::shell::{Script, Step};
 
+pub use about::About;
 pub use input::{Bodies, Input};
 pub use kind::{Erased, Kind, Part, ResourceType};
 
@@ -54,6 +56,8 @@ pub trait Resource: Send + Sync + 'static {
 
     /// The name in TOML and addresses.
     const NAME: &'static str;
+    /// What the manual says of it.
+    const ABOUT: About;
     /// Shell functions that its probe and steps call, on top of the wire's own.
     const LIBRARY: &'static [&'static str] = &[];
     /// Types whose resources in the same module come before, unless an explicit edge says otherwise.

@@ -4,10 +4,11 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::input::Presence;
-use super::{Input, Resource, Verdict, Work};
+use super::{About, Input, Resource, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -21,9 +22,10 @@ pub(super) struct Package {
     state: Presence,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Whether it is installed; its configuration files stay when it is removed.
     #[serde(default)]
     state: Presence,
 }
@@ -70,10 +72,21 @@ esac
 }
 "#;
 
+/// Shown by the manual.
+const EXAMPLES: &[&str] = &[
+    "[package.nginx]\n",
+    r#"[package."{{ each.value }}"]
+for_each = ["curl", "htop"]
+"#,
+];
+
 impl Resource for Package {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "package";
+    const ABOUT: About = About::of::<Table>("A package of the distribution (apt)", "the package")
+        .notes("Packages that are ready together go into one transaction, which may take 1,800 s. Configuration files that were changed on the host are kept.")
+        .examples(EXAMPLES);
     const OPAQUE: bool = true;
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];
 

@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Input, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
+use super::{About, Input, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
@@ -21,7 +22,7 @@ pub(super) struct Service {
     triggers: Vec<Trigger>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum State {
     Running,
@@ -37,14 +38,20 @@ impl State {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Whether it runs; as it is if absent.
     state: Option<State>,
+    /// Whether it starts at boot; as it is if absent.
     enabled: Option<bool>,
+    /// Addresses: when one of them changes, the running unit is reloaded, once, at its turn.
     #[serde(default)]
+    #[schemars(with = "Vec<Trigger>")]
     reload_on: Vec<Spanned<String>>,
+    /// Addresses: when one of them changes, the running unit is restarted, once, at its turn.
     #[serde(default)]
+    #[schemars(with = "Vec<Trigger>")]
     restart_on: Vec<Spanned<String>>,
 }
 
@@ -83,10 +90,27 @@ done
 }
 "#;
 
+/// Shown by the manual.
+const EXAMPLES: &[&str] = &[
+    r#"[service.cron]
+state = "running"
+enabled = true
+"#,
+    r#"[file."/etc/nginx/conf.d/app.conf"]
+content = "client_max_body_size 20m;\n"
+
+[service.nginx]
+reload_on = ["file[/etc/nginx/**]"]
+"#,
+];
+
 impl Resource for Service {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "service";
+    const ABOUT: About = About::of::<Table>("A systemd unit: running, enabled, reloaded when something changes", "the unit; `.service` is added where there is no suffix")
+        .notes("A unit file is a `file` in /etc/systemd/system: systemd reads its units again before a service is changed.")
+        .examples(EXAMPLES);
     const AFTER: &'static [&'static str] =
         &["package", "file", "line", "symlink", "directory", "user", "group"];
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];

@@ -1,12 +1,13 @@
 //! A symlink and what it points to. It never touches the target, and never replaces anything that is
 //! not a symlink.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
-use super::{Input, Resource, Subject, Verdict, Work};
+use super::{About, Input, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -19,11 +20,14 @@ pub(super) struct Symlink {
     target: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Whether it is there.
     #[serde(default)]
     state: Presence,
+    /// What it points to, as it is written into the link; needed unless the link is absent.
+    #[schemars(with = "Option<String>")]
     target: Option<Spanned<String>>,
 }
 
@@ -65,10 +69,19 @@ M=$(rm -f -- "$1" 2>&1)
 }
 "#;
 
+/// Shown by the manual.
+const EXAMPLES: &[&str] = &[r#"[symlink."/etc/localtime"]
+target = "/usr/share/zoneinfo/Etc/UTC"
+"#];
+
 impl Resource for Symlink {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "symlink";
+    const ABOUT: About =
+        About::of::<Table>("A symlink and what it points to", "its path on the host, absolute")
+            .notes("What is there and is no symlink is never replaced.")
+            .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {

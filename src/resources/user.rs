@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::input::{Presence, absolute_path, account_name};
-use super::{Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -28,21 +29,34 @@ pub(super) struct User {
     create_home: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
+    /// Whether it is there; the home directory of an absent one stays.
     #[serde(default)]
     state: Presence,
+    /// Its number; a new user without one gets the next free.
     uid: Option<u32>,
+    /// The primary group, by name; a new user without one gets a group of its own name.
+    #[schemars(with = "Option<String>")]
     group: Option<Spanned<String>>,
+    /// Groups that it must be in; it may be in others.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     groups: Vec<Spanned<String>>,
+    /// The home directory, an absolute path; it is not moved.
+    #[schemars(with = "Option<String>")]
     home: Option<Spanned<String>>,
+    /// The login shell, an absolute path.
+    #[schemars(with = "Option<String>")]
     shell: Option<Spanned<String>>,
+    /// The comment field of passwd(5), such as a full name.
+    #[schemars(with = "Option<String>")]
     comment: Option<Spanned<String>>,
-    /// A new user gets a number for system users, and no home unless `create_home` says so.
+    /// Whether a new user gets a number for system users, and no home unless `create_home` says so.
     #[serde(default)]
     system: bool,
+    /// Whether a new user's home directory is made; if absent, it is made unless `system` is true.
     create_home: Option<bool>,
 }
 
@@ -76,10 +90,25 @@ try "$a" useradd "$@" -- "$b"
 }
 "#;
 
+/// Shown by the manual.
+const EXAMPLES: &[&str] = &[
+    r#"[user.deploy]
+groups = ["www-data"]
+home = "/srv/deploy"
+shell = "/bin/bash"
+"#,
+    r#"[user.former]
+state = "absent"
+"#,
+];
+
 impl Resource for User {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "user";
+    const ABOUT: About = About::of::<Table>("A user of the host's user database", "the user")
+        .notes("It never sets a password and never removes a home directory.")
+        .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[super::group::DATABASE, FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {

@@ -21,7 +21,7 @@ fn good() -> Project {
             "[params]\nport = { type = \"integer\", min = 1, max = 65535 }\n\n\
              [file.\"/etc/site.conf\"]\ntemplate = \"site.conf.tera\"\nmode = \"0644\"\n",
         )
-        .file("modules/site/templates/site.conf.tera", "port {{ params.port }}\nworkers {{ vars.workers }}\n");
+        .file("modules/site/templates/site.conf.tera", "port {{ params.port }}\nworkers {{ vars.workers }}\n{% for name in vars.upstreams %}{{ name }}\n{% endfor %}");
     project
 }
 
@@ -38,7 +38,7 @@ fn a_right_project_is_said_to_be_right() {
     let output = good().run(&["check"]).expect(0);
     assert_eq!(
         output.stdout,
-        "No mistakes: 2 hosts, 1 module, 2 resources. No host was contacted.\n"
+        "No mistakes; 2 hosts, 1 module, 2 resources read. No host was contacted.\n"
     );
 }
 
@@ -201,7 +201,7 @@ fn arguments_have_their_own_mistakes() {
     insta::assert_snapshot!("no_terminal", output.stderr);
     let empty = Project::new();
     let output = empty.run(&["plan"]).expect(1).stderr;
-    assert!(output.contains("cannot read trueup.toml: No such file or directory"), "{output}");
+    assert!(output.contains("cannot read trueup.toml: there is no such file"), "{output}");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_var_of_the_command_line_wins_and_keeps_its_type() {
 }
 
 /// The TOML blocks of a page, by the file that their first line names.
-fn blocks(page: &str) -> Vec<(String, String)> {
+pub fn blocks(page: &str) -> Vec<(String, String)> {
     let text = std::fs::read_to_string(crate::support::repository().join(page)).expect("a page");
     let fenced = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
     fenced
@@ -249,13 +249,16 @@ fn the_project_in_the_readme_is_right() {
     project
         .file("modules/site/templates/nginx.conf.tera", "worker_processes {{ params.workers }};\n");
     let output = project.run(&["check"]).expect(0);
-    assert!(output.stdout.starts_with("No mistakes: 8 hosts, 2 modules, "), "{}", output.stdout);
+    assert!(output.stdout.starts_with("No mistakes; 8 hosts, 2 modules, "), "{}", output.stdout);
 }
 
 #[test]
 fn the_reference_names_every_key_of_every_type() {
-    let page = std::fs::read_to_string(crate::support::repository().join("docs/reference.md"))
-        .expect("the page");
+    let read = |page: &str| {
+        std::fs::read_to_string(crate::support::repository().join(page)).expect("the page")
+    };
+    let page = read("docs/resources.md");
+    assert!(read("docs/reference.md").contains("(resources.md)"), "the reference leads there");
     for kind in trueup::resources::REGISTRY {
         let project = good();
         project.file(
@@ -268,13 +271,13 @@ fn the_reference_names_every_key_of_every_type() {
         let said = mistakes(&project);
         let (_, list) = said.split_once(" resource has ").expect("the keys");
         let section =
-            page.split("\n### ").find(|part| part.starts_with(&format!("`{}`", kind.name())));
+            page.split("\n## ").find(|part| part.starts_with(&format!("`{}`", kind.name())));
         let section =
             section.unwrap_or_else(|| panic!("the reference has no section on {}", kind.name()));
         for key in list.lines().next().expect("a line").split(", ").map(|key| key.trim_matches('`'))
         {
             let shared =
-                page.split("\n### ").find(|part| part.starts_with("Keys of every resource"));
+                page.split("\n## ").find(|part| part.starts_with("Keys of every resource"));
             let marked = format!("`{key}`");
             assert!(
                 section.contains(&marked) || shared.is_some_and(|part| part.contains(&marked)),

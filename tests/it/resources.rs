@@ -1,6 +1,6 @@
 //! Every resource type against data files: what it asks a host, what the answer means, what is done.
 
-mod case;
+pub mod case;
 mod check;
 mod laws;
 mod names;

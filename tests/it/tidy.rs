@@ -11,16 +11,17 @@ use crate::support::repository;
 
 /// Which rooms a room may name: those that stand above it in the reading order of `src/lib.rs`, and of
 /// these only the ones listed.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("model", &[]),
     ("shell", &["model"]),
     ("config", &["model"]),
     ("resources", &["model", "shell"]),
     ("resolve", &["model", "config", "resources"]),
+    ("manual", &["model", "config", "resources"]),
     ("plan", &["model", "shell", "resources", "resolve"]),
     ("transport", &["model", "shell"]),
     ("execute", &["model", "shell", "config", "resources", "resolve", "plan", "transport"]),
-    ("report", &["model", "plan"]),
+    ("report", &["model", "manual", "plan"]),
     (
         "cli",
         &[
@@ -29,6 +30,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
             "config",
             "resources",
             "resolve",
+            "manual",
             "plan",
             "transport",
             "execute",
@@ -251,8 +253,9 @@ fn public_items_are_documented() {
 }
 
 /// Licences that the project may be built from.
-const LICENCES: [&str; 11] = [
+const LICENCES: [&str; 12] = [
     "MIT",
+    "MIT-0",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",

@@ -12,6 +12,7 @@ const USAGE: &str = "cargo xtask NAME
   test [FILTER…]    all tests, on real lab hosts; installs the Debian packages that they need
   lint              formatting, clippy and the docs build, warnings as errors
   bench             `trueup plan` beside bare ssh, on lab hosts
+  docs              docs/resources.md, from the resource types themselves
   ci                lint and test: what CI runs
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         ["test", filters @ ..] => test(filters),
         ["lint"] => lint(),
         ["bench"] => bench(),
+        ["docs"] => docs(),
         ["ci"] => lint().and_then(|()| test(&[])),
         ["lab", rest @ ..] => run(lab().args(rest)),
         _ => Err(USAGE.to_owned()),
@@ -128,6 +130,12 @@ fn test(filters: &[&str]) -> Result<(), String> {
         );
     }
     result
+}
+
+fn docs() -> Result<(), String> {
+    let page =
+        output(cargo().args(["run", "--quiet", "--bin", "trueup", "--", "doc", "--markdown"]))?;
+    std::fs::write(root().join("docs/resources.md"), page + "\n").map_err(|error| error.to_string())
 }
 
 fn bench() -> Result<(), String> {

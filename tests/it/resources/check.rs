@@ -152,6 +152,7 @@ fn line(attribute: &Attribute) -> String {
         Difference::Content { before, after } => {
             (before.as_ref().map(size), after.as_ref().map(size))
         }
+        Difference::Sensitive => (None, None),
     };
     let sides = [before.as_deref(), Some("->"), after.as_deref()];
     let sides: Vec<&str> = sides.into_iter().flatten().collect();
