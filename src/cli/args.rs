@@ -80,6 +80,19 @@ pub(super) struct Hosts {
     /// Show contents whole, however long
     #[arg(long)]
     pub(super) full: bool,
+    #[command(flatten)]
+    pub(super) select: Select,
+    /// Say what the run cost: connections, exchanges, bytes
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    /// Exit with 2 when there are changes
+    #[arg(long)]
+    pub(super) detailed_exitcode: bool,
+}
+
+/// Which resources a run is about.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Select {
     /// Only resources with this tag; may be given more than once
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
     pub(super) tags: Vec<String>,
@@ -92,12 +105,6 @@ pub(super) struct Hosts {
     /// A selector that selects nothing is no mistake: there is nothing to do then
     #[arg(long)]
     pub(super) allow_empty: bool,
-    /// Say what the run cost: connections, exchanges, bytes
-    #[arg(short, long)]
-    pub(super) verbose: bool,
-    /// Exit with 2 when there are changes
-    #[arg(long)]
-    pub(super) detailed_exitcode: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -60,7 +60,7 @@ fn summary(examined: &Examined, view: &CheckView) -> String {
     if found.is_empty() {
         found.push_str("No mistakes");
     } else if !files.is_empty() {
-        found.push_str(&format!(" in {}", counted(files.len(), "file")));
+        found = format!("{found} in {}", counted(files.len(), "file"));
     }
     if view.errors == 0 && view.warnings > 0 && !view.good {
         found.push_str(" (--strict takes warnings for errors)");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::args::{Common, Hosts};
+use super::args::{Common, Hosts, Select};
 use super::settings;
 use crate::config::{self, Loaded, Modules, Project, Sources, Tree};
 use crate::model::suggest::nearest;
@@ -114,7 +114,7 @@ pub(super) fn ready(common: &Common, hosts: &Hosts, style: Style) -> Option<Read
     let Examined { project, resolver, survey, mut found } = examine(common, Modules::Used);
     found.retain(|mistake| mistake.severity == Severity::Error);
     let chosen = match resolver.filter(|_| found.is_empty()) {
-        Some(resolver) => choose(common, hosts, resolver, &survey),
+        Some(resolver) => choose(common, &hosts.select, resolver, &survey),
         None => Err(found),
     };
     match chosen {
@@ -130,17 +130,17 @@ pub(super) fn ready(common: &Common, hosts: &Hosts, style: Style) -> Option<Read
 #[expect(clippy::type_complexity, reason = "a resolver and its hosts")]
 fn choose(
     common: &Common,
-    hosts: &Hosts,
+    select: &Select,
     resolver: Resolver,
     survey: &Survey,
 ) -> Result<(Resolver, Vec<(usize, Arc<Desired>)>), Vec<Diagnostic>> {
     let limit = settings::limit(common).map_err(|mistake| vec![mistake])?;
-    let selection = settings::selection(hosts)?;
+    let selection = settings::selection(select)?;
     let all = selection.is_none();
     let tags = survey.tags(&resolver);
     let resolver = resolver.selecting(selection);
     let selected = match resolver.select(limit.as_ref()) {
-        Err(_) if hosts.allow_empty => Vec::new(),
+        Err(_) if select.allow_empty => Vec::new(),
         selected => selected?,
     };
     let mut ready = Vec::with_capacity(selected.len());
@@ -154,7 +154,7 @@ fn choose(
     }
     let unmatched = resolver.selection().map(|selection| Selection::unmatched(selection, &tags));
     match unmatched {
-        Some(unmatched) if !unmatched.is_empty() && !hosts.allow_empty => Err(unmatched),
+        Some(unmatched) if !unmatched.is_empty() && !select.allow_empty => Err(unmatched),
         _ => Ok((resolver, ready)),
     }
 }

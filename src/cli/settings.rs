@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::args::{Common, Hosts};
+use super::args::{Common, Hosts, Select};
 use crate::config::HostPattern;
 use crate::execute;
 use crate::model::{AddressPattern, Diagnostic, Value};
@@ -73,9 +73,9 @@ pub(super) fn limit(common: &Common) -> Result<Option<HostPattern>, Diagnostic> 
 }
 
 /// The resources that the command line selects; `None` for all.
-pub(super) fn selection(hosts: &Hosts) -> Result<Option<Selection>, Vec<Diagnostic>> {
+pub(super) fn selection(select: &Select) -> Result<Option<Selection>, Vec<Diagnostic>> {
     let (mut targets, mut found) = (Vec::new(), Vec::new());
-    for text in &hosts.targets {
+    for text in &select.targets {
         match AddressPattern::parse(text) {
             Ok(target) => targets.push(target),
             Err(error) => found.push(Diagnostic::error(format!("--target {text}: {error}"))),
@@ -84,7 +84,7 @@ pub(super) fn selection(hosts: &Hosts) -> Result<Option<Selection>, Vec<Diagnost
     if !found.is_empty() {
         return Err(found);
     }
-    Ok(Selection::new(hosts.tags.clone(), hosts.skip_tags.clone(), targets))
+    Ok(Selection::new(select.tags.clone(), select.skip_tags.clone(), targets))
 }
 
 /// The vars of the command line: TOML values, and what is no TOML is a string as it stands.

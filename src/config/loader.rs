@@ -119,9 +119,10 @@ impl Loader<'_> {
 
     fn check_access(&mut self, path: &Path) {
         if self.tree.open_to_others(path) {
-            let shown = match path.as_os_str().is_empty() {
-                true => self.tree.shown(),
-                false => path.display().to_string(),
+            let shown = if path.as_os_str().is_empty() {
+                self.tree.shown()
+            } else {
+                path.display().to_string()
             };
             self.found.push(
                 Diagnostic::error(format!("everybody on this machine can write to {shown}"))

@@ -105,7 +105,7 @@ pub(super) fn read_param(
         kind: kind.unwrap_or(ParamType::String),
         of,
         values: fields.strings("values", found),
-        required: required.unwrap_or(default.is_none()),
+        required: required.unwrap_or_else(|| default.is_none()),
         sensitive: fields.boolean("sensitive", found) == Some(true),
         default,
         min,

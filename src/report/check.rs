@@ -1,5 +1,7 @@
 //! What `check` found, for machines: JSON of our own, and SARIF 2.1.0 for code scanning.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::view::CheckView;
@@ -58,7 +60,7 @@ pub fn sarif<'s>(found: &[Diagnostic], file: impl Fn(FileId) -> (String, &'s str
         let mut result = json!({
             "ruleId": mistake.code,
             "level": severity(mistake),
-            "message": { "text": format!("{}{text}", mistake.message) },
+            "message": { "text": text },
             "locations": label.map(|label| location(label, &file)).into_iter().collect::<Vec<_>>(),
         });
         if !related.is_empty() {
@@ -137,7 +139,7 @@ fn uri(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             uri.push(char::from(byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            let _ = write!(uri, "%{byte:02X}");
         }
     }
     uri

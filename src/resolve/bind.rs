@@ -132,14 +132,14 @@ fn wanted(
 
 /// Modules that use themselves, by others perhaps; they are told and cannot be expanded.
 pub(super) fn cycles<'p>(project: &'p Project, found: &mut Vec<Diagnostic>) -> BTreeSet<&'p str> {
-    let uses = |name: &str| project.modules.get(name).into_iter().flat_map(|module| &module.uses);
+    let inner = |name: &str| project.modules.get(name).into_iter().flat_map(|module| &module.uses);
     let mut cyclic: BTreeSet<&str> = BTreeSet::new();
     for name in project.modules.keys().map(String::as_str) {
         // The way from the module to each that it uses.
         let mut from: BTreeMap<&str, (&str, &ModuleUse)> = BTreeMap::new();
         let mut waiting = vec![name];
         while let Some(at) = waiting.pop() {
-            for used in uses(at) {
+            for used in inner(at) {
                 if !from.contains_key(used.module.value.as_str()) {
                     from.insert(&used.module.value, (at, used));
                     waiting.push(&used.module.value);
@@ -152,10 +152,9 @@ pub(super) fn cycles<'p>(project: &'p Project, found: &mut Vec<Diagnostic>) -> B
         let mut path = Vec::new();
         let mut at = name;
         loop {
-            let (before, used) = from[at];
-            path.push((before, used));
-            cyclic.insert(before);
-            at = before;
+            path.push(from[at]);
+            at = from[at].0;
+            cyclic.insert(at);
             if at == name {
                 break;
             }

@@ -189,7 +189,8 @@ impl Expansion<'_> {
                 .as_str()
                 .is_some_and(|text| self.bound.engine.needs_of_expression(text).names(Root::Facts));
             // What only stood-in facts leave out is looked at all the same.
-            if !there && !(by_facts && self.facts == FactsAre::StoodIn) {
+            let unsure = by_facts && self.facts == FactsAre::StoodIn;
+            if !there && !unsure {
                 return Ok(None);
             }
         }

@@ -1,9 +1,9 @@
 //! Where values come from: each var, param and connection setting of a host, with what it overrode.
 
+use super::Resolver;
 use super::template::{Engine, Scope};
 use super::undefined::each_text;
 use super::variables::{Ladder, Layer, Said, Which};
-use super::{Resolver, Target};
 use crate::config::{ModuleUse, TomlValue, to_value};
 use crate::model::{Facts, Span, Value};
 
@@ -62,7 +62,7 @@ impl Resolver {
             }
             let scope = self.scope(index, target, facts);
             for used in &stage.modules {
-                self.explain_use(target, (used, &self.stages, &scope), 0, &mut all);
+                self.explain_use((used, &self.stages, &scope), 0, &mut all);
             }
         }
         all
@@ -71,7 +71,6 @@ impl Resolver {
     /// The params of one use of a module, and of those that the module uses.
     fn explain_use(
         &self,
-        target: &Target,
         (used, engine, scope): (&ModuleUse, &Engine, &Scope),
         depth: usize,
         all: &mut Vec<Explained>,
@@ -111,7 +110,7 @@ impl Resolver {
             let params = std::sync::Arc::new(super::template::Space::new(params));
             let scope = scope.with_params(params);
             for inner in &module.uses {
-                self.explain_use(target, (inner, &bound.engine, &scope), depth + 1, all);
+                self.explain_use((inner, &bound.engine, &scope), depth + 1, all);
             }
         }
     }

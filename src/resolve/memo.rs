@@ -25,11 +25,12 @@ impl<K: Eq + Hash, T: Clone> Memo<K, T> {
         if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return known.clone();
         }
-        let made = make();
+        let new = make();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() < MAX {
-            known.insert(key, made.clone());
+            known.insert(key, new.clone());
         }
-        made
+        drop(known);
+        new
     }
 }

@@ -100,7 +100,7 @@ pub(super) fn sort(
         let mut mistakes = check_owners(&placed);
         let edges = edges(&placed);
         match topological(&placed, &edges) {
-            Ok(sequence) if mistakes.is_empty() => Ok(Arc::new(finish(&placed, edges, sequence))),
+            Ok(sequence) if mistakes.is_empty() => Ok(Arc::new(finish(&placed, &edges, sequence))),
             Ok(_) => Err(mistakes),
             Err(cycle) => {
                 mistakes.push(cycle);
@@ -115,13 +115,13 @@ pub(super) fn sort(
 }
 
 /// Edges by places in the order instead of the document.
-fn finish(placed: &[Placed], edges: Edges, sequence: Vec<usize>) -> Order {
-    let mut places = vec![0; sequence.len()];
+fn finish(placed: &[Placed], edges: &Edges, sequence: Vec<usize>) -> Order {
+    let mut position = vec![0; sequence.len()];
     for (place, &index) in sequence.iter().enumerate() {
-        places[index] = place;
+        position[index] = place;
     }
     let to_places = |from: &mut dyn Iterator<Item = &usize>| {
-        let mut found: Vec<usize> = from.map(|&index| places[index]).collect();
+        let mut found: Vec<usize> = from.map(|&index| position[index]).collect();
         found.sort_unstable();
         found
     };
@@ -185,19 +185,14 @@ impl<'d> Selector<'d> {
     fn select(&self, at: usize, pattern: &AddressPattern) -> Vec<usize> {
         let own = &self.drafts[at].draft.instance.address.module;
         let module = pattern.module().unwrap_or(own);
-        let found: Vec<usize> = match pattern.literal() {
-            Some(name) => {
-                let found = self.by_address.get(&(module, pattern.kind(), name));
-                found.copied().into_iter().collect()
-            }
-            None => {
-                let all = self.by_kind.get(&(module, pattern.kind())).into_iter().flatten();
-                all.copied()
-                    .filter(|&index| {
-                        pattern.matches(&self.drafts[index].draft.instance.address, own)
-                    })
-                    .collect()
-            }
+        let found: Vec<usize> = if let Some(name) = pattern.literal() {
+            let found = self.by_address.get(&(module, pattern.kind(), name));
+            found.copied().into_iter().collect()
+        } else {
+            let all = self.by_kind.get(&(module, pattern.kind())).into_iter().flatten();
+            let matches =
+                |index: &usize| pattern.matches(&self.drafts[*index].draft.instance.address, own);
+            all.copied().filter(matches).collect()
         };
         found.into_iter().filter(|&index| index != at).collect()
     }

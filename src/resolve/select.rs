@@ -53,14 +53,15 @@ impl Selection {
         let has = |tag: &str| instance.tags.contains(tag) || inherited.contains(tag);
         // Every selector is asked, so that each is known to select something.
         let any = |all: &[Wanted<String>]| {
-            all.iter().fold(false, |any, wanted| wanted.check(has(&wanted.what)) || any)
+            all.iter().filter(|wanted| wanted.check(has(&wanted.what))).count() > 0
         };
         let tagged = any(&self.tags) || self.tags.is_empty();
         let skipped = any(&self.skip);
-        let named = self.targets.iter().fold(self.targets.is_empty(), |any, wanted| {
-            let module = &instance.address.module;
-            wanted.check(wanted.what.matches(&instance.address, module)) || any
-        });
+        let module = &instance.address.module;
+        let matches = |wanted: &&Wanted<AddressPattern>| {
+            wanted.check(wanted.what.matches(&instance.address, module))
+        };
+        let named = self.targets.iter().filter(matches).count() > 0 || self.targets.is_empty();
         tagged && !skipped && named
     }
 

@@ -6,6 +6,9 @@ use super::Resolver;
 use super::bind::selectors;
 use crate::model::{Address, AddressPattern, Diagnostic, Facts};
 
+/// Modules and types of which some resource could not be made.
+type Failed = BTreeSet<(String, String)>;
+
 /// What was found on hosts so far.
 #[derive(Debug, Default)]
 pub struct Survey {
@@ -13,7 +16,7 @@ pub struct Survey {
     found: HashMap<Diagnostic, (BTreeSet<usize>, usize)>,
     present: HashSet<Address>,
     /// Types of modules of which some resource could not be made.
-    failed: BTreeSet<(String, String)>,
+    failed: Failed,
     tags: BTreeSet<String>,
     hosts: usize,
     resources: usize,
@@ -24,7 +27,7 @@ impl Survey {
     pub fn add(&mut self, resolver: &Resolver, target: usize) {
         self.hosts += 1;
         let name = &resolver.targets[target].host.name;
-        let mut all: Option<(Vec<Diagnostic>, BTreeSet<(String, String)>)> = None;
+        let mut all: Option<(Vec<Diagnostic>, Failed)> = None;
         let variants = if resolver.uses_facts { Facts::stand_ins(name) } else { Vec::new() };
         for facts in std::iter::once(Facts::stand_in(name)).chain(variants) {
             let (desired, found, failed) = resolver.resolve_whole(target, &facts);

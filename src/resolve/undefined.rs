@@ -53,8 +53,9 @@ impl KnownVars {
 }
 
 fn not_defined(span: Span, root: &str, path: &[String]) -> Diagnostic {
-    let path: String = path.iter().map(|part| format!(".{part}")).collect();
-    Diagnostic::at(span, format!("`{root}{path}` is not defined")).code("undefined")
+    let name = std::iter::once(root).chain(path.iter().map(String::as_str));
+    let name = name.collect::<Vec<_>>().join(".");
+    Diagnostic::at(span, format!("`{name}` is not defined")).code("undefined")
 }
 
 /// A var that a text takes for granted.
@@ -67,8 +68,19 @@ pub(super) struct Wanted {
 /// A text with its place and the names in it.
 struct Seen<'s> {
     names: &'s Names,
-    /// The place of a use, by its bytes in the text.
-    place: Box<dyn Fn(&std::ops::Range<usize>) -> Span + 's>,
+    span: Span,
+    /// The text as tera has it, where it is written in a string of a TOML file.
+    text: Option<&'s str>,
+}
+
+impl Seen<'_> {
+    /// The place of some bytes of the text.
+    fn place(&self, range: &std::ops::Range<usize>) -> Span {
+        match self.text {
+            Some(text) => within(self.span, text, range.clone()),
+            None => Span::new(self.span.file, range.clone()),
+        }
+    }
 }
 
 /// What stands where a text does.
@@ -143,9 +155,9 @@ pub(super) fn used_modules(project: &Project) -> BTreeSet<&str> {
 impl Context<'_> {
     fn module(&self, module: &Module, bound: &Bound, found: &mut Vec<Diagnostic>) {
         for file in bound.engine.files.values() {
-            let place = |range: &std::ops::Range<usize>| Span::new(file.id, range.clone());
+            let span = Span::new(file.id, 0..0);
             let inside = Context { each: true, ..*self };
-            inside.seen(&Seen { names: &file.names, place: Box::new(place) }, found);
+            inside.seen(&Seen { names: &file.names, span, text: None }, found);
         }
         for used in &module.uses {
             self.with(&bound.engine, used, found);
@@ -187,35 +199,33 @@ impl Context<'_> {
 
     fn text(&self, engine: &Engine, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
         if let Some(names) = engine.names_of(text) {
-            let place = |range: &std::ops::Range<usize>| within(span, text, range.clone());
-            self.seen(&Seen { names: &names, place: Box::new(place) }, found);
+            self.seen(&Seen { names: &names, span, text: Some(text) }, found);
         }
     }
 
     fn expression(&self, engine: &Engine, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
         if let Some((names, written)) = engine.names_of_expression(text) {
-            let place = |range: &std::ops::Range<usize>| within(span, &written, range.clone());
-            self.seen(&Seen { names: &names, place: Box::new(place) }, found);
+            self.seen(&Seen { names: &names, span, text: Some(&written) }, found);
         }
     }
 
     fn seen(&self, seen: &Seen<'_>, found: &mut Vec<Diagnostic>) {
         for used in seen.names.uses.iter().filter(|used| !used.guarded) {
-            let span = (seen.place)(&used.at);
+            let span = seen.place(&used.at);
             if let Some(mistake) = self.wrong(used, span) {
                 found.push(mistake);
             }
         }
         for (name, at) in &seen.names.bare {
             if !self.bound.contains(name) {
-                found.push(self.bare(name, (seen.place)(at)));
+                found.push(self.bare(name, seen.place(at)));
             }
         }
         for (group, at) in &seen.names.groups {
             let groups = &self.project.inventory.groups;
             if group != "all" && !groups.contains_key(group) {
                 found.push(
-                    Diagnostic::at((seen.place)(at), format!("there is no group `{group}`"))
+                    Diagnostic::at(seen.place(at), format!("there is no group `{group}`"))
                         .code("unknown-group")
                         .suggest(group, groups.keys().map(String::as_str)),
                 );
@@ -268,8 +278,10 @@ impl Context<'_> {
                     let path = &used.path[..=depth];
                     let known: Vec<&str> = facts.keys().map(String::as_str).collect();
                     let mistake = not_defined(span, "facts", path);
-                    let prefix: String =
-                        used.path[..depth].iter().map(|part| format!("{part}.")).collect();
+                    let mut prefix = used.path[..depth].join(".");
+                    if depth > 0 {
+                        prefix.push('.');
+                    }
                     return Some(match nearest(name, known.iter().copied()) {
                         Some(near) => {
                             mistake.label(format!("did you mean `facts.{prefix}{near}`?"))

@@ -172,6 +172,8 @@ struct Level<'i> {
     connection: BTreeMap<&'i str, Voices<'i>>,
     /// The vars of a host that says nothing itself.
     shared: Arc<Space>,
+    /// Vars of the command line: a host has no say in them.
+    overridden: &'i BTreeSet<&'i String>,
 }
 
 /// Every host of the inventory, in the order of names.
@@ -182,6 +184,7 @@ pub(super) fn targets(
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Target> {
     let ladder = Ladder::new(inventory);
+    let overridden: BTreeSet<&String> = overrides.keys().collect();
     let mut levels: HashMap<BTreeSet<&str>, Level<'_>> = HashMap::new();
     let mut disagree: BTreeMap<Diagnosis, (Diagnostic, Vec<&str>)> = BTreeMap::new();
     let mut targets = Vec::with_capacity(inventory.hosts.len());
@@ -191,7 +194,7 @@ pub(super) fn targets(
             let vars = ladder.said_by(&groups, Which::Vars);
             let connection = ladder.said_by(&groups, Which::Connection);
             let shared = Arc::new(Space::new(layered(inventory, &vars, overrides, pool)));
-            Level { vars, connection, shared }
+            Level { vars, connection, shared, overridden: &overridden }
         });
         let own = [(&level.vars, &entry.vars), (&level.connection, &entry.connection)];
         for (said, own) in own {
@@ -205,33 +208,7 @@ pub(super) fn targets(
                 }
             }
         }
-        let vars = if entry.vars.is_empty() {
-            Arc::clone(&level.shared)
-        } else {
-            let mut values: BTreeMap<String, Shared> =
-                level.shared.iter().map(|(key, value)| (key.clone(), Arc::clone(value))).collect();
-            for (key, value) in &entry.vars {
-                if !overrides.contains_key(key) {
-                    values.insert(key.clone(), pool.share(value.value.clone()));
-                }
-            }
-            Arc::new(Space::new(values))
-        };
-        let voices =
-            level.connection.iter().filter_map(|(key, said)| Some((*key, said.last.first()?.1)));
-        let layers = [
-            inventory.connection.iter().map(|(key, value)| (key.as_str(), value)).collect(),
-            voices.collect(),
-            entry.connection.iter().map(|(key, value)| (key.as_str(), value)).collect(),
-        ];
-        let host = Host {
-            name: name.clone(),
-            address: connection::address(name, entry, found),
-            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
-            connection: connection::settings(entry, layers, found),
-        };
-        let space = Arc::new(host_space(&host, pool));
-        targets.push(Target { host, vars, space });
+        targets.push(target(inventory, (name, entry), (level, &groups), pool, found));
     }
     found.extend(disagree.into_values().map(|(mistake, hosts)| {
         let hosts = match hosts.as_slice() {
@@ -244,6 +221,43 @@ pub(super) fn targets(
         ))
     }));
     targets
+}
+
+/// A host with all that counts for it.
+fn target(
+    inventory: &Inventory,
+    (name, entry): (&String, &HostEntry),
+    (level, groups): (&Level<'_>, &BTreeSet<&str>),
+    pool: &Pool,
+    found: &mut Vec<Diagnostic>,
+) -> Target {
+    let vars = if entry.vars.is_empty() {
+        Arc::clone(&level.shared)
+    } else {
+        let mut values: BTreeMap<String, Shared> =
+            level.shared.iter().map(|(key, value)| (key.clone(), Arc::clone(value))).collect();
+        for (key, value) in &entry.vars {
+            if !level.overridden.contains(key) {
+                values.insert(key.clone(), pool.share(value.value.clone()));
+            }
+        }
+        Arc::new(Space::new(values))
+    };
+    let voices =
+        level.connection.iter().filter_map(|(key, said)| Some((*key, said.last.first()?.1)));
+    let layers = [
+        inventory.connection.iter().map(|(key, value)| (key.as_str(), value)).collect(),
+        voices.collect(),
+        entry.connection.iter().map(|(key, value)| (key.as_str(), value)).collect(),
+    ];
+    let host = Host {
+        name: name.clone(),
+        address: connection::address(name, entry, found),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        connection: connection::settings(entry, layers, found),
+    };
+    let space = Arc::new(host_space(&host, pool));
+    Target { host, vars, space }
 }
 
 /// What was said and where.

@@ -171,17 +171,16 @@ impl<'f> Compiler<'f> {
             .collect();
         for (name, file) in &mut self.engine.files {
             let mut seen = vec![name.as_str()];
-            let mut at = 0;
-            while let Some((needs, others)) = seen.get(at).and_then(|name| own.get(*name)) {
+            let mut next = 0;
+            while let Some(name) = seen.get(next) {
+                next += 1;
+                let Some((needs, others)) = own.get(*name) else { continue };
                 file.needs.add(needs);
-                seen.extend(
-                    others
-                        .iter()
-                        .map(String::as_str)
-                        .filter(|name| !seen.contains(name))
-                        .collect::<Vec<_>>(),
-                );
-                at += 1;
+                for other in others.iter().map(String::as_str) {
+                    if !seen.contains(&other) {
+                        seen.push(other);
+                    }
+                }
             }
             if !seen_through(&self.engine.tera, name, &file.needs) {
                 file.needs = Needs::everything();

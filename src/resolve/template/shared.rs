@@ -34,7 +34,7 @@ struct Inner {
 }
 
 impl Inner {
-    fn next(&mut self) -> u32 {
+    const fn next(&mut self) -> u32 {
         self.last = self.last.checked_add(1).expect("fewer than 2³² distinct values");
         self.last
     }
@@ -81,7 +81,7 @@ pub(in crate::resolve) struct Space {
 }
 
 impl Space {
-    pub(in crate::resolve) fn new(entries: BTreeMap<String, Shared>) -> Self {
+    pub(in crate::resolve) const fn new(entries: BTreeMap<String, Shared>) -> Self {
         Self { entries, whole: OnceLock::new(), tera: OnceLock::new() }
     }
 
