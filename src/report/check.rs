@@ -47,10 +47,9 @@ pub fn sarif<'s>(found: &[Diagnostic], file: impl Fn(FileId) -> (String, &'s str
         .map(|(code, meaning)| json!({ "id": code, "shortDescription": { "text": meaning } }));
     let results = found.iter().map(|mistake| {
         let label = mistake.primary.as_ref();
-        let text =
-            label.map(|label| label.text.clone()).into_iter().filter(|text| !text.is_empty());
-        let text = text.chain(mistake.help.iter().cloned());
-        let text: String = text.map(|text| format!("\n{text}")).collect();
+        let said = label.map(|label| &label.text).filter(|text| !text.is_empty());
+        let text = std::iter::once(&mistake.message).chain(said).chain(&mistake.help);
+        let text = text.map(String::as_str).collect::<Vec<_>>().join("\n");
         let related = mistake.related.iter().map(|label| {
             let mut location = location(label, &file);
             location["message"] = json!({ "text": label.text });
