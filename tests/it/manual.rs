@@ -182,8 +182,8 @@ fn told(project: &Project) -> BTreeSet<String> {
 
 /// The readers' keys equal the schema's.
 #[track_caller]
-fn same(what: &str, schema: BTreeSet<String>, readers: &BTreeSet<String>) {
-    assert_eq!(&schema, readers, "schema and reader of {what}");
+fn same(what: &str, schema: &BTreeSet<String>, readers: &BTreeSet<String>) {
+    assert_eq!(schema, readers, "schema and reader of {what}");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn schema_and_reader_of_every_type_have_the_same_keys() {
         let name = kind.name();
         let schema = keys(Document::Module, &format!("/properties/{name}/additionalProperties"));
         let readers = told(&project(&format!("[{name}.\"/x\"]\nno_such_key = 1\n")));
-        same(name, schema.clone(), &readers);
+        same(name, &schema, &readers);
         // And the other way round: no key of the schema is unknown to the reader.
         let lines: Vec<String> = schema
             .iter()
@@ -219,7 +219,7 @@ fn schema_and_readers_of_config_tables_have_the_same_keys() {
     let base = project("");
     let check = |file: &str, text: &str, what: &str, document, path: &str| {
         base.file(file, text);
-        same(what, keys(document, path), &told(&base));
+        same(what, &keys(document, path), &told(&base));
     };
     let top = "[project]\nname = \"p\"\ninventory = \"i.toml\"\n";
     let stage = "[[stage]]\nname = \"s\"\nhosts = \"h\"\n";
@@ -247,7 +247,7 @@ fn schema_and_reader_of_params_have_the_same_keys() {
     let module = project("[params]\np = { type = \"string\", nokey = 1 }\n");
     let schema = keys(Document::Module, "/properties/params/additionalProperties");
     let readers = told(&module);
-    same("a param", schema, &readers);
+    same("a param", &schema, &readers);
 }
 
 #[test]
