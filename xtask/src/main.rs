@@ -12,6 +12,7 @@ const USAGE: &str = "cargo xtask NAME
   test [FILTER…]    all tests, on real lab hosts; installs the Debian packages that they need
   lint              formatting, clippy and the docs build, warnings as errors
   bench             `trueup plan` beside bare ssh, on lab hosts
+  bench check       `trueup check` of growing fleets, with no host
   docs              docs/resources.md, from the resource types themselves
   ci                lint and test: what CI runs
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         ["test", filters @ ..] => test(filters),
         ["lint"] => lint(),
         ["bench"] => bench(),
+        ["bench", "check"] => run(cargo().args(["bench", "--quiet", "--bench", "check"])),
         ["docs"] => docs(),
         ["ci"] => lint().and_then(|()| test(&[])),
         ["lab", rest @ ..] => run(lab().args(rest)),
