@@ -1,6 +1,7 @@
 //! Many hosts side by side: how many at once, and what one host's failure means for the others
 //! (nothing).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,9 +10,9 @@ use tokio::task::JoinSet;
 
 use super::Settings;
 use super::apply::{Applied, Applying};
-use super::host::{self, Ended, HostRun};
+use super::host::{self, Ended, HostRun, Met};
 use super::session::Counts;
-use crate::model::Event;
+use crate::model::{Diagnostic, Event};
 use crate::resolve::{Desired, Resolver};
 
 /// What comparing a host gave.
@@ -55,20 +56,77 @@ impl Fleet {
     }
 
     /// Connects to hosts and compares them; in the order in which they were given. Where no fact is
-    /// named their desired state is there already.
+    /// named their desired state is there already. Hosts whose facts others name are met first, also
+    /// those that are not among `hosts`.
     pub async fn look(&self, hosts: Vec<(usize, Option<Arc<Desired>>)>) -> Vec<HostResult> {
+        let mut met = self.meet().await;
+        let strangers: BTreeMap<usize, String> = met
+            .iter()
+            .filter_map(|(target, met)| Some((*target, met.as_ref().err()?)))
+            .map(|(target, ended)| {
+                let name = &self.resolver.targets[target].host.name;
+                let message = if ended.message.is_empty() { "" } else { ": " };
+                let message =
+                    format!("{name} ({}{message}{})", ended.outcome.word(), ended.message);
+                (target, message)
+            })
+            .collect();
+        let strangers = Arc::new(strangers);
         let mut tasks = JoinSet::new();
         for (position, (target, desired)) in hosts.into_iter().enumerate() {
-            let fleet = self.clone();
-            tasks.spawn(async move { (position, fleet.look_one(target, desired).await) });
+            let (fleet, strangers) = (self.clone(), Arc::clone(&strangers));
+            let met = met.remove(&target);
+            tasks.spawn(async move {
+                let result = fleet.look_one(target, desired, met).await;
+                (position, result.map_err(|ended| lonely(ended, &strangers)))
+            });
         }
-        in_order(tasks).await
+        let results = in_order(tasks).await;
+        // Those that were met only for their facts.
+        let mut leaving = JoinSet::new();
+        for (session, _) in met.into_values().flatten() {
+            leaving.spawn(session.close());
+        }
+        leaving.join_all().await;
+        results
     }
 
-    async fn look_one(&self, target: usize, desired: Option<Arc<Desired>>) -> HostResult {
+    /// Meets the hosts whose facts others name, and tells the resolver their facts.
+    async fn meet(&self) -> BTreeMap<usize, Met> {
+        let mut tasks = JoinSet::new();
+        for (position, target) in self.resolver.peers().into_iter().enumerate() {
+            let fleet = self.clone();
+            tasks.spawn(async move {
+                let _place = fleet.places.acquire().await.expect("the semaphore is never closed");
+                (position, (target, host::meet(target, &fleet.resolver, &fleet.settings).await))
+            });
+        }
+        let met: BTreeMap<usize, Met> = in_order(tasks).await.into_iter().collect();
+        if !met.is_empty() {
+            let name = |target: usize| self.resolver.targets[target].host.name.clone();
+            let known = met
+                .iter()
+                .filter_map(|(target, met)| Some((name(*target), met.as_ref().ok()?.1.clone())));
+            self.resolver.meet(known.collect());
+        }
+        met
+    }
+
+    async fn look_one(
+        &self,
+        target: usize,
+        desired: Option<Arc<Desired>>,
+        met: Option<Met>,
+    ) -> HostResult {
         let _place = self.places.acquire().await.expect("the semaphore is never closed");
         self.emit(Event::Started { host: target });
-        let result = host::look(target, &self.resolver, desired, &self.settings).await;
+        let result = match met {
+            Some(Ok((session, facts))) => {
+                host::look_with(target, &self.resolver, (session, &facts), &self.settings).await
+            }
+            Some(Err(ended)) => Err(ended),
+            None => host::look(target, &self.resolver, desired, &self.settings).await,
+        };
         match &result {
             Ok(_) => self.emit(Event::Planned { host: target }),
             Err(ended) => self.emit(Event::Finished { host: target, outcome: ended.outcome }),
@@ -138,6 +196,20 @@ impl Fleet {
     fn emit(&self, event: Event) {
         let _ = self.events.send(event);
     }
+}
+
+/// A host whose mistakes come from facts that other hosts did not give: those are named, and nothing is
+/// wrong with the project.
+fn lonely(ended: Ended, strangers: &BTreeMap<usize, String>) -> Ended {
+    let of_facts =
+        |mistake: &Diagnostic| mistake.code == "undefined" && mistake.message.contains("facts");
+    if strangers.is_empty() || !ended.mistakes.iter().any(of_facts) {
+        return ended;
+    }
+    let names: Vec<&str> = strangers.values().map(String::as_str).collect();
+    let message =
+        format!("it needs facts of other hosts that did not give them: {}", names.join(", "));
+    host::failed(ended.target, message)
 }
 
 /// The results of all tasks, in the order of their positions.

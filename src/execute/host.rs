@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::probe::{Probe, question};
 use super::session::{Counts, Program, Session, SessionError};
 use super::{Settings, facts};
-use crate::model::{Diagnostic, Host, Outcome};
+use crate::model::{Diagnostic, Facts, Host, Outcome};
 use crate::plan::{History, Plan, compare};
 use crate::resolve::{Desired, Resolver};
 use crate::resources::REGISTRY;
@@ -50,6 +50,26 @@ fn libraries() -> Vec<&'static str> {
     all.filter(|library| seen.insert(*library)).collect()
 }
 
+/// A host that was connected to and asked for its facts, or why it could not be.
+pub(super) type Met = Result<(Session, Facts), Ended>;
+
+/// Connects to a host and asks for its facts.
+pub(super) async fn meet(target: usize, resolver: &Resolver, settings: &Settings) -> Met {
+    let host = &resolver.targets[target].host;
+    let ended = |error: SessionError| ended(target, host, error);
+    let mut session = Session::open(host, &libraries(), &settings.transport, settings.limits)
+        .await
+        .map_err(ended)?;
+    let facts = ask_facts(&mut session, settings).await.map_err(ended)?;
+    match facts {
+        Ok(facts) => Ok((session, facts)),
+        Err(why) => {
+            session.close().await;
+            Err(failed(target, why))
+        }
+    }
+}
+
 /// Connects to a host and compares it. `desired` is given where no fact is needed for it.
 pub(super) async fn look(
     target: usize,
@@ -57,31 +77,58 @@ pub(super) async fn look(
     desired: Option<Arc<Desired>>,
     settings: &Settings,
 ) -> Result<HostRun, Ended> {
-    let host = &resolver.targets[target].host;
-    let ended = |error: SessionError| ended(target, host, error);
-    let mut session = Session::open(host, &libraries(), &settings.transport, settings.limits)
-        .await
-        .map_err(ended)?;
-    let desired = match desired {
-        Some(desired) => Ok(desired),
-        None => with_facts(target, resolver, &mut session, settings).await.map_err(ended)?,
+    let Some(desired) = desired else {
+        let (session, facts) = meet(target, resolver, settings).await?;
+        return look_with(target, resolver, (session, &facts), settings).await;
     };
-    let desired = desired.map_err(|(message, mistakes)| Ended {
-        target,
-        outcome: Outcome::Failed,
-        message,
-        help: None,
-        mistakes,
-    })?;
+    let host = &resolver.targets[target].host;
+    let session = Session::open(host, &libraries(), &settings.transport, settings.limits)
+        .await
+        .map_err(|error| ended(target, host, error))?;
+    probe(target, host, (session, desired), settings).await
+}
+
+/// Compares a host whose facts are known.
+pub(super) async fn look_with(
+    target: usize,
+    resolver: &Resolver,
+    (session, facts): (Session, &Facts),
+    settings: &Settings,
+) -> Result<HostRun, Ended> {
+    match resolver.desired(target, facts) {
+        Ok(desired) => {
+            let host = &resolver.targets[target].host;
+            probe(target, host, (session, Arc::new(desired)), settings).await
+        }
+        Err(mistakes) => {
+            session.close().await;
+            let why = "its facts bring out mistakes in the project".to_owned();
+            Err(Ended { mistakes, ..failed(target, why) })
+        }
+    }
+}
+
+async fn probe(
+    target: usize,
+    host: &Host,
+    (mut session, desired): (Session, Arc<Desired>),
+    settings: &Settings,
+) -> Result<HostRun, Ended> {
     let mut script = Script::new();
     let probe = Probe::ask(&desired, &mut session, &mut script);
     // A command's own probe may take a minute, and a host may have several.
     let seconds = settings.probe_timeout.saturating_mul(10);
     let program = Program { script, contents: Vec::new(), answers: probe.asked.len(), seconds };
-    let answers = session.exchange(program, |_| {}).await.map_err(ended)?;
+    let answers =
+        session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
     let observed = probe.read(&desired, &answers);
     let plan = compare(&desired, &observed, &History::default());
     Ok(HostRun { target, desired, plan, session: Some(session) })
+}
+
+/// A host that ended although it could be talked to.
+pub(super) const fn failed(target: usize, message: String) -> Ended {
+    Ended { target, outcome: Outcome::Failed, message, help: None, mistakes: Vec::new() }
 }
 
 /// What a failed session means for a host on which nothing was changed.
@@ -104,16 +151,11 @@ fn ended(target: usize, host: &Host, error: SessionError) -> Ended {
     Ended { target, outcome, message, help, mistakes: Vec::new() }
 }
 
-/// What a host should be, resolved with its own facts; or what is wrong with them, and the mistakes
-/// in the project that they bring out.
-type WithFacts = Result<Arc<Desired>, (String, Vec<Diagnostic>)>;
-
-async fn with_facts(
-    target: usize,
-    resolver: &Resolver,
+/// A host's facts, or what is wrong with its answer.
+async fn ask_facts(
     session: &mut Session,
     settings: &Settings,
-) -> Result<WithFacts, SessionError> {
+) -> Result<Result<Facts, String>, SessionError> {
     let mut inner = Script::new();
     facts::ask(&mut inner);
     let mut script = Script::new();
@@ -121,8 +163,5 @@ async fn with_facts(
     let program =
         Program { script, contents: Vec::new(), answers: 1, seconds: settings.probe_timeout };
     let answers = session.exchange(program, |_| {}).await?;
-    Ok(facts::read(&answers[0].payload).map_err(|why| (why, Vec::new())).and_then(|facts| {
-        let desired = resolver.desired(target, &facts).map(Arc::new);
-        desired.map_err(|mistakes| ("its facts bring out mistakes in the project".into(), mistakes))
-    }))
+    Ok(facts::read(&answers[0].payload))
 }

@@ -258,6 +258,9 @@ fn last_line(plan: &PlanView) -> String {
         _ => &[],
     });
     let counts = counts(changes.map(|view| &view.change));
+    if parts.is_empty() {
+        parts.push("nothing selected".to_owned());
+    }
     let counts = if counts.is_empty() { String::new() } else { format!(" {counts}.") };
     let hosts = plan.hosts.len();
     format!(

@@ -1,10 +1,11 @@
 //! Where values come from: each var, param and connection setting of a host, with what it overrode.
 
 use super::Resolver;
-use super::template::{Engine, Scope};
+use super::host::Secrets;
+use super::template::{Root, Space};
 use super::undefined::each_text;
 use super::variables::{Ladder, Layer, Said, Which};
-use crate::config::{ModuleUse, TomlValue, to_value};
+use crate::config::{Module, ModuleUse, TomlValue, to_value};
 use crate::model::{Facts, Span, Value};
 
 /// A value of a host and everything that was said about it.
@@ -48,72 +49,51 @@ impl Resolver {
     /// Every value of a host: vars, connection settings, and the params of each use of a module.
     #[must_use]
     pub fn explain(&self, target: usize, facts: &Facts) -> Vec<Explained> {
-        let target = &self.targets[target];
+        let host = &self.targets[target].host.name;
         let ladder = Ladder::new(&self.project.inventory);
         let mut all = Vec::new();
         for (prefix, which) in [("vars", Which::Vars), ("connection", Which::Connection)] {
-            for (key, said) in ladder.said(&target.host.name, which, &self.overrides) {
+            for (key, said) in ladder.said(host, which, &self.overrides) {
                 all.push(layered(format!("{prefix}.{key}"), said));
             }
         }
-        for (index, stage) in self.project.stages.iter().enumerate() {
-            if !stage.hosts.value.matches(&target.host) {
-                continue;
-            }
-            let scope = self.scope(index, target, facts);
-            for used in &stage.modules {
-                self.explain_use((used, &self.stages, &scope), 0, &mut all);
-            }
-        }
+        all.extend(self.params_of(target, facts));
         all
     }
+}
 
-    /// The params of one use of a module, and of those that the module uses.
-    fn explain_use(
-        &self,
-        (used, engine, scope): (&ModuleUse, &Engine, &Scope),
-        depth: usize,
-        all: &mut Vec<Explained>,
-    ) {
-        let name = &used.module.value;
-        let (Some(module), Some(bound)) = (self.project.modules.get(name), self.bound.get(name))
-        else {
-            return;
-        };
-        let mut params = std::collections::BTreeMap::new();
-        for (key, param) in &module.params {
-            let mut said = Vec::new();
-            if let Some((given, value)) = used.with.iter().find(|(given, _)| given.value == *key) {
-                let place = Some(Span::new(given.span.file, given.span.start..value.span().end));
-                let by = match sources(value) {
-                    from if from.is_empty() => "with".to_owned(),
-                    from => format!("with, from {}", from.join(" and ")),
-                };
-                let value = engine.value(given.span.file, value, scope).ok();
-                said.push(Explanation { value, place, by });
-            }
-            if let Some(default) = &param.default {
-                let place = Some(param.span);
-                let value = Some(to_value(default.get_ref()));
-                said.push(Explanation { value, place, by: "default".to_owned() });
-            }
-            let value = said.first().and_then(|first| first.value.clone());
-            if let Some(value) = &value {
-                params.insert(key.clone(), self.pool.share(value.clone()));
-            }
-            let name = format!("{name}/params.{key}");
-            let facts = said.first().is_some_and(|first| first.by.contains("facts."));
-            all.push(Explained { name, value, sensitive: param.sensitive, facts, said });
+/// What was said of each param of one use of a module. `params` are the values that count.
+pub(super) fn params(
+    module: &Module,
+    used: &ModuleUse,
+    params: &Space,
+    secrets: &Secrets,
+) -> Vec<Explained> {
+    let explained = module.params.iter().map(|(key, param)| {
+        let mut said = Vec::new();
+        let value = params.get(key).map(|value| value.value.clone());
+        if let Some((given, written)) = used.with.iter().find(|(given, _)| given.value == *key) {
+            let place = Some(Span::new(given.span.file, given.span.start..written.span().end));
+            let by = match sources(written) {
+                from if from.is_empty() => "with".to_owned(),
+                from => format!("with, from {}", from.join(" and ")),
+            };
+            said.push(Explanation { value: value.clone(), place, by });
         }
-        // Uses cannot go round: modules that use themselves are not bound.
-        if depth < self.bound.len() {
-            let params = std::sync::Arc::new(super::template::Space::new(params));
-            let scope = scope.with_params(params);
-            for inner in &module.uses {
-                self.explain_use((inner, &bound.engine, &scope), depth + 1, all);
-            }
+        if let Some(default) = &param.default {
+            let place = Some(param.span);
+            let value = Some(to_value(default.get_ref()));
+            said.push(Explanation { value, place, by: "default".to_owned() });
         }
-    }
+        Explained {
+            name: format!("{}/params.{key}", module.name),
+            value,
+            sensitive: secrets.contains(&(Root::Params, key.clone())),
+            facts: said.first().is_some_and(|first| first.by.contains("facts.")),
+            said,
+        }
+    });
+    explained.collect()
 }
 
 /// What layers say of one name.

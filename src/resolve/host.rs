@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::bind::Bound;
 use super::expand::{Expansion, Made};
+use super::explain::{self, Explained};
 use super::memo::Memo;
 use super::order::{self, Orders, Placed};
 use super::params;
@@ -24,6 +25,14 @@ pub(super) struct Shelf {
     pub(super) spaces: Memo<Key, Arc<Values>>,
     pub(super) made: Memo<Key, Arc<Made>>,
     pub(super) orders: Orders,
+}
+
+impl Shelf {
+    /// Forgets everything that was made.
+    pub(super) fn clear(&self) {
+        self.spaces.clear();
+        self.made.clear();
+    }
 }
 
 /// Params or locals, and the mistakes in them.
@@ -55,6 +64,7 @@ pub(super) struct Work<'r> {
     /// All resources of the host, whatever is selected.
     whole: bool,
     records: Option<&'r Records>,
+    explained: Option<&'r RefCell<Vec<Explained>>>,
 }
 
 /// Resources as they are written, where somebody wants to read them.
@@ -115,6 +125,15 @@ impl Resolver {
         Ok(instances.filter_map(|instance| records.remove(&instance.address)).collect())
     }
 
+    /// The params of every use of a module on a host, with what was said of them.
+    pub(super) fn params_of(&self, target: usize, facts: &Facts) -> Vec<Explained> {
+        let explained = RefCell::new(Vec::new());
+        let mut work = Work::new(self, FactsAre::StoodIn, true);
+        work.explained = Some(&explained);
+        work.host(&self.targets[target], facts);
+        explained.into_inner()
+    }
+
     /// What expressions can name at a stage of a host.
     pub(super) fn scope(&self, stage: usize, target: &Target, facts: &Facts) -> Scope {
         let named = |name: &str| {
@@ -143,7 +162,7 @@ impl Resolver {
 impl<'r> Work<'r> {
     fn new(resolver: &'r Resolver, facts: FactsAre, whole: bool) -> Self {
         let (placed, found, failed) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Self { resolver, facts, placed, found, failed, whole, records: None }
+        Self { resolver, facts, placed, found, failed, whole, records: None, explained: None }
     }
 
     fn host(&mut self, target: &Target, facts: &Facts) {
@@ -185,6 +204,10 @@ impl<'r> Work<'r> {
             let kinds = module.resources.iter().map(|resource| resource.kind.value.clone());
             self.failed.extend(kinds.map(|kind| (module.name.clone(), kind)));
             return;
+        }
+        if let (Some(explained), Some(params)) = (self.explained, &scope.params) {
+            let said = explain::params(module, site.used, params, &secrets);
+            explained.borrow_mut().extend(said);
         }
         for used in &module.uses {
             self.used(&Site {

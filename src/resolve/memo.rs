@@ -33,4 +33,9 @@ impl<K: Eq + Hash, T: Clone> Memo<K, T> {
         drop(known);
         new
     }
+
+    /// Forgets all results.
+    pub(super) fn clear(&self) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }

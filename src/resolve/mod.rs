@@ -17,6 +17,7 @@ mod memo;
 mod meta;
 mod order;
 mod params;
+mod peers;
 mod record;
 mod select;
 mod survey;
@@ -41,7 +42,7 @@ pub use variables::{Layer, Said};
 
 use bind::Bound;
 use host::Shelf;
-use template::{Compiler, Engine, Peers, Pool, Space};
+use template::{Compiler, Engine, PeerFacts, Peers, Pool, Space};
 use undefined::KnownVars;
 
 /// A host with its vars.
@@ -86,6 +87,9 @@ pub struct Resolver {
     /// For `with` in stages, which belongs to no module.
     stages: Engine,
     uses_facts: bool,
+    /// Groups of hosts whose facts others name.
+    peer_groups: BTreeSet<String>,
+    peer_source: Arc<Peers>,
     selection: Option<Selection>,
     known: KnownVars,
     pool: Pool,
@@ -107,15 +111,16 @@ impl Resolver {
         if !project.inventory.doubtful {
             check_stages(project, &targets, found);
         }
-        let peers = targets.iter().map(|target| (target.host.clone(), Arc::clone(&target.vars)));
-        let peers = Peers::new(peers.collect());
+        let hosts = targets.iter().map(|target| (target.host.clone(), Arc::clone(&target.vars)));
+        let peer_source =
+            Peers::new(hosts.collect(), project.inventory.groups.keys().cloned().collect());
         let cyclic = bind::cycles(project, found);
         let mut bound = BTreeMap::new();
         for (name, module) in &project.modules {
-            bound.insert(name.clone(), Bound::new(module, project, &peers, found));
+            bound.insert(name.clone(), Bound::new(module, project, &peer_source, found));
         }
         bound.retain(|name, _| !cyclic.contains(name.as_str()));
-        let mut compiler = Compiler::new(&peers, found);
+        let mut compiler = Compiler::new(&peer_source, found);
         for stage in &project.stages {
             for used in &stage.modules {
                 for (name, value) in &used.with {
@@ -127,8 +132,13 @@ impl Resolver {
         bind::check_uses(project, found);
         let known = KnownVars::new(&project.inventory, &overrides);
         undefined::check(project, &bound, &stages, &known, found);
-        let uses_facts =
-            stages.names_facts() || bound.values().any(|bound| bound.engine.names_facts());
+        let peer_groups = peers::groups(&stages, &bound);
+        if !peer_groups.is_empty() {
+            peer_source.set_facts(PeerFacts::StoodIn);
+        }
+        let uses_facts = !peer_groups.is_empty()
+            || stages.names_facts()
+            || bound.values().any(|bound| bound.engine.names_facts());
         Self {
             project: Arc::clone(project),
             targets,
@@ -136,6 +146,8 @@ impl Resolver {
             bound,
             stages,
             uses_facts,
+            peer_groups,
+            peer_source,
             selection: None,
             known,
             pool,

@@ -1,45 +1,81 @@
 //! What templates can call: `hosts(group=…)`, and the names of tera's own functions and filters.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tera::{Kwargs, State, Tera};
 
 use super::keep;
 use super::scope::{host_value, into_tera};
 use super::shared::Space;
-use crate::model::{Host, Value};
+use crate::model::{Facts, Host, Value};
 
-/// The hosts that `hosts(group=…)` can return, by group, as lists.
+/// The hosts that `hosts(group=…)` can return.
 #[derive(Debug, Default)]
 pub(in crate::resolve) struct Peers {
-    groups: OnceLock<HashMap<String, tera::Value>>,
     hosts: Vec<(Host, Arc<Space>)>,
+    /// All groups, those without hosts too.
+    known: Vec<String>,
+    facts: RwLock<PeerFacts>,
+    /// By group, as lists; made when first asked for.
+    groups: RwLock<Option<HashMap<String, tera::Value>>>,
+}
+
+/// What `….facts` is of other hosts.
+#[derive(Debug, Default)]
+pub(in crate::resolve) enum PeerFacts {
+    /// Nothing names it.
+    #[default]
+    Unasked,
+    /// Every host looks like the one that stands in.
+    StoodIn,
+    /// Those of the hosts that answered, by name.
+    Known(BTreeMap<String, Facts>),
 }
 
 impl Peers {
     /// All hosts with their vars.
-    pub(in crate::resolve) fn new(hosts: Vec<(Host, Arc<Space>)>) -> Arc<Self> {
-        Arc::new(Self { groups: OnceLock::new(), hosts })
+    pub(in crate::resolve) fn new(hosts: Vec<(Host, Arc<Space>)>, known: Vec<String>) -> Arc<Self> {
+        Arc::new(Self { hosts, known, ..Self::default() })
+    }
+
+    /// Sets what is known of the hosts' facts.
+    pub(in crate::resolve) fn set_facts(&self, facts: PeerFacts) {
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = facts;
+        *self.groups.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn group(&self, name: &str) -> Option<tera::Value> {
-        let groups = self.groups.get_or_init(|| {
-            let mut groups: HashMap<String, Vec<tera::Value>> = HashMap::new();
-            for (host, vars) in &self.hosts {
-                let Value::Table(table) = host_value(host) else {
-                    unreachable!("a host is a table")
-                };
-                let fields = table.iter().map(|(key, value)| (key.clone(), into_tera(value)));
-                let vars = std::iter::once(("vars".to_owned(), vars.tera().clone()));
-                let peer: tera::Value = fields.chain(vars).collect::<BTreeMap<_, _>>().into();
-                for group in host.groups.iter().map(String::as_str).chain(["all"]) {
-                    groups.entry(group.to_owned()).or_default().push(peer.clone());
-                }
+        if let Some(groups) = &*self.groups.read().unwrap_or_else(PoisonError::into_inner) {
+            return groups.get(name).cloned();
+        }
+        let groups = self.lists();
+        let found = groups.get(name).cloned();
+        *self.groups.write().unwrap_or_else(PoisonError::into_inner) = Some(groups);
+        found
+    }
+
+    fn lists(&self) -> HashMap<String, tera::Value> {
+        let facts = self.facts.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.iter().map(|group| (group.clone(), Vec::new()));
+        let mut groups: HashMap<String, Vec<tera::Value>> = known.collect();
+        for (host, vars) in &self.hosts {
+            let facts = match &*facts {
+                PeerFacts::Unasked => None,
+                PeerFacts::StoodIn => Some(Facts::stand_in(&host.name).to_value()),
+                PeerFacts::Known(known) => known.get(&host.name).map(Facts::to_value),
+            };
+            let Value::Table(fields) = host_value(host) else { unreachable!("a host is a table") };
+            let mut peer: BTreeMap<String, tera::Value> =
+                fields.iter().map(|(key, value)| (key.clone(), into_tera(value))).collect();
+            peer.insert("vars".to_owned(), vars.tera().clone());
+            peer.extend(facts.map(|facts| ("facts".to_owned(), into_tera(&facts))));
+            let peer: tera::Value = peer.into();
+            for group in host.groups.iter().map(String::as_str).chain(["all"]) {
+                groups.entry(group.to_owned()).or_default().push(peer.clone());
             }
-            groups.into_iter().map(|(group, peers)| (group, tera::Value::from(peers))).collect()
-        });
-        groups.get(name).cloned()
+        }
+        groups.into_iter().map(|(group, peers)| (group, tera::Value::from(peers))).collect()
     }
 }
 

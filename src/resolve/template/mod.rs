@@ -25,7 +25,7 @@ use mistake::{in_file, in_string, plain};
 use scope::from_tera;
 
 pub(super) use compile::Compiler;
-pub(super) use functions::Peers;
+pub(super) use functions::{PeerFacts, Peers};
 pub(super) use mistake::within;
 pub(super) use names::{Names, ROOTS, Use, names};
 pub(super) use scope::{Needs, Root, Scope, host_value};
@@ -128,6 +128,12 @@ impl Engine {
         texts
             .chain(self.files.values().map(|file| &file.needs))
             .any(|needs| needs.names(Root::Facts))
+    }
+
+    /// All texts that are compiled here.
+    pub(super) fn all_names(&self) -> impl Iterator<Item = &Names> {
+        let texts = self.texts.values().map(|text| &*text.names);
+        texts.chain(self.files.values().map(|file| &file.names))
     }
 
     /// The value of a string, its expressions evaluated.
@@ -260,6 +266,7 @@ fn expression_key(text: &str) -> String {
 
 /// An expression without the braces that it may have.
 fn without_braces(text: &str) -> &str {
+    let text = text.trim();
     alone(text).unwrap_or(text).trim()
 }
 
@@ -268,9 +275,10 @@ pub(super) fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }
 
-/// What is between the braces of a string that is one `{{ … }}` alone.
+/// What is between the braces of a string that is one `{{ … }}` alone: with so much as a line break
+/// behind it, it is text.
 fn alone(text: &str) -> Option<&str> {
-    let inner = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
     let inner = inner.strip_prefix('-').unwrap_or(inner);
     let inner = inner.strip_suffix('-').unwrap_or(inner);
     let mut quote = None;
@@ -297,7 +305,8 @@ mod tests {
     #[test]
     fn knows_an_expression_that_stands_alone() {
         assert_eq!(alone("{{ vars.x }}"), Some(" vars.x "));
-        assert_eq!(alone(" {{- '}}' ~ a -}}\n"), Some(" '}}' ~ a "));
+        assert_eq!(alone("{{- '}}' ~ a -}}"), Some(" '}}' ~ a "));
+        assert_eq!(alone("{{ a }}\n"), None);
         assert_eq!(alone("{{ a }} and {{ b }}"), None);
         assert_eq!(alone("x {{ a }}"), None);
         assert_eq!(alone("{{ {'a': 1} }}"), Some(" {'a': 1} "));

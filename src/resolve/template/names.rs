@@ -43,8 +43,12 @@ pub(in crate::resolve) struct Names {
     pub(in crate::resolve) hosts: bool,
     /// The groups that `hosts(group="…")` names.
     pub(in crate::resolve) groups: Vec<(String, Range<usize>)>,
+    /// Whether some `hosts(…)` names its group by an expression.
+    pub(in crate::resolve) any_group: bool,
     /// Vars of other hosts: `….vars.NAME`; `None` for all of them.
     pub(in crate::resolve) peer_vars: BTreeSet<Option<String>>,
+    /// Whether facts of other hosts are named: `….facts`.
+    pub(in crate::resolve) peer_facts: bool,
 }
 
 /// Reads the names of a text.
@@ -177,6 +181,8 @@ impl Reader<'_> {
         let group = self.words.get(at + 2).filter(|_| self.is(at, "group") && self.is(at + 1, "="));
         if let Some((word, text)) = group.and_then(|word| Some((word, word.literal()?))) {
             self.names.groups.push((text.to_owned(), word.at.start + 1..word.at.end - 1));
+        } else {
+            self.names.any_group = true;
         }
     }
 
@@ -218,6 +224,7 @@ impl Reader<'_> {
             if part == "vars" {
                 self.names.peer_vars.insert(path.get(at + 1).cloned());
             }
+            self.names.peer_facts |= part == "facts";
         }
     }
 

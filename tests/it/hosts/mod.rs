@@ -1,6 +1,7 @@
 //! What must hold on real hosts.
 
 mod cost;
+mod language;
 mod outcomes;
 mod types;
 mod waves;
