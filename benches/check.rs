@@ -110,7 +110,7 @@ fn fleet(folder: &Path, hosts: usize, own: usize, facts: bool) {
     write(
         folder,
         "modules/app/templates/host.tera",
-        &format!("{{{{ host.name }}}}\n{{% include \"group.tera\" %}}"),
+        "{{ host.name }}\n{% include \"group.tera\" %}",
     );
     let mut module = String::from("[params]\nworkers = { type = \"integer\", min = 1 }\n");
     for i in 0..10 {

@@ -45,6 +45,14 @@ pub(super) struct Values {
 /// Names behind which sensitive values stand.
 pub(super) type Secrets = BTreeSet<(Root, String)>;
 
+/// A module from the inside, for one use on one host.
+struct Inside {
+    scope: Scope,
+    secrets: Secrets,
+    /// Params and locals without a value, which was told: what names them is left out.
+    broken: Secrets,
+}
+
 /// Whether facts are the host's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FactsAre {
@@ -198,18 +206,17 @@ impl<'r> Work<'r> {
         if module.broken {
             return;
         }
-        let before = self.found.len();
-        let (scope, secrets) = self.inside(module, bound, site);
-        if self.found.len() > before || !params::complete(module, site.used) {
-            let kinds = module.resources.iter().map(|resource| resource.kind.value.clone());
-            self.failed.extend(kinds.map(|kind| (module.name.clone(), kind)));
-            return;
-        }
+        let Inside { scope, secrets, broken } = self.inside(module, bound, site);
         if let (Some(explained), Some(params)) = (self.explained, &scope.params) {
             let said = explain::params(module, site.used, params, &secrets);
             explained.borrow_mut().extend(said);
         }
         for used in &module.uses {
+            let mut needs = Needs::default();
+            used.with.iter().for_each(|(_, value)| bound.engine.needs_of(value, &mut needs));
+            if needs.touch(&broken) {
+                continue;
+            }
             self.used(&Site {
                 used,
                 engine: &bound.engine,
@@ -232,15 +239,28 @@ impl<'r> Work<'r> {
             facts: self.facts,
             records: self.records,
         };
-        for (index, declaration) in module.resources.iter().enumerate() {
-            let made = expansion.made(index, &secrets);
-            if !made.mistakes.is_empty() {
+        self.declarations(&expansion, (&secrets, &broken), site);
+    }
+
+    /// The resources of one use of a module.
+    fn declarations(
+        &mut self,
+        expansion: &Expansion<'_>,
+        (secrets, broken): (&Secrets, &Secrets),
+        site: &Site<'_>,
+    ) {
+        for (index, declaration) in expansion.module.resources.iter().enumerate() {
+            let skip = expansion.bound.declarations[index].touch(broken);
+            let made = if skip { Arc::default() } else { expansion.made(index, secrets) };
+            if skip || !made.mistakes.is_empty() {
                 self.found.extend(made.mistakes.iter().cloned());
-                self.failed.insert((module.name.clone(), declaration.kind.value.clone()));
+                let module = expansion.module.name.clone();
+                self.failed.insert((module, declaration.kind.value.clone()));
             }
             for draft in &made.drafts {
                 let selected = self.whole
-                    || resolver
+                    || self
+                        .resolver
                         .selection
                         .as_ref()
                         .is_none_or(|selection| selection.selects(&draft.instance, &site.tags));
@@ -251,18 +271,22 @@ impl<'r> Work<'r> {
         }
     }
 
-    /// What expressions can name inside a module, and which of it is sensitive.
-    fn inside(&mut self, module: &Module, bound: &Bound, site: &Site<'_>) -> (Scope, Secrets) {
+    /// What expressions can name inside a module.
+    fn inside(&mut self, module: &Module, bound: &Bound, site: &Site<'_>) -> Inside {
         let secrets = secrets(module, bound, site);
         let params = self.params(module, site);
-        let scope = site.scope.with_params(Arc::clone(&params.space));
+        let mut scope = site.scope.with_params(Arc::clone(&params.space));
         self.found.extend(params.mistakes.iter().cloned());
-        if module.locals.is_empty() || !params.mistakes.is_empty() {
-            return (scope, secrets);
+        let broken = params::broken(module, site.used, &params.space);
+        let mut broken: Secrets = broken.into_iter().map(|name| (Root::Params, name)).collect();
+        if !module.locals.is_empty() {
+            let locals = self.locals(module, bound, (&scope, &broken));
+            self.found.extend(locals.mistakes.iter().cloned());
+            let missing = module.locals.keys().filter(|name| locals.space.get(name).is_none());
+            broken.extend(missing.map(|name| (Root::Locals, name.clone())));
+            scope = scope.with_locals(Arc::clone(&locals.space));
         }
-        let locals = self.locals(module, bound, &scope);
-        self.found.extend(locals.mistakes.iter().cloned());
-        (scope.with_locals(Arc::clone(&locals.space)), secrets)
+        Inside { scope, secrets, broken }
     }
 
     fn params(&self, module: &Module, site: &Site<'_>) -> Arc<Values> {
@@ -279,17 +303,32 @@ impl<'r> Work<'r> {
         self.shared(std::ptr::from_ref(site.used) as usize, &needs, site.scope, make)
     }
 
-    fn locals(&self, module: &Module, bound: &Bound, scope: &Scope) -> Arc<Values> {
+    fn locals(
+        &self,
+        module: &Module,
+        bound: &Bound,
+        (scope, broken): (&Scope, &Secrets),
+    ) -> Arc<Values> {
         let make = || {
             let pool = &self.resolver.pool;
             let (mut entries, mut mistakes) = (BTreeMap::new(), Vec::new());
+            let mut broken = broken.clone();
             for name in &bound.locals {
                 let (span, value) = &module.locals[name];
+                let mut needs = Needs::default();
+                bound.engine.needs_of(value, &mut needs);
+                if needs.touch(&broken) {
+                    broken.insert((Root::Locals, name.clone()));
+                    continue;
+                }
                 let known = Arc::new(Space::new(BTreeMap::clone(&entries)));
                 let scope = scope.with_locals(known);
                 match bound.engine.value(span.file, value, &scope) {
                     Ok(value) => drop(entries.insert(name.clone(), pool.share(value))),
-                    Err(mistake) => mistakes.push(mistake),
+                    Err(mistake) => {
+                        broken.insert((Root::Locals, name.clone()));
+                        mistakes.push(mistake);
+                    }
                 }
             }
             Arc::new(Values { space: Arc::new(Space::new(entries)), mistakes })

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::template::{Engine, Scope, is_template};
+use super::template::{Engine, Scope, Space, is_template};
 use crate::config::{Module, ModuleUse, Param, ParamType, to_value};
 use crate::model::{Diagnostic, Span, Value, a};
 
@@ -78,9 +78,14 @@ fn left_out<'m>(
     })
 }
 
-/// Whether all params of a use have values, so that what names them can be looked at.
-pub(super) fn complete(module: &Module, used: &ModuleUse) -> bool {
-    module.unread.is_empty() && left_out(module, used).next().is_none()
+/// Params of a use that should have a value and have none: what names them cannot be looked at.
+pub(super) fn broken(module: &Module, used: &ModuleUse, values: &Space) -> Vec<String> {
+    let given = |name: &str| used.with.iter().any(|(given, _)| given.value == name);
+    let missing = module
+        .params
+        .iter()
+        .filter(|(name, param)| values.get(name).is_none() && (param.required || given(name)));
+    missing.map(|(name, _)| name).chain(&module.unread).cloned().collect()
 }
 
 /// The values of a module's params; mistakes go into `found`, and what has one is left out.
@@ -99,8 +104,11 @@ pub(super) fn evaluate(
                 let span = Span::new(given.span.file, value.span());
                 match engine.value(given.span.file, value, scope) {
                     Ok(value) => {
+                        let before = found.len();
                         check(name, param, (&value, span), found);
-                        values.insert(name.clone(), value);
+                        if found.len() == before {
+                            values.insert(name.clone(), value);
+                        }
                     }
                     Err(mistake) => found.push(mistake),
                 }

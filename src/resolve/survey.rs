@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Resolver;
 use super::bind::selectors;
+use super::template::names;
+use super::variables::{Ladder, Which};
 use crate::model::{Address, AddressPattern, Diagnostic, Facts};
 
 /// Modules and types of which some resource could not be made.
@@ -110,13 +112,17 @@ impl Survey {
     pub fn mistakes(&self, resolver: &Resolver, told: &[Diagnostic]) -> Vec<Diagnostic> {
         let told: HashSet<&Diagnostic> = told.iter().collect();
         let name = |target: &usize| resolver.targets[*target].host.name.as_str();
+        let ladder = Ladder::new(&resolver.project.inventory);
         let mut mistakes: Vec<Diagnostic> = Vec::new();
         for (mistake, (hosts, count)) in &self.found {
             if told.contains(mistake) {
                 continue;
             }
             let first: Vec<&str> = hosts.iter().map(name).collect();
-            let mistake = mistake.clone();
+            let mistake = match first.first() {
+                Some(host) => ladder.origin(mistake.clone(), host, resolver),
+                None => mistake.clone(),
+            };
             mistakes.push(match (first.as_slice(), *count) {
                 (_, count) if count == self.hosts => mistake,
                 ([one], _) => mistake.help(format!("for host {one}")),
@@ -176,5 +182,32 @@ impl Survey {
             }
         }
         found
+    }
+}
+
+impl Ladder<'_> {
+    /// A mistake in a value with the places that the vars in it have on a host.
+    fn origin(&self, mut mistake: Diagnostic, host: &str, resolver: &Resolver) -> Diagnostic {
+        // What is not there has no place, and what is no template no names.
+        let about_a_value =
+            matches!(mistake.code, "invalid" | "wrong-type" | "conflict" | "template");
+        let Some(span) = mistake.primary.as_ref().map(|label| label.span) else { return mistake };
+        let text = resolver.project.sources.get(span.file).text;
+        let Some(text) = text.get(span.start..span.end).filter(|_| about_a_value) else {
+            return mistake;
+        };
+        let text = if text.contains("{{") { text.to_owned() } else { format!("{{{{ {text} }}}}") };
+        let mut told = BTreeSet::new();
+        for used in names(&text).uses.into_iter().filter(|used| used.root == "vars") {
+            let Some(name) = used.path.into_iter().next() else { continue };
+            let said = self.said(host, Which::Vars, &resolver.overrides);
+            let winner = said.get(&name).and_then(|said| said.last());
+            if let Some(place) = winner.and_then(|said| said.place)
+                && told.insert(place)
+            {
+                mistake = mistake.related(place, format!("`vars.{name}` comes from here"));
+            }
+        }
+        mistake
     }
 }

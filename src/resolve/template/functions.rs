@@ -75,6 +75,7 @@ impl Peers {
                 groups.entry(group.to_owned()).or_default().push(peer.clone());
             }
         }
+        drop(facts);
         groups.into_iter().map(|(group, peers)| (group, tera::Value::from(peers))).collect()
     }
 }
