@@ -110,12 +110,15 @@ impl Survey {
     /// it is on all.
     #[must_use]
     pub fn mistakes(&self, resolver: &Resolver, told: &[Diagnostic]) -> Vec<Diagnostic> {
-        let told: HashSet<&Diagnostic> = told.iter().collect();
+        let what = |mistake: &Diagnostic| {
+            (mistake.message.clone(), mistake.primary.as_ref().map(|label| label.span))
+        };
+        let told: HashSet<_> = told.iter().map(what).collect();
         let name = |target: &usize| resolver.targets[*target].host.name.as_str();
         let ladder = Ladder::new(&resolver.project.inventory);
         let mut mistakes: Vec<Diagnostic> = Vec::new();
         for (mistake, (hosts, count)) in &self.found {
-            if told.contains(mistake) {
+            if told.contains(&what(mistake)) {
                 continue;
             }
             let first: Vec<&str> = hosts.iter().map(name).collect();

@@ -11,6 +11,8 @@ mod support;
 mod cli;
 mod examples;
 mod hosts;
+mod language;
+mod machines;
 mod manual;
 mod resources;
 mod stages;

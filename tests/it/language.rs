@@ -1,0 +1,275 @@
+//! What the language means, seen without hosts: `render` and `inventory` show what would be done.
+
+use crate::support::Project;
+
+/// A project with one stage for all hosts, and one module.
+fn project(inventory: &str, module: &str) -> Project {
+    let project = Project::new();
+    project
+        .file(
+            "trueup.toml",
+            "[project]\nname = \"l\"\ninventory = \"inventories/staging.toml\"\n\
+             [[stage]]\nname = \"all\"\nhosts = \"all\"\nmodules = [\"m\"]\n",
+        )
+        .file("inventories/staging.toml", inventory)
+        .file("modules/m/module.toml", module);
+    project
+}
+
+/// What `render` prints for a host.
+#[track_caller]
+fn render(project: &Project, words: &[&str]) -> String {
+    project.run(&[&["render"], words].concat()).expect(0).stdout
+}
+
+const INVENTORIES: [(&str, &str); 2] = [
+    (
+        "inventories/staging.toml",
+        r#"
+[connection]
+user = "deploy"
+become = "sudo"
+
+[vars]
+domain = "staging.example"
+workers = 2
+
+[groups.all-web]
+children = ["web", "edge"]
+vars = { workers = 4, tier = "front" }
+
+[groups.web]
+hosts = ["web[01:02].example"]
+vars = { workers = 8 }
+connection = { port = 2222 }
+
+[groups.edge]
+hosts = ["edge-[a:b]"]
+
+[groups.db]
+
+[hosts."web02.example"]
+address = "10.0.0.2"
+vars = { workers = 16 }
+connection = { user = "root", become = "no", jump = "bastion", identity = "~/.ssh/web02" }
+
+[hosts.box]
+groups = ["db"]
+connection = { transport = "command", command = ["docker", "exec", "-i", "{name}", "/bin/sh"] }
+"#,
+    ),
+    (
+        "inventories/production.toml",
+        "[vars]\ndomain = \"shop.example\"\nworkers = 32\n[groups.web]\nhosts = [\"www\"]\n[groups.all-web]\n\
+         children = [\"web\"]\nvars = { tier = \"front\" }\n[groups.db]\n",
+    ),
+];
+
+const SHOWN: &str = r#"
+[file."/values"]
+content = "{{ vars.domain }} {{ vars.workers }} {{ vars.tier | default(value='none') }} {{ host.groups | join(sep=' ') }}\n"
+
+[file."/peers"]
+content = "{% for peer in hosts(group='all-web') %}{{ peer.name }}={{ peer.vars.workers }} {% endfor %}{{ hosts(group='db') | length }}\n"
+"#;
+
+#[test]
+fn one_module_set_serves_two_inventories() {
+    let project = project("", SHOWN);
+    for (path, text) in INVENTORIES {
+        project.file(path, text);
+    }
+    let values = |words: &[&str]| render(&project, words);
+    assert_eq!(
+        values(&["web01.example", "file[/values]"]),
+        "staging.example 8 front all-web web\n"
+    );
+    assert_eq!(
+        values(&["web02.example", "file[/values]"]),
+        "staging.example 16 front all-web web\n"
+    );
+    assert_eq!(values(&["edge-b", "file[/values]"]), "staging.example 4 front all-web edge\n");
+    assert_eq!(values(&["box", "file[/values]"]), "staging.example 2 none db\n");
+    assert_eq!(
+        values(&["box", "m/file[/peers]"]),
+        "edge-a=4 edge-b=4 web01.example=8 web02.example=16 1\n"
+    );
+    let other = project.path().join("inventories/production.toml");
+    let other = other.to_str().expect("a path");
+    assert_eq!(
+        values(&["www", "file[/values]", "-i", other]),
+        "shop.example 32 front all-web web\n"
+    );
+    assert_eq!(
+        values(&["www", "file[/peers]", "-i", other]),
+        "www=32 0\n",
+        "a group without hosts"
+    );
+    assert_eq!(
+        values(&["www", "file[/values]", "-i", other, "--var", "workers=64"]),
+        "shop.example 64 front all-web web\n"
+    );
+}
+
+#[test]
+fn inventories_are_listed_drawn_and_explained() {
+    let project = project("", SHOWN);
+    for (path, text) in INVENTORIES {
+        project.file(path, text);
+    }
+    let all = [
+        &["inventory", "list"][..],
+        &["inventory", "list", "--limit", "web and not web01.example"],
+        &["inventory", "graph"],
+        &["inventory", "explain", "web02.example"],
+        &["inventory", "explain", "web02.example", "workers", "--var", "workers=1"],
+    ];
+    let shown =
+        all.map(|words| format!("$ {}\n{}", words.join(" "), project.run(words).expect(0).stdout));
+    insta::assert_snapshot!(shown.join("\n"));
+    let json =
+        project.run(&["inventory", "explain", "box", "vars.domain", "--json"]).expect(0).stdout;
+    insta::assert_snapshot!("explained_json", json);
+    let json: serde_json::Value =
+        serde_json::from_str(&project.run(&["inventory", "list", "--json"]).expect(0).stdout)
+            .expect("JSON");
+    assert_eq!(json["hosts"].as_array().map(Vec::len), Some(5));
+    let wrong = project.run(&["inventory", "explain", "web2.example"]).expect(1).stderr;
+    assert!(wrong.contains("did you mean `web02.example`?"), "{wrong}");
+    let wrong = project.run(&["inventory", "explain", "box", "domian"]).expect(1).stderr;
+    assert!(wrong.contains("did you mean `domain`?"), "{wrong}");
+}
+
+#[test]
+fn modules_use_modules_with_params_made_of_params_and_locals() {
+    let project = project(
+        "[vars]\nname = \"shop\"\nports = [80, 443]\n[hosts.h]\n",
+        r#"
+use = [{ use = "site", with = { name = "{{ locals.full }}", ports = "{{ vars.ports }}", kind = "blue" } }]
+
+[locals]
+full = "{{ locals.base ~ '-' ~ host.name }}"
+base = "{{ vars.name | upper }}"
+
+[file."/outer"]
+content = "{{ locals.full }}"
+"#,
+    );
+    project.file(
+        "modules/site/module.toml",
+        r#"
+use = ["leaf"]
+
+[params]
+name  = { type = "string", pattern = "^[A-Z]+-" }
+ports = { type = "list", of = "integer" }
+kind  = { type = "enum", values = ["blue", "green"], default = "green" }
+alias = { type = "string", required = false }
+sizes = { type = "table", of = "integer", default = { small = 1, large = 9 } }
+
+[file."/inner"]
+content = "{{ params.name }} {{ params.ports | join(sep=',') }} {{ params.kind }}{% if params.alias is defined %} {{ params.alias }}{% endif %}"
+
+[file."/size-{{ each.key }}"]
+for_each = "{{ params.sizes }}"
+content = "{{ each.index }} {{ each.value + 1 }}"
+"#,
+    );
+    project.file("modules/leaf/module.toml", "[file.\"/leaf\"]\ncontent = \"leaf\"\n");
+    insta::assert_snapshot!(render(&project, &["h"]));
+}
+
+#[test]
+fn templates_include_and_extend_others_of_their_module() {
+    let project = project(
+        "[vars]\nsites = [\"a\", \"b\"]\n[hosts.h]\n",
+        "[file.\"/page\"]\ntemplate = \"child.tera\"\n[file.\"/raw\"]\nsource = \"files/deep/raw.txt\"\n",
+    );
+    project
+        .file("modules/m/templates/base.tera", "head\n{% block body %}nothing{% endblock body %}\n{% include \"parts/foot.tera\" %}")
+        .file("modules/m/templates/child.tera", "{% extends \"base.tera\" %}{% block body %}{% for site in vars.sites %}{{ site }};{% endfor %}{{ super() }}{% endblock body %}")
+        .file("modules/m/templates/parts/foot.tera", "foot of {{ host.name }}\n")
+        .file("modules/m/files/deep/raw.txt", b"{{ as it is }}\xff\n");
+    assert_eq!(render(&project, &["h", "file[/page]"]), "head\na;b;nothing\nfoot of h\n");
+    let all = render(&project, &["h"]);
+    assert!(all.contains("source  = \"files/deep/raw.txt\"\n  | binary, 16 bytes\n"), "{all}");
+}
+
+#[test]
+fn values_keep_their_types_and_pass_through_whole() {
+    let project = project(
+        r#"
+[vars]
+day = 2026-02-03
+moment = 1979-05-27T07:32:00Z
+flag = true
+size = 0.5
+mode = "0640"
+nested = { list = [1, [2, 3]], table = { "odd key" = "x" } }
+[hosts.h]
+"#,
+        r#"
+[file."/all"]
+content = """
+{{ vars.day }} {{ vars.moment }} {{ vars.flag }} {{ vars.size }}
+{{ vars.nested.list[1][0] + 1 }} {{ vars.nested.table["odd key"] }}
+"""
+mode = "{{ vars.mode }}"
+
+[user.u]
+uid = "{{ 1000 + 7 }}"
+system = "{{ vars.flag and not false }}"
+groups = "{{ ['a', 'b'] }}"
+
+[group.a]
+[group.b]
+"#,
+    );
+    assert_eq!(
+        render(&project, &["h", "file[/all]"]),
+        "2026-02-03 1979-05-27T07:32:00Z true 0.5\n3 x\n"
+    );
+    insta::assert_snapshot!(render(&project, &["h", "user[u]"]));
+}
+
+#[test]
+fn identical_declarations_are_one_and_others_are_not() {
+    let project =
+        project("[hosts.h]\n", "[file.\"/a\"]\ncontent = \"{{ stage.name | length }}\"\n");
+    let stages = |second: &str| {
+        project.file("trueup.toml", format!(
+            "[project]\nname = \"l\"\ninventory = \"inventories/staging.toml\"\n[[stage]]\nname = \"one\"\nhosts = \"all\"\n\
+             modules = [\"m\"]\n[[stage]]\nname = \"{second}\"\nhosts = \"all\"\nmodules = [\"m\"]\n"
+        ));
+    };
+    stages("two");
+    assert_eq!(render(&project, &["h"]).matches("m/file[/a]").count(), 1);
+    stages("three");
+    insta::assert_snapshot!(project.run(&["check"]).expect(1).stderr);
+}
+
+#[test]
+fn resources_stand_in_the_order_in_which_they_are_done() {
+    let project = project(
+        "[hosts.h]\n",
+        "[file.\"/z/late\"]\ncontent = \"\"\nrequires = [\"command[first]\"]\n[directory.\"/z\"]\n[user.owner]\n\
+         [command.first]\ncommand = \"true\"\n[file.\"/a\"]\nowner = \"owner\"\n[directory.\"/b\"]\n",
+    );
+    let shown = render(&project, &["h"]);
+    let order: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.starts_with("m/"))
+        .filter_map(|line| line.split("  ").next())
+        .collect();
+    assert_eq!(
+        order,
+        [
+            "m/directory[/z]",
+            "m/user[owner]",
+            "m/command[first]",
+            "m/file[/z/late]",
+            "m/file[/a]",
+            "m/directory[/b]"
+        ]
+    );
+}
