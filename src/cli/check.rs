@@ -13,7 +13,12 @@ use crate::report::{self, counted};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Check) -> Exit {
-    let examined = project::examine(common, Modules::All);
+    let (limit, wrong) = match settings::limit(common) {
+        Ok(limit) => (limit, None),
+        Err(mistake) => (None, Some(mistake)),
+    };
+    let mut examined = project::examine(common, Modules::All, limit.as_ref());
+    examined.found.extend(wrong);
     let (errors, warnings) = (examined.count(Severity::Error), examined.count(Severity::Warning));
     let good = errors == 0 && (warnings == 0 || !verb.strict);
     let sources = &examined.project.sources;

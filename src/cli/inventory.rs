@@ -14,7 +14,7 @@ use crate::resolve::{Explained, Resolver};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Inventory) -> Exit {
-    let examined = project::examine(common, Modules::Used);
+    let examined = project::examine(common, Modules::Used, None);
     let style = settings::style(common, false);
     let sources = &examined.project.sources;
     let mut found = examined.found;

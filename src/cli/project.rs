@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::args::{Common, Hosts, Select};
 use super::settings;
-use crate::config::{self, Loaded, Modules, Project, Sources, Tree};
+use crate::config::{self, HostPattern, Loaded, Modules, Project, Sources, Tree};
 use crate::model::suggest::nearest;
 use crate::model::{Diagnostic, Facts, Severity};
 use crate::report::{self, Style, counted};
@@ -45,7 +45,8 @@ pub(super) fn load(common: &Common, modules: Modules) -> Loaded {
 }
 
 /// Finds every mistake of the project.
-pub(super) fn examine(common: &Common, modules: Modules) -> Examined {
+/// With `limit` only these hosts are looked at.
+pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPattern>) -> Examined {
     let Loaded { project, mistakes: mut found, whole } = load(common, modules);
     let project = Arc::new(project);
     let mut survey = Survey::default();
@@ -55,7 +56,7 @@ pub(super) fn examine(common: &Common, modules: Modules) -> Examined {
     });
     let resolver = whole.then(|| Resolver::new(&project, overrides, &mut found));
     if let Some(resolver) = &resolver {
-        match resolver.select(None) {
+        match resolver.select(limit) {
             Ok(every) => survey = look(resolver, &every),
             Err(mistakes) => found.extend(mistakes),
         }
@@ -111,7 +112,7 @@ fn sort(found: &mut Vec<Diagnostic>) {
 
 /// The project for a run on hosts; tells its mistakes and gives `None` when there are any.
 pub(super) fn ready(common: &Common, hosts: &Hosts, style: Style) -> Option<Ready> {
-    let Examined { project, resolver, survey, mut found } = examine(common, Modules::Used);
+    let Examined { project, resolver, survey, mut found } = examine(common, Modules::Used, None);
     found.retain(|mistake| mistake.severity == Severity::Error);
     let chosen = match resolver.filter(|_| found.is_empty()) {
         Some(resolver) => choose(common, &hosts.select, resolver, &survey),

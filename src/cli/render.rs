@@ -12,7 +12,7 @@ use crate::resolve::{Rendered, Resolver};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Render) -> Exit {
-    let examined = project::examine(common, Modules::Used);
+    let examined = project::examine(common, Modules::Used, None);
     let style = settings::style(common, false);
     let mut found = examined.found;
     found.retain(|mistake| mistake.severity == Severity::Error);

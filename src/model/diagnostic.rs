@@ -88,6 +88,8 @@ pub struct Diagnostic {
     pub related: Vec<Label>,
     /// What to do, one sentence each.
     pub help: Vec<String>,
+    /// Whether the text at its places holds a sensitive value, so that it is not shown.
+    pub sensitive: bool,
 }
 
 impl Diagnostic {
@@ -101,7 +103,26 @@ impl Diagnostic {
             primary: None,
             related: Vec::new(),
             help: Vec::new(),
+            sensitive: false,
         }
+    }
+
+    /// As `self`, without these texts and without what stands at its places.
+    #[must_use]
+    pub fn masked(mut self, secrets: &[String]) -> Self {
+        let mask = |text: &mut String| {
+            for secret in secrets {
+                if text.contains(secret.as_str()) {
+                    *text = text.replace(secret.as_str(), "(sensitive)");
+                }
+            }
+        };
+        mask(&mut self.message);
+        let labels = self.primary.iter_mut().chain(&mut self.related);
+        labels.for_each(|label| mask(&mut label.text));
+        self.help.iter_mut().for_each(mask);
+        self.sensitive = true;
+        self
     }
 
     /// A warning at `span`: it stops nothing, unless the reader asks for that.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::Style;
 use super::escape::visible;
@@ -44,6 +44,16 @@ fn one<'s>(
     let mut group = Group::with_title(level.primary_title(visible(&mistake.message)));
     for id in files {
         let (path, source) = file(id);
+        if mistake.sensitive {
+            for label in labels().filter(|label| label.span.file == id) {
+                let before = &source[..range(label, source).start];
+                let line = before.matches('\n').count() + 1;
+                let column = before.chars().rev().take_while(|char| *char != '\n').count() + 1;
+                let origin = Origin::path(path.clone()).line(line).char_column(column);
+                group = group.element(origin);
+            }
+            continue;
+        }
         let mut snippet = Snippet::source(source).path(path).line_start(1).fold(true);
         for label in labels().filter(|label| label.span.file == id) {
             let kind = if mistake.primary.as_ref() == Some(label) {

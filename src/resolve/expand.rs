@@ -8,10 +8,11 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::bind::{Bound, expressions};
-use super::host::{FactsAre, Records, Secrets};
+use super::host::{FactsAre, Records};
 use super::meta::META_KEYS;
 use super::order::Draft;
 use super::record::{Rendered, content, written};
+use super::secret::Secrets;
 use super::template::{Engine, Root, Scope};
 use super::toml_value::to_toml;
 use super::undefined::{self, Wanted};

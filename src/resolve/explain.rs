@@ -1,7 +1,7 @@
 //! Where values come from: each var, param and connection setting of a host, with what it overrode.
 
 use super::Resolver;
-use super::host::Secrets;
+use super::secret::Secrets;
 use super::template::{Root, Space};
 use super::undefined::each_text;
 use super::variables::{Ladder, Layer, Said, Which};
@@ -58,6 +58,16 @@ impl Resolver {
             }
         }
         all.extend(self.params_of(target, facts));
+        // A var that a sensitive param is made of is no less sensitive.
+        let from: Vec<String> = all
+            .iter()
+            .filter(|explained| explained.sensitive)
+            .flat_map(|explained| explained.said.iter().map(|said| format!("{} ", said.by)))
+            .collect();
+        for explained in &mut all {
+            let name = format!(" {} ", explained.name);
+            explained.sensitive |= from.iter().any(|by| by.contains(&name));
+        }
         all
     }
 }

@@ -11,6 +11,7 @@ use super::memo::Memo;
 use super::order::{self, Orders, Placed};
 use super::params;
 use super::record::Rendered;
+use super::secret::{Secrets, secrets, texts};
 use super::template::{Engine, Needs, Root, Scope, Space};
 use super::{Desired, Resolver, Target};
 use crate::config::{Module, ModuleUse};
@@ -41,9 +42,6 @@ pub(super) struct Values {
     pub(super) space: Arc<Space>,
     mistakes: Vec<Diagnostic>,
 }
-
-/// Names behind which sensitive values stand.
-pub(super) type Secrets = BTreeSet<(Root, String)>;
 
 /// A module from the inside, for one use on one host.
 struct Inside {
@@ -253,7 +251,16 @@ impl<'r> Work<'r> {
             let skip = expansion.bound.declarations[index].touch(broken);
             let made = if skip { Arc::default() } else { expansion.made(index, secrets) };
             if skip || !made.mistakes.is_empty() {
-                self.found.extend(made.mistakes.iter().cloned());
+                let sensitive = expansion.bound.declarations[index].touch(secrets);
+                let hidden = if sensitive { texts(expansion.scope, secrets) } else { Vec::new() };
+                let mistakes = made.mistakes.iter().cloned();
+                self.found.extend(
+                    mistakes.map(
+                        |mistake| {
+                            if sensitive { mistake.masked(&hidden) } else { mistake }
+                        },
+                    ),
+                );
                 let module = expansion.module.name.clone();
                 self.failed.insert((module, declaration.kind.value.clone()));
             }
@@ -273,7 +280,7 @@ impl<'r> Work<'r> {
 
     /// What expressions can name inside a module.
     fn inside(&mut self, module: &Module, bound: &Bound, site: &Site<'_>) -> Inside {
-        let secrets = secrets(module, bound, site);
+        let secrets = secrets(module, bound, (site.used, site.engine, site.secrets));
         let params = self.params(module, site);
         let mut scope = site.scope.with_params(Arc::clone(&params.space));
         self.found.extend(params.mistakes.iter().cloned());
@@ -348,27 +355,4 @@ impl<'r> Work<'r> {
         }
         self.resolver.shelf.spaces.get((what, needs.key(scope, &self.resolver.pool)), make)
     }
-}
-
-/// Params that are declared sensitive or given from something that is, and locals made of them.
-fn secrets(module: &Module, bound: &Bound, site: &Site<'_>) -> Secrets {
-    let mut secrets = Secrets::new();
-    for (name, param) in &module.params {
-        let given = site.used.with.iter().find(|(given, _)| given.value == *name);
-        let mut needs = Needs::default();
-        if let Some((_, value)) = given {
-            site.engine.needs_of(value, &mut needs);
-        }
-        if param.sensitive || needs.touch(site.secrets) {
-            secrets.insert((Root::Params, name.clone()));
-        }
-    }
-    for name in &bound.locals {
-        let mut needs = Needs::default();
-        bound.engine.needs_of(&module.locals[name].1, &mut needs);
-        if needs.touch(&secrets) {
-            secrets.insert((Root::Locals, name.clone()));
-        }
-    }
-    secrets
 }

@@ -19,6 +19,7 @@ mod order;
 mod params;
 mod peers;
 mod record;
+mod secret;
 mod select;
 mod survey;
 mod template;

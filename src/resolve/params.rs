@@ -125,7 +125,8 @@ pub(super) fn evaluate(
 fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut Vec<Diagnostic>) {
     let mut wrong = |code: &'static str, message: String| {
         let mistake = Diagnostic::at(span, message).code(code);
-        found.push(mistake.related(param.span, "the param is declared here"));
+        let mistake = mistake.related(param.span, "the param is declared here");
+        found.push(if param.sensitive { mistake.masked(&[]) } else { mistake });
     };
     // A sensitive value is not shown in a message either.
     let shown =
@@ -153,15 +154,8 @@ fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut V
             );
         }
     }
-    if param.kind == ParamType::Enum
-        && let Some(text) = value.as_str()
-        && !param.values.iter().any(|known| known.value == text)
-    {
-        let known: Vec<&str> = param.values.iter().map(|known| known.value.as_str()).collect();
-        let list: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
-        let message = format!("param `{name}` is one of {}, and this is {shown}", list.join(", "));
-        let mistake = Diagnostic::at(span, message).suggest(text, known);
-        found.push(mistake.related(param.span, "the param is declared here"));
+    if param.kind == ParamType::Enum {
+        found.extend(not_among(name, param, (value, span)));
         return;
     }
     if let Some(number) = value.number() {
@@ -184,4 +178,18 @@ fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut V
             format!("param `{name}` must match `{}`, and {shown} does not", pattern.value);
         wrong("invalid", message);
     }
+}
+
+/// A value that is none of an enum's.
+fn not_among(name: &str, param: &Param, (value, span): (&Value, Span)) -> Option<Diagnostic> {
+    let text = value.as_str()?;
+    let known: Vec<&str> = param.values.iter().map(|known| known.value.as_str()).collect();
+    if known.contains(&text) {
+        return None;
+    }
+    let list: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
+    let shown = if param.sensitive { "another value" } else { &value.to_string() };
+    let message = format!("param `{name}` is one of {}, and this is {shown}", list.join(", "));
+    let mistake = Diagnostic::at(span, message).related(param.span, "the param is declared here");
+    Some(if param.sensitive { mistake.masked(&[]) } else { mistake.suggest(text, known) })
 }

@@ -273,3 +273,40 @@ fn resources_stand_in_the_order_in_which_they_are_done() {
         ]
     );
 }
+
+#[test]
+fn a_mistake_in_a_sensitive_value_does_not_show_it() {
+    let project = project(
+        "[vars]\nword = \"CANARY-7\"\n[hosts.h]\n",
+        r#"
+use = [
+    { use = "inner", with = { word = "{{ vars.word }}", pin = "CANARY-8" } },
+]
+"#,
+    );
+    project.file(
+        "modules/inner/module.toml",
+        r#"
+[params]
+word = { type = "string", sensitive = true }
+pin  = { type = "string", sensitive = true, pattern = "^[0-9]+$" }
+
+[locals]
+mode = "{{ params.word }}"
+
+[file."/a"]
+content = "{{ params.pin }}"
+
+[file."/b"]
+mode = "{{ locals.mode }}"
+"#,
+    );
+    for words in [&["check"][..], &["check", "--json"], &["check", "--sarif"], &["plan"]] {
+        let output = project.run(words).expect(1);
+        assert!(!format!("{}{}", output.stdout, output.stderr).contains("CANARY"), "{output:?}");
+    }
+    let explained = project.run(&["inventory", "explain", "h"]).expect(0).stdout;
+    assert!(explained.contains("vars.word = (sensitive)\n"), "{explained}");
+    assert!(!explained.contains("CANARY"), "{explained}");
+    insta::assert_snapshot!("sensitive", project.run(&["check"]).expect(1).stderr);
+}
