@@ -97,8 +97,9 @@ pub(super) fn applied(
         Some((desired.resources[*index].address.to_string(), change.clone()))
     });
     let not_done: Vec<(String, Change)> = not_done.collect();
-    let done =
-        |cause: &_| applied.done.iter().any(|(index, _)| desired.resources[*index].address == *cause);
+    let done = |cause: &_| {
+        applied.done.iter().any(|(index, _)| desired.resources[*index].address == *cause)
+    };
     let unsure = applied.outcome == Outcome::Unknown;
     // Where the cause is still to come, a later run brings both.
     let lost = not_done.iter().filter_map(|(address, change)| {

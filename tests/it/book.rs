@@ -134,36 +134,33 @@ impl Reader {
         Ok(full)
     }
 
-    /// What a page leaves out: a trueup.toml that puts every module everywhere, and this machine.
+    /// What a page leaves out: this machine, and a trueup.toml that puts every module on every host.
     fn fill(&self) {
         let here = self.folder();
         let names = |folder: &str| {
             let entries = fs::read_dir(here.join(folder)).into_iter().flatten().flatten();
             let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-            names.collect::<BTreeSet<_>>()
+            names.collect::<Vec<_>>()
         };
-        let local = "local.toml".to_owned();
-        let (modules, inventories) = (names("modules"), names("inventories"));
-        let file = here.join("trueup.toml");
-        let inventory = inventories.first().unwrap_or(&local);
-        if fs::read_to_string(&file).is_ok_and(|text| !text.starts_with(FILLED)) {
-            return;
-        }
+        let (mut modules, inventories) = (names("modules"), names("inventories"));
+        modules.retain(|name| here.join("modules").join(name).join("module.toml").exists());
+        modules.sort();
         if modules.is_empty() && inventories.is_empty() {
             return;
         }
-        fs::write(
-            file,
-            format!(
-                "{FILLED}\n[project]\nname = \"book\"\ninventory = \"inventories/{inventory}\"\n\
-                 [[stage]]\nname = \"all\"\nhosts = \"all\"\nmodules = {modules:?}\n"
-            ),
-        )
-        .expect("a file");
+        let inventory = inventories.iter().max().map_or("local.toml", String::as_str);
         if inventories.is_empty() {
             fs::create_dir_all(here.join("inventories")).expect("a folder");
-            let text = format!("{FILLED}\n[connection]\ntransport = \"local\"\n[hosts.localhost]\n");
-            fs::write(here.join("inventories").join(local), text).expect("a file");
+            let text = "[hosts.localhost]\nconnection = { transport = \"local\" }\n";
+            fs::write(here.join("inventories").join(inventory), text).expect("a file");
+        }
+        let file = here.join("trueup.toml");
+        if fs::read_to_string(&file).map_or(true, |text| text.starts_with(FILLED)) {
+            let text = format!(
+                "{FILLED}\n[project]\nname = \"book\"\ninventory = \"inventories/{inventory}\"\n\
+                 [[stage]]\nname = \"all\"\nhosts = \"all\"\nmodules = {modules:?}\n"
+            );
+            fs::write(file, text).expect("a file");
         }
     }
 
@@ -181,7 +178,10 @@ impl Reader {
             let said = self.run(&body[at][2..]);
             let asked = body.get(end).is_some_and(|next| next == "$ echo $?");
             if self.status != 0 && !asked {
-                self.say(line + at + 1, &format!("it ended with {}, and no `$ echo $?`", self.status));
+                self.say(
+                    line + at + 1,
+                    &format!("it ended with {}, and no `$ echo $?`", self.status),
+                );
             }
             shown.push(body[at].clone());
             shown.extend(self.shown(line + at + 2, &body[at + 1..end], said));
@@ -370,7 +370,9 @@ fn anchors(text: &str) -> BTreeSet<String> {
         _ => None,
     });
     let kept = |char: &char| char.is_alphanumeric() || " -_".contains(*char);
-    headings.map(|heading| heading.chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+    headings
+        .map(|heading| heading.chars().filter(kept).collect::<String>().replace(' ', "-"))
+        .collect()
 }
 
 #[test]

@@ -13,6 +13,7 @@ const USAGE: &str = "cargo xtask NAME
   lint              formatting, clippy and the docs build, warnings as errors
   bench             `trueup plan` beside bare ssh, on lab hosts
   docs              docs/resources.md, from the resource types themselves
+  book              the book, as HTML in target/book; installs mdbook into target/tools if it is missing
   ci                lint and test: what CI runs
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         ["lint"] => lint(),
         ["bench"] => bench(),
         ["docs"] => docs(),
+        ["book"] => book(),
         ["ci"] => lint().and_then(|()| test(&[])),
         ["lab", rest @ ..] => run(lab().args(rest)),
         _ => Err(USAGE.to_owned()),
@@ -110,6 +112,23 @@ fn lint() -> Result<(), String> {
     run(cargo()
         .args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
         .env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Builds the book with the mdbook of this machine, else with one of our own.
+fn book() -> Result<(), String> {
+    let tools = root().join("target/tools");
+    let own = tools.join("bin/mdbook");
+    let there = |program: &Path| {
+        Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+    };
+    let program = if there(Path::new("mdbook")) { PathBuf::from("mdbook") } else { own };
+    if !there(&program) {
+        let words = ["install", "mdbook", "--locked", "--no-default-features", "-j2", "--root"];
+        run(cargo().args(words).arg(&tools))?;
+    }
+    run(Command::new(program).arg("build").arg(root().join("docs")))?;
+    println!("The book begins with target/book/index.html.");
+    Ok(())
 }
 
 fn test(filters: &[&str]) -> Result<(), String> {
