@@ -32,12 +32,12 @@ pub(in crate::resolve) fn within(span: Span, text: &str, range: Range<usize>) ->
         return span.within(range.start - added + 1, (range.end - added + 1).min(length));
     }
     // `"…"` writes each of these as two characters; `"""` may begin with a line end that is not counted.
-    let escaped = |text: &str| text.bytes().filter(|byte| b"\n\t\"\\".contains(byte)).count();
-    let (extra, escapes) = (length.saturating_sub(text.len()), escaped(text));
+    let doubled = |text: &str| text.bytes().filter(|byte| b"\n\t\"\\".contains(byte)).count();
+    let (extra, escapes) = (length.saturating_sub(text.len()), doubled(text));
     let offset = |from: usize| match extra {
         2 => Some(1 + from),
         _ if extra == 2 + escapes => {
-            (!matches!(extra, 6 | 7)).then(|| 1 + from + escaped(&text[..from]))
+            (!matches!(extra, 6 | 7)).then(|| 1 + from + doubled(&text[..from]))
         }
         6 => Some(3 + from),
         7 => Some(4 + from),
