@@ -81,6 +81,8 @@ fn view(resolver: &Resolver, rendered: &Rendered) -> RenderedView {
     let hidden = |text: String| if rendered.sensitive { "(sensitive)".to_owned() } else { text };
     let keys = rendered.keys.iter().map(|(key, value)| (key.clone(), hidden(value.to_string())));
     let content = rendered.content.as_ref().filter(|_| !rendered.sensitive);
+    let kept_back = rendered.content.as_ref().filter(|_| rendered.sensitive);
+    let keys = keys.chain(kept_back.map(|_| ("content".to_owned(), hidden(String::new()))));
     RenderedView {
         address: rendered.address.to_string(),
         place: resolver.place(rendered.place),

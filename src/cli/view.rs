@@ -69,7 +69,9 @@ pub(super) fn untouched(plan: HostPlanView) -> HostEndView {
         (_, Some(help)) => Some(format!("Nothing was changed.\n{help}")),
         (_, None) => Some("Nothing was changed.".to_owned()),
     };
-    HostEndView { host: plan.host, outcome, done: Vec::new(), problems, help, not_done: Vec::new() }
+    let host = plan.host;
+    let (done, not_done, lost) = (Vec::new(), Vec::new(), Vec::new());
+    HostEndView { host, outcome, done, problems, help, not_done, lost }
 }
 
 /// What a plan announces, for the end of its apply.
@@ -94,12 +96,25 @@ pub(super) fn applied(
         let (_, change) = announced.iter().find(|(announced, _)| announced == index)?;
         Some((desired.resources[*index].address.to_string(), change.clone()))
     });
+    let not_done: Vec<(String, Change)> = not_done.collect();
+    let done = |cause: &_| {
+        applied.done.iter().any(|(index, _)| desired.resources[*index].address == *cause)
+    };
+    let unsure = applied.outcome == Outcome::Unknown;
+    // Where the cause is still to come, a later run brings both.
+    let lost = not_done.iter().filter_map(|(address, change)| {
+        let fired = change.fired.as_ref()?;
+        let due = unsure || fired.because.iter().any(done);
+        due.then(|| format!("{} of {address}", fired.kind.word()))
+    });
+    let lost = lost.collect();
     HostEndView {
         host: resolver.targets[target].host.name.clone(),
         outcome: applied.outcome,
         done: applied.done.into_iter().map(|(_, change)| change).collect(),
         problems: problems.collect(),
         help: None,
-        not_done: not_done.collect(),
+        not_done,
+        lost,
     }
 }

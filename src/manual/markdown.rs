@@ -9,7 +9,7 @@ const HEAD: &str = "# Resource types
 
 Made by `cargo xtask docs` from the types themselves: what is changed here by hand is lost. On a terminal:
 `trueup doc`, `trueup doc TYPE`. A string may hold expressions, and every other value may be a string that
-is one expression; see the [reference](reference.md).
+is one expression; see the [language](language.md#expressions).
 ";
 
 /// The page of all resource types.

@@ -258,11 +258,11 @@ fn last_line(plan: &PlanView) -> String {
         _ => &[],
     });
     let counts = counts(changes.map(|view| &view.change));
-    if parts.is_empty() {
-        parts.push("nothing selected".to_owned());
-    }
     let counts = if counts.is_empty() { String::new() } else { format!(" {counts}.") };
     let hosts = plan.hosts.len();
+    if hosts == 0 {
+        return "Plan: 0 hosts: nothing to do.".to_owned();
+    }
     format!(
         "Plan: {hosts} {}: {}.{counts}",
         if hosts == 1 { "host" } else { "hosts" },

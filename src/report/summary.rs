@@ -55,11 +55,8 @@ fn trouble(style: Style, text: &mut String, host: &HostEndView) {
 
 /// Triggers whose cause is done and that were not: no later run would do them.
 fn lost_triggers(text: &mut String, host: &HostEndView) {
-    let lost = host.not_done.iter().filter_map(|(address, change)| {
-        change.fired.as_ref().map(|fired| format!("{} of {}", fired.kind.word(), visible(address)))
-    });
-    let lost: Vec<String> = lost.collect();
-    if !lost.is_empty() {
+    if !host.lost.is_empty() {
+        let lost: Vec<String> = host.lost.iter().map(|lost| visible(lost)).collect();
         let _ = writeln!(
             text,
             "      A later run does not make up for triggers that were not done. See to: {}.",

@@ -69,6 +69,8 @@ pub struct HostEndView {
     pub help: Option<String>,
     /// Addresses that the plan named and that were not done, with their changes.
     pub not_done: Vec<(String, Change)>,
+    /// Triggers among them whose cause was done, such as `reload of nginx/service[nginx]`.
+    pub lost: Vec<String>,
 }
 
 /// The end of an apply.

@@ -258,7 +258,7 @@ fn the_reference_names_every_key_of_every_type() {
         std::fs::read_to_string(crate::support::repository().join(page)).expect("the page")
     };
     let page = read("docs/resources.md");
-    assert!(read("docs/reference.md").contains("(resources.md)"), "the reference leads there");
+    assert!(read("docs/language.md").contains("(resources.md)"), "the language leads there");
     for kind in trueup::resources::REGISTRY {
         let project = good();
         project.file(

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod book;
 mod cli;
 mod examples;
 mod hosts;

@@ -14,6 +14,7 @@ const USAGE: &str = "cargo xtask NAME
   bench             `trueup plan` beside bare ssh, on lab hosts
   bench check       `trueup check` of growing fleets, with no host
   docs              docs/resources.md, from the resource types themselves
+  book              the book, as HTML in target/book; installs mdbook into target/tools if it is missing
   ci                lint and test: what CI runs
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         ["bench"] => bench(),
         ["bench", "check"] => run(cargo().args(["bench", "--quiet", "--bench", "check"])),
         ["docs"] => docs(),
+        ["book"] => book(),
         ["ci"] => lint().and_then(|()| test(&[])),
         ["lab", rest @ ..] => run(lab().args(rest)),
         _ => Err(USAGE.to_owned()),
@@ -112,6 +114,23 @@ fn lint() -> Result<(), String> {
     run(cargo()
         .args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
         .env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Builds the book with the mdbook of this machine, else with one of our own.
+fn book() -> Result<(), String> {
+    let tools = root().join("target/tools");
+    let own = tools.join("bin/mdbook");
+    let there = |program: &Path| {
+        Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+    };
+    let program = if there(Path::new("mdbook")) { PathBuf::from("mdbook") } else { own };
+    if !there(&program) {
+        let words = ["install", "mdbook", "--locked", "--no-default-features", "-j2", "--root"];
+        run(cargo().args(words).arg(&tools))?;
+    }
+    run(Command::new(program).arg("build").arg(root().join("docs")))?;
+    println!("The book begins with target/book/index.html.");
+    Ok(())
 }
 
 fn test(filters: &[&str]) -> Result<(), String> {

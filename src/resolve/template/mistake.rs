@@ -31,8 +31,20 @@ pub(in crate::resolve) fn within(span: Span, text: &str, range: Range<usize>) ->
     if length + 4 == text.len() && range.start >= added {
         return span.within(range.start - added + 1, (range.end - added + 1).min(length));
     }
-    match length.saturating_sub(text.len()) {
-        extra @ (2 | 6) => span.within(extra / 2 + range.start, extra / 2 + range.end),
+    // `"…"` writes each of these as two characters; `"""` may begin with a line end that is not counted.
+    let doubled = |text: &str| text.bytes().filter(|byte| b"\n\t\"\\".contains(byte)).count();
+    let (extra, escapes) = (length.saturating_sub(text.len()), doubled(text));
+    let offset = |from: usize| match extra {
+        2 => Some(1 + from),
+        _ if extra == 2 + escapes => {
+            (!matches!(extra, 6 | 7)).then(|| 1 + from + doubled(&text[..from]))
+        }
+        6 => Some(3 + from),
+        7 => Some(4 + from),
+        _ => None,
+    };
+    match (offset(range.start), offset(range.end)) {
+        (Some(start), Some(end)) => span.within(start, end),
         _ => span,
     }
 }
@@ -179,6 +191,24 @@ fn rust_words(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::FileId;
+
+    #[test]
+    fn finds_places_in_strings_as_they_are_written() {
+        let place = |source: &str, text: &str, name: &str| {
+            let start = text.find(name).expect("the name");
+            let whole = Span::new(FileId(0), 0..source.len());
+            let span = within(whole, text, start..start + name.len());
+            source[span.start..span.end].to_owned()
+        };
+        assert_eq!(place("'a {{ x }}'", "a {{ x }}", "x"), "x");
+        assert_eq!(place(r#""{{ x }}\n""#, "{{ x }}\n", "x"), "x");
+        assert_eq!(place(r#""\"\n{{ x }}""#, "\"\n{{ x }}", "x"), "x");
+        assert_eq!(place("\"\"\"\na\n{{ x }}\n\"\"\"", "a\n{{ x }}\n", "x"), "x");
+        assert_eq!(place("\"\"\"a\n{{ x }}\"\"\"", "a\n{{ x }}", "x"), "x");
+        let unsure = r#""{{ x }}\n\n\n\n""#;
+        assert_eq!(place(unsure, "{{ x }}\n\n\n\n", "x"), unsure);
+    }
 
     #[test]
     fn says_types_in_words() {

@@ -113,7 +113,9 @@ impl Reader<'_> {
             }
             _ => {}
         }
-        let mut at = start + usize::from(tag.block);
+        // The name of a block or a filter is none of these.
+        let own = matches!(verb, "block" | "endblock" | "filter");
+        let mut at = start + usize::from(tag.block) + usize::from(own);
         while at < self.words.len() {
             // What stands behind these may or may not be evaluated.
             self.nested |= ["and", "or"].iter().any(|word| self.words[at].is(word))
@@ -294,6 +296,10 @@ mod tests {
         let bare =
             |text: &str| names(text).bare.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(bare("{{ domain }} {{ x | upper }}"), ["domain", "x"]);
+        assert!(
+            bare("{% block title %}{% filter upper %}x{% endfilter %}{% endblock title %}")
+                .is_empty()
+        );
         assert!(
             bare("{% set a = 1 %}{{ a }}{{ range(end=3) | join(sep=',') }}{{ loop.index }}")
                 .is_empty()

@@ -150,9 +150,9 @@ fn tags_and_targets_select_and_must_match_something() {
         project.run(&["plan", "--tags", "confg", "--target", "web/file[/etc/no]"]).expect(1);
     insta::assert_snapshot!("selects_nothing", wrong.stderr);
     let nothing = project.on_lab(&["plan", "--tags", "confg", "--allow-empty"]).expect(0);
-    assert_eq!(nothing.last_line(), "Plan: 0 hosts: nothing selected.");
+    assert_eq!(nothing.last_line(), "Plan: 0 hosts: nothing to do.");
     let nothing = project.on_lab(&["apply", "--yes", "--limit", "nope", "--allow-empty"]).expect(0);
-    assert_eq!(nothing.last_line(), "Plan: 0 hosts: nothing selected.");
+    assert_eq!(nothing.last_line(), "Plan: 0 hosts: nothing to do.");
 }
 
 #[test]
