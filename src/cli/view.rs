@@ -15,8 +15,19 @@ fn named(resolver: &Resolver, desired: &Desired, index: usize) -> (String, Strin
 
 /// A change as it may be shown.
 fn shown(desired: &Desired, index: usize, change: &Change) -> Change {
-    let change = change.clone();
-    if desired.resources[index].sensitive { change.masked() } else { change }
+    let mut change = change.clone();
+    if desired.resources[index].sensitive {
+        change = change.masked();
+    }
+    let address = &desired.resources[index].address;
+    for left in desired.left_out.iter().filter(|left| left.cause == *address) {
+        let trigger = left.address.short();
+        let left =
+            format!("{trigger} would {}, and is not selected: it will not", left.kind.word());
+        let note = change.note.take().map(|note| format!("{note}\n{left}"));
+        change.note = Some(note.unwrap_or(left));
+    }
+    change
 }
 
 /// What a host said about a resource, as it may be shown.

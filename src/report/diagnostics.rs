@@ -42,6 +42,12 @@ fn one<'s>(
         }
     }
     let mut group = Group::with_title(level.primary_title(visible(&mistake.message)));
+    if files.is_empty() {
+        // Without a place there is nothing that lines could lead to.
+        let help = mistake.help.iter().flat_map(|help| ["\n  help: ".to_owned(), visible(help)]);
+        let help: String = help.collect();
+        return format!("{}{help}", renderer.render(&[group]));
+    }
     for id in files {
         let (path, source) = file(id);
         if mistake.sensitive {

@@ -64,6 +64,8 @@ pub(super) struct Work<'r> {
     pub(super) resolver: &'r Resolver,
     pub(super) facts: FactsAre,
     placed: Vec<Placed>,
+    /// What is not selected.
+    left: Vec<Placed>,
     found: Vec<Diagnostic>,
     /// Types of modules of which some resource could not be made.
     pub(super) failed: BTreeSet<(String, String)>,
@@ -98,7 +100,14 @@ impl Resolver {
         let mut work = Work::new(self, FactsAre::Known, self.selection.is_none());
         work.host(&self.targets[target], facts);
         found.append(&mut work.found);
-        order::sort(work.placed, &self.shelf.orders, found)
+        let left = std::mem::take(&mut work.left);
+        let all = (!left.is_empty()).then(|| [work.placed.clone(), left].concat());
+        let mut desired = order::sort(work.placed, &self.shelf.orders, found)?;
+        if let Some(all) = all {
+            let all = order::sort(all, &self.shelf.orders, &mut Vec::new());
+            desired.left_out = all.map_or_else(Vec::new, |all| all.triggers_beside(&desired));
+        }
+        Some(desired)
     }
 
     /// All resources of a host with facts that stand in, and what could not be made.
@@ -167,8 +176,9 @@ impl Resolver {
 
 impl<'r> Work<'r> {
     fn new(resolver: &'r Resolver, facts: FactsAre, whole: bool) -> Self {
-        let (placed, found, failed) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Self { resolver, facts, placed, found, failed, whole, records: None, explained: None }
+        let (placed, left, found) = (Vec::new(), Vec::new(), Vec::new());
+        let failed = BTreeSet::new();
+        Self { resolver, facts, placed, left, found, failed, whole, records: None, explained: None }
     }
 
     fn host(&mut self, target: &Target, facts: &Facts) {
@@ -271,9 +281,8 @@ impl<'r> Work<'r> {
                         .selection
                         .as_ref()
                         .is_none_or(|selection| selection.selects(&draft.instance, &site.tags));
-                if selected {
-                    self.placed.push(Placed { draft: Arc::clone(draft), stage: site.stage });
-                }
+                let placed = Placed { draft: Arc::clone(draft), stage: site.stage };
+                if selected { &mut self.placed } else { &mut self.left }.push(placed);
             }
         }
     }

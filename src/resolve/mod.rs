@@ -31,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::{HostPattern, Project};
+use crate::model::change::TriggerKind;
 use crate::model::{Address, Diagnostic, Facts, Host, Located, Span, Value};
 use crate::resources::{Erased, ResourceType};
 
@@ -75,7 +76,18 @@ pub struct Instance {
 #[derive(Debug)]
 pub struct Desired {
     pub resources: Vec<Arc<Instance>>,
+    /// Triggers that the selection leaves out although what sets them off is selected.
+    pub left_out: Vec<LeftOut>,
     order: Arc<Order>,
+}
+
+/// A trigger of a resource that is not selected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The selected resource that sets it off.
+    pub cause: Address,
+    pub kind: TriggerKind,
+    pub address: Address,
 }
 
 /// A project that is ready to be resolved for hosts.

@@ -4,14 +4,14 @@
 //! need, and from the types' own `AFTER`; they give way: where nothing could go on otherwise, the
 //! implied edges of the first waiting resource are dropped. A cycle of explicit edges is a mistake.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::conflict::{check_owners, unique};
 use super::memo::Memo;
-use super::{Desired, Instance};
+use super::{Desired, Instance, LeftOut};
 use crate::model::change::TriggerKind;
-use crate::model::{AddressPattern, Diagnostic, Located};
+use crate::model::{Address, AddressPattern, Diagnostic, Located};
 use crate::resources::Subject;
 
 /// A resource whose edges are not yet resolved.
@@ -63,6 +63,26 @@ impl Desired {
         &self.order.triggers[index]
     }
 
+    /// Triggers of resources here that are not in `selected`, set off by some that are.
+    pub(super) fn triggers_beside(&self, selected: &Self) -> Vec<LeftOut> {
+        let chosen: HashSet<&Address> =
+            selected.resources.iter().map(|instance| &instance.address).collect();
+        let mut beside = Vec::new();
+        for (index, instance) in self.resources.iter().enumerate() {
+            if chosen.contains(&instance.address) {
+                continue;
+            }
+            for (kind, sources) in self.triggers(index) {
+                let causes = sources.iter().map(|&source| &self.resources[source].address);
+                beside.extend(causes.filter(|cause| chosen.contains(cause)).map(|cause| {
+                    let address = instance.address.clone();
+                    LeftOut { cause: cause.clone(), kind: *kind, address }
+                }));
+            }
+        }
+        beside
+    }
+
     /// Resources that stand in their order already, in one stage, each with those before it.
     #[must_use]
     pub fn in_order(resources: Vec<(Arc<Instance>, Vec<usize>)>) -> Self {
@@ -74,7 +94,7 @@ impl Desired {
             after,
             triggers: vec![Vec::new(); count],
         };
-        Self { resources, order: Arc::new(order) }
+        Self { resources, left_out: Vec::new(), order: Arc::new(order) }
     }
 }
 
@@ -111,7 +131,7 @@ pub(super) fn sort(
     let order = order.map_err(|mistakes| found.extend(mistakes)).ok()?;
     let resources =
         order.sequence.iter().map(|&index| Arc::clone(&placed[index].draft.instance)).collect();
-    Some(Desired { resources, order })
+    Some(Desired { resources, left_out: Vec::new(), order })
 }
 
 /// Edges by places in the order instead of the document.

@@ -156,6 +156,22 @@ fn tags_and_targets_select_and_must_match_something() {
 }
 
 #[test]
+fn a_trigger_that_is_not_selected_is_told() {
+    if left_out() {
+        return;
+    }
+    let _hosts = own("web");
+    let lab = lab();
+    lab.on("web2", "rm -f /etc/watched; systemctl start lab-svc1");
+    let module = "[file.\"/etc/watched\"]\ncontent = \"x\\n\"\n[service.lab-svc1]\nrestart_on = [\"file[/etc/watched]\"]\n";
+    let project = project("[groups.web]\nhosts = [\"web2\"]\n", &[("web", module)]);
+    let plan = project.on_lab(&["plan", "--target", "web/file[/etc/watched]"]).expect(0);
+    let told = "      service[lab-svc1] would restart, and is not selected: it will not\n";
+    assert!(plan.stdout.contains(told), "{}", plan.stdout);
+    assert!(!project.on_lab(&["plan"]).expect(0).stdout.contains("not selected"));
+}
+
+#[test]
 fn sensitive_values_are_on_the_host_and_on_no_screen() {
     if left_out() {
         return;
