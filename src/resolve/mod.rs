@@ -115,7 +115,9 @@ impl Resolver {
             bound.insert(name.clone(), Bound::new(module, project, &peers, found));
         }
         bound.retain(|name, _| !cyclic.contains(name.as_str()));
-        let mut compiler = Compiler::new(&peers, found);
+        let file = project.stages.first().map(|stage| stage.name.span.file);
+        let source = file.map_or("", |file| project.sources.get(file).text);
+        let mut compiler = Compiler::new(&peers, source, found);
         for stage in &project.stages {
             for used in &stage.modules {
                 for (name, value) in &used.with {

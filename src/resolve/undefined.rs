@@ -69,15 +69,15 @@ pub(super) struct Wanted {
 struct Seen<'s> {
     names: &'s Names,
     span: Span,
-    /// The text as tera has it, where it is written in a string of a TOML file.
-    text: Option<&'s str>,
+    /// The text as tera has it, where it is written in a string of a TOML file, and all of the file.
+    text: Option<(&'s str, &'s str)>,
 }
 
 impl Seen<'_> {
     /// The place of some bytes of the text.
     fn place(&self, range: &std::ops::Range<usize>) -> Span {
         match self.text {
-            Some(text) => within(self.span, text, range.clone()),
+            Some((text, source)) => within(source, self.span, text, range.clone()),
             None => Span::new(self.span.file, range.clone()),
         }
     }
@@ -199,13 +199,13 @@ impl Context<'_> {
 
     fn text(&self, engine: &Engine, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
         if let Some(names) = engine.names_of(text) {
-            self.seen(&Seen { names: &names, span, text: Some(text) }, found);
+            self.seen(&Seen { names: &names, span, text: Some((text, engine.source)) }, found);
         }
     }
 
     fn expression(&self, engine: &Engine, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
         if let Some((names, written)) = engine.names_of_expression(text) {
-            self.seen(&Seen { names: &names, span, text: Some(&written) }, found);
+            self.seen(&Seen { names: &names, span, text: Some((&written, engine.source)) }, found);
         }
     }
 

@@ -25,8 +25,14 @@ pub(in crate::resolve) struct Compiler<'f> {
 }
 
 impl<'f> Compiler<'f> {
-    pub(in crate::resolve) fn new(peers: &Arc<Peers>, found: &'f mut Vec<Diagnostic>) -> Self {
-        let engine = Engine { tera: bare(peers), texts: HashMap::new(), files: BTreeMap::new() };
+    /// `source` is the text of the file that the strings are written in.
+    pub(in crate::resolve) fn new(
+        peers: &Arc<Peers>,
+        source: &'static str,
+        found: &'f mut Vec<Diagnostic>,
+    ) -> Self {
+        let (texts, files) = (HashMap::new(), BTreeMap::new());
+        let engine = Engine { tera: bare(peers), source, texts, files };
         Self { engine, probe: bare(peers), waiting: Vec::new(), found }
     }
 
@@ -281,11 +287,11 @@ impl<'f> Compiler<'f> {
             {
                 continue;
             }
-            let at = within(span, text, report.range(text));
+            let at = within(self.engine.source, span, text, report.range(text));
             mistakes.push(self.unknown(at, &report));
         }
         if matches!(error.kind(), ErrorKind::SyntaxError(_)) {
-            mistakes = vec![in_string(&error, text, span)];
+            mistakes = vec![in_string(&error, self.engine.source, text, span)];
         }
         // The probe keeps a text that it did not take.
         self.probe = Tera::new();

@@ -12,28 +12,78 @@ pub(super) fn in_file(error: &tera::Error, file: FileId, text: &str) -> Diagnost
     told.at(Span::new(file, told.range.clone()))
 }
 
-/// An error in a string of a TOML file. Where the string is written without escapes, the place is the
-/// expression's own; else the whole string's.
-pub(super) fn in_string(error: &tera::Error, text: &str, span: Span) -> Diagnostic {
+/// An error in a string of a TOML file whose text is `source`.
+pub(super) fn in_string(error: &tera::Error, source: &str, text: &str, span: Span) -> Diagnostic {
     let told = translate(error, text);
-    told.at(within(span, text, told.range.clone()))
+    told.at(within(source, span, text, told.range.clone()))
 }
 
-/// The place of `range` of a string's `text`, which is written at `span` with its quotes.
-pub(in crate::resolve) fn within(span: Span, text: &str, range: Range<usize>) -> Span {
-    if range.is_empty() {
-        return span;
-    }
-    let length = span.end - span.start;
-    // The quotes: `"…"` and `'…'` have one, `"""` and `'''` three; the difference in length tells.
+/// The place of `range` of a string's `text`, which is written in `source` at `span` with its quotes:
+/// the whole string where it cannot be told.
+pub(in crate::resolve) fn within(
+    source: &str,
+    span: Span,
+    text: &str,
+    range: Range<usize>,
+) -> Span {
+    let (plain, written) = unquoted(source.get(span.start..span.end).unwrap_or_default());
     // An expression without braces got some, and a space, on its way to tera.
-    let added = "{{ ".len();
-    if length + 4 == text.len() && range.start >= added {
-        return span.within(range.start - added + 1, (range.end - added + 1).min(length));
-    }
-    match length.saturating_sub(text.len()) {
-        extra @ (2 | 6) => span.within(extra / 2 + range.start, extra / 2 + range.end),
+    let inner = text.strip_prefix("{{ ").and_then(|text| text.strip_suffix(" }}"));
+    let (start, added) = match inner.and_then(|inner| plain.find(inner)) {
+        _ if plain == text => (0, 0),
+        Some(start) => (start, "{{ ".len()),
+        None => return span,
+    };
+    let place = |at: usize| written.get((at + start).checked_sub(added)?).copied();
+    match (place(range.start), place(range.end)) {
+        (Some(from), Some(to)) if from < to => span.within(from, to),
         _ => span,
+    }
+}
+
+/// What a TOML string says, and where each byte of it, and its end, is written.
+fn unquoted(raw: &str) -> (String, Vec<usize>) {
+    let long = raw.starts_with("\"\"\"") || raw.starts_with("'''");
+    let escapes = raw.starts_with('"');
+    let quote = if long { 3 } else { 1 };
+    let first = |text: &str| raw.get(quote..).is_some_and(|raw| long && raw.starts_with(text));
+    let begin = quote + if first("\r\n") { 2 } else { usize::from(first("\n")) };
+    let end = raw.len().saturating_sub(quote);
+    let (mut plain, mut written) = (String::new(), Vec::new());
+    let mut at = begin;
+    while let Some(char) = raw.get(at..end).and_then(|rest| rest.chars().next()) {
+        let (said, length) = match char {
+            '\\' if escapes => escape(&raw[at..end]),
+            char => (Some(char), char.len_utf8()),
+        };
+        if let Some(said) = said {
+            plain.push(said);
+            written.extend(std::iter::repeat_n(at, said.len_utf8()));
+        }
+        at += length;
+    }
+    written.push(at.min(end));
+    (plain, written)
+}
+
+/// The character that an escape stands for, and its length; a line that goes on says nothing.
+fn escape(raw: &str) -> (Option<char>, usize) {
+    let number = |digits: usize| {
+        let code = raw.get(2..2 + digits).and_then(|code| u32::from_str_radix(code, 16).ok());
+        (code.and_then(char::from_u32), 2 + digits)
+    };
+    match raw.as_bytes().get(1) {
+        Some(b'x') => number(2),
+        Some(b'u') => number(4),
+        Some(b'U') => number(8),
+        Some(b'n') => (Some('\n'), 2),
+        Some(b't') => (Some('\t'), 2),
+        Some(b'r') => (Some('\r'), 2),
+        Some(b'b') => (Some('\u{8}'), 2),
+        Some(b'f') => (Some('\u{c}'), 2),
+        Some(b'e') => (Some('\u{1b}'), 2),
+        Some(&other @ (b'"' | b'\\')) => (Some(char::from(other)), 2),
+        _ => (None, raw.len() - raw[1..].trim_start().len()),
     }
 }
 

@@ -65,6 +65,8 @@ pub(super) struct File {
 /// Compiled templates and strings.
 pub(super) struct Engine {
     tera: Tera,
+    /// The text of the file that the strings are written in.
+    pub(super) source: &'static str,
     texts: HashMap<String, Text>,
     pub(super) files: BTreeMap<String, File>,
 }
@@ -162,7 +164,7 @@ impl Engine {
         let text = self.texts.get(key).expect("every string is compiled before it is evaluated");
         let render = |name: &str| self.tera.render(name, scope.context());
         let mistake = |error: tera::Error| {
-            self.in_template(&error).unwrap_or_else(|| in_string(&error, written, span))
+            self.in_template(&error).unwrap_or_else(|| in_string(&error, self.source, written, span))
         };
         match &text.form {
             Form::Broken(mistake) => Err((**mistake).clone()),
