@@ -198,6 +198,10 @@ impl Parser {
             let why = "ranges are for inventories: name a group here, or use a glob".to_owned();
             return Err(PatternError { why, at });
         }
+        if word.contains([':', '!', '&']) {
+            let why = "names have no `:`, `!` or `&`: write `or`, `not` and `and`".to_owned();
+            return Err(PatternError { why, at });
+        }
         match Glob::new(&word) {
             Ok(glob) => Ok(Node::Name(Name { text: word, at, glob: glob.compile_matcher() })),
             Err(error) => {

@@ -175,9 +175,10 @@ pub(super) fn cycles<'p>(project: &'p Project, found: &mut Vec<Diagnostic>) -> B
 }
 
 /// Uses of modules whose params are not there or missing.
-pub(super) fn check_uses(project: &Project, found: &mut Vec<Diagnostic>) {
+pub(super) fn check_uses(project: &Project, cyclic: &BTreeSet<&str>, found: &mut Vec<Diagnostic>) {
     let stages = project.stages.iter().flat_map(|stage| &stage.modules);
-    let modules = project.modules.values().flat_map(|module| &module.uses);
+    let modules = project.modules.values().filter(|module| !cyclic.contains(&*module.name));
+    let modules = modules.flat_map(|module| &module.uses);
     for used in stages.chain(modules) {
         if let Some(module) = project.modules.get(&used.module.value).filter(|m| !m.broken) {
             params::check_use(module, used, found);

@@ -126,7 +126,7 @@ impl Resolver {
             }
         }
         let stages = compiler.finish();
-        bind::check_uses(project, found);
+        bind::check_uses(project, &cyclic, found);
         let known = KnownVars::new(&project.inventory, &overrides);
         undefined::check(project, &bound, &stages, &known, found);
         let uses_facts =
@@ -296,6 +296,6 @@ fn near(name: &str, targets: &[Target]) -> String {
         .collect();
     match crate::model::suggest::nearest(name, names) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "the inventory's hosts and groups can be named".to_owned(),
+        None => "trueup inventory graph prints all groups and their hosts".to_owned(),
     }
 }
