@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Resolver;
 use super::bind::selectors;
-use crate::model::{Address, AddressPattern, Diagnostic, Facts};
+use crate::model::{Address, AddressPattern, Diagnostic, Facts, Severity};
+use crate::resources::find;
 
 /// Modules and types of which some resource could not be made.
 type Failed = BTreeSet<(String, String)>;
@@ -108,11 +109,12 @@ impl Survey {
     /// it is on all.
     #[must_use]
     pub fn mistakes(&self, resolver: &Resolver, told: &[Diagnostic]) -> Vec<Diagnostic> {
+        let known = told;
         let told: HashSet<&Diagnostic> = told.iter().collect();
         let name = |target: &usize| resolver.targets[*target].host.name.as_str();
         let mut mistakes: Vec<Diagnostic> = Vec::new();
         for (mistake, (hosts, count)) in &self.found {
-            if told.contains(mistake) {
+            if told.contains(mistake) || follows(mistake, known) || resolver.owed(mistake) {
                 continue;
             }
             let first: Vec<&str> = hosts.iter().map(name).collect();
@@ -146,6 +148,9 @@ impl Survey {
             for declaration in &module.resources {
                 for (text, span) in selectors(module.file, declaration) {
                     let Ok(pattern) = AddressPattern::parse(text) else { continue };
+                    if !resolver.types_known(pattern.module().unwrap_or(&module.name), &pattern) {
+                        continue;
+                    }
                     let home = pattern.module().unwrap_or(&module.name);
                     let same = by_kind.get(&(home, pattern.kind())).map_or(&[][..], Vec::as_slice);
                     let failed = (home.to_owned(), pattern.kind().to_owned());
@@ -176,5 +181,46 @@ impl Survey {
             }
         }
         found
+    }
+}
+
+/// Whether a mistake of hosts stands where one was told that shows without them: it comes of it.
+fn follows(mistake: &Diagnostic, told: &[Diagnostic]) -> bool {
+    let Some(here) = mistake.primary.as_ref().map(|label| label.span) else { return false };
+    let errors = told.iter().filter(|other| other.severity == Severity::Error);
+    errors.filter_map(|other| other.primary.as_ref()).any(|label| {
+        let there = label.span;
+        here.file == there.file && here.start < there.end && there.start < here.end
+    })
+}
+
+impl Resolver {
+    /// Whether a name is not defined only because what declares it has a mistake, which was told.
+    fn owed(&self, mistake: &Diagnostic) -> bool {
+        let name = mistake.message.strip_suffix("` is not defined");
+        let Some((root, path)) =
+            name.and_then(|name| name.strip_prefix('`')).and_then(|name| name.split_once('.'))
+        else {
+            return false;
+        };
+        let field = path.split('.').next().unwrap_or(path);
+        let file = mistake.primary.as_ref().map(|label| label.span.file);
+        let mut modules = self.project.modules.values();
+        let module = modules.find(|module| {
+            Some(module.file) == file || module.templates.values().any(|id| Some(*id) == file)
+        });
+        module.is_some_and(|module| match root {
+            "locals" => module.locals.contains_key(field),
+            "params" => module.params.get(field).is_some_and(|param| param.required),
+            _ => false,
+        })
+    }
+
+    /// Whether a pattern's type is one, and nothing that it may mean has a type that is none.
+    fn types_known(&self, module: &str, pattern: &AddressPattern) -> bool {
+        let declared = self.project.modules.get(module).into_iter().flat_map(|m| &m.resources);
+        let meant = |name: &str| pattern.literal().is_none_or(|literal| literal == name);
+        let mut strange = declared.filter(|declared| find(&declared.kind.value).is_none());
+        find(pattern.kind()).is_some() && !strange.any(|declared| meant(&declared.name.value))
     }
 }

@@ -89,7 +89,9 @@ impl<'f> Compiler<'f> {
             for report in reported(&error.to_string()) {
                 if let Some(file) = self.engine.files.get(&report.file) {
                     let span = Span::new(file.id, report.range(file.text));
-                    broken.push((report.file.clone(), self.unknown(span, &report)));
+                    let mistake = report.unknown().and_then(|unknown| self.told(unknown));
+                    let mistake = mistake.unwrap_or_else(|| self.unknown(span, &report));
+                    broken.push((report.file.clone(), mistake));
                 }
             }
             if broken.is_empty() {
@@ -99,12 +101,20 @@ impl<'f> Compiler<'f> {
                 break;
             }
             for (name, mistake) in broken {
-                self.found.push(mistake.clone());
+                if !self.found.contains(&mistake) {
+                    self.found.push(mistake.clone());
+                }
                 let file = self.engine.files.get_mut(&name).expect("a file that is known");
                 file.broken = Some(Box::new(mistake));
             }
         }
         self.spread_needs();
+    }
+
+    /// What is wrong with a template that is there and was left out.
+    fn told(&self, (what, name): (&str, &str)) -> Option<Diagnostic> {
+        let file = self.engine.files.get(name).filter(|_| what == "template")?;
+        file.broken.as_deref().cloned()
     }
 
     /// A filter, function, test or template that is not there.
@@ -126,14 +136,16 @@ impl<'f> Compiler<'f> {
     /// Templates that extend or include themselves or what is not there.
     fn chain(&self, error: &tera::Error) -> Vec<(String, Diagnostic)> {
         let (name, message) = match error.kind() {
-            ErrorKind::CircularExtend { tpl, inheritance_chain } => (
-                tpl,
-                format!("template `{tpl}` extends itself, by {}", inheritance_chain.join(", ")),
-            ),
+            ErrorKind::CircularExtend { tpl, inheritance_chain } => {
+                (tpl, format!("template `{tpl}` extends itself{}", by(tpl, inheritance_chain)))
+            }
             ErrorKind::CircularInclude { tpl, include_chain } => {
-                (tpl, format!("template `{tpl}` includes itself, by {}", include_chain.join(", ")))
+                (tpl, format!("template `{tpl}` includes itself{}", by(tpl, include_chain)))
             }
             ErrorKind::MissingParent { current, parent } => {
+                if let Some(told) = self.told(("template", parent)) {
+                    return vec![(current.clone(), told)];
+                }
                 (current, format!("there is no template `{parent}`"))
             }
             _ => {
@@ -319,6 +331,13 @@ impl<'f> Compiler<'f> {
         }
         self.engine
     }
+}
+
+/// The templates by way of which one comes back to itself.
+fn by(name: &str, chain: &[String]) -> String {
+    let others = chain.iter().filter(|other| *other != name).map(|other| format!("`{other}`"));
+    let others = others.collect::<Vec<_>>().join(" and ");
+    if others.is_empty() { others } else { format!(", by way of {others}") }
 }
 
 /// Whether every prefix that tera sees in a template was seen by us too.
