@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::template::{Engine, Scope, is_template};
 use crate::config::{Module, ModuleUse, Param, ParamType, to_value};
-use crate::model::{Diagnostic, Span, Value, a};
+use crate::model::{Diagnostic, Located, Span, Value, a};
 
 /// What can be seen of a module's params without a use of it: defaults that are none.
 pub(super) fn check_defaults(module: &Module, found: &mut Vec<Diagnostic>) {
@@ -18,6 +18,7 @@ pub(super) fn check_defaults(module: &Module, found: &mut Vec<Diagnostic>) {
                     .label("a default is a value as it is")
                     .help("compute it in [locals], which can name params, vars and facts"),
             );
+            continue;
         }
         check(name, param, (&value, span), found);
     }
@@ -54,7 +55,8 @@ pub(super) fn check_use(module: &Module, used: &ModuleUse, found: &mut Vec<Diagn
             );
         }
     }
-    for (name, param) in left_out(module, used) {
+    // What is missing may be what could not be read.
+    for (name, param) in left_out(module, used).filter(|_| !used.doubtful) {
         found.push(
             Diagnostic::at(
                 used.module.span,
@@ -147,6 +149,7 @@ fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut V
     }
     if param.kind == ParamType::Enum
         && let Some(text) = value.as_str()
+        && !param.values.is_empty()
         && !param.values.iter().any(|known| known.value == text)
     {
         let known: Vec<&str> = param.values.iter().map(|known| known.value.as_str()).collect();
@@ -156,7 +159,10 @@ fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut V
         found.push(mistake.related(param.span, "the param is declared here"));
         return;
     }
-    if let Some(number) = value.number() {
+    let bound = |bound: &Option<Located<Value>>| bound.as_ref().and_then(|b| b.value.number());
+    // Bounds that leave nothing were told.
+    let possible = bound(&param.min).zip(bound(&param.max)).is_none_or(|(min, max)| min <= max);
+    if let Some(number) = value.number().filter(|_| possible) {
         for (bound, below, word) in [(&param.min, true, "least"), (&param.max, false, "most")] {
             if let Some(bound) = bound
                 && let Some(limit) = bound.value.number()
