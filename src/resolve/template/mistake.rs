@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use tera::{ErrorKind, ReportError};
 
+use super::token::tags;
 use crate::model::{Diagnostic, FileId, Span, a};
 
 /// An error in a template file.
@@ -160,11 +161,90 @@ fn translate(error: &tera::Error, text: &str) -> Told {
     let span = report.span();
     let start = offset(text, span.start_line, span.start_col).min(text.len());
     let range = start..offset(text, span.end_line, span.end_col).clamp(start, text.len());
+    let at_end = report.message().starts_with("Unexpected end of input");
+    let at_tag = report.message() == "Unknown tag" && text[range.clone()].starts_with("end");
+    if let Some((message, range)) = unpaired(text).filter(|_| at_end || at_tag) {
+        return Told { message, range, meant: None, code };
+    }
     undefined(report, text, &range).unwrap_or_else(|| {
-        let message = plain(report.message());
+        let message = in_words(plain(report.message()));
         let code = if message.ends_with("not defined") { "undefined" } else { code };
-        Told { message, range, meant: None, code }
+        // tera points at the first of some names with dots.
+        let rest = &text[range.end..];
+        let path = |char: char| char.is_alphanumeric() || matches!(char, '_' | '.');
+        let more = if text[range.clone()].chars().all(path) && rest.starts_with('.') {
+            rest.find(|char| !path(char)).unwrap_or(rest.len())
+        } else {
+            0
+        };
+        Told { message, range: range.start..range.end + more, meant: None, code }
     })
+}
+
+/// What tera says of syntax, with what to write instead.
+fn in_words(message: String) -> String {
+    let found = message.strip_prefix("found ").and_then(|rest| rest.split_once(" but expected "));
+    match found {
+        Some(("`{`", _)) => {
+            "no braces stand inside of an expression; `when` and `for_each` need none".to_owned()
+        }
+        Some(("`=`", _)) => "`=` compares nothing: write `==`".to_owned(),
+        Some((found, "identifier")) => {
+            format!(
+                "a name is expected here, not {}: arguments are written name=value",
+                word(found)
+            )
+        }
+        Some((found, "}}" | "`}}`")) => {
+            format!("{} is not expected here: `}}}}` is missing", word(found))
+        }
+        Some((found, wanted)) if wanted.contains("a string") || wanted.contains("string,") => {
+            format!("a value is expected here, not {}", word(found))
+        }
+        _ if message == "unexpected end of input" => {
+            "the text ends inside of this: `}}` or `%}` is missing".to_owned()
+        }
+        _ if message == "unexpected character" => {
+            "this character is not expected in an expression: `}}` or a quote may be missing"
+                .to_owned()
+        }
+        _ => message
+            .replace("iteration not possible on type", "a loop goes over a list or a table, not")
+            .replace("invalid type for the value, expected", "wrong type here: it takes")
+            .replace(" but got ", ", not ")
+            .replace("missing keyword argument", "this needs the argument"),
+    }
+}
+
+/// A sign as it is, anything else with its article.
+fn word(found: &str) -> String {
+    if found.starts_with('`') || found.starts_with("a ") { found.to_owned() } else { a(found) }
+}
+
+/// The first block that is not closed, or that is closed by the end of another.
+fn unpaired(text: &str) -> Option<(String, Range<usize>)> {
+    let mut open: Vec<(&str, Range<usize>)> = Vec::new();
+    for tag in tags(text).iter().filter(|tag| tag.block) {
+        let Some(first) = tag.words.iter().find(|word| !word.is("-")) else { continue };
+        let set = first.is("set") || first.is("set_global");
+        let block = ["if", "for", "block", "component", "filter"].contains(&first.text);
+        if block || (set && !tag.words.iter().any(|word| word.is("="))) {
+            open.push((first.text, first.at.clone()));
+        } else if let Some(ended) = first.text.strip_prefix("end").filter(|name| *name != "raw") {
+            match open.pop() {
+                Some((name, _)) if name == ended => {}
+                Some((name, _)) => {
+                    let message = format!("`end{name}` is expected here, not `end{ended}`");
+                    return Some((message, first.at.clone()));
+                }
+                None => {
+                    return Some((format!("no `{ended}` is open here"), first.at.clone()));
+                }
+            }
+        }
+    }
+    let (name, at) = open.pop()?;
+    Some((format!("this `{name}` is not closed: `{{% end{name} %}}` is missing"), at))
 }
 
 /// A name that is not defined, with the one that was meant.
@@ -210,7 +290,7 @@ fn rust_words(message: &str) -> String {
     let parts = message.split('`').enumerate().map(|(index, part)| {
         let word = match part {
             "&[Value]" | "Vec" | "array" | "&Vec<Value>" | "Vec<Value>" => "list",
-            "&str" | "String" | "Cow<str>" | "Cow<'_, str>" => "string",
+            "&str" | "str" | "string" | "String" | "Cow<str>" | "Cow<'_, str>" => "string",
             "&Map" | "Map" | "map" => "table",
             "bool" => "boolean",
             "i64" | "u64" | "i128" | "u128" | "usize" | "u32" | "i32" | "Number" => "integer",
