@@ -115,6 +115,12 @@ pub(super) fn evaluate(
     values
 }
 
+/// Whether the param's bounds leave anything: if not, that was told.
+fn possible(param: &Param) -> bool {
+    let number = |bound: &Option<Located<Value>>| bound.as_ref().and_then(|b| b.value.number());
+    number(&param.min).zip(number(&param.max)).is_none_or(|(min, max)| min <= max)
+}
+
 /// Checks a value against the param's type and bounds.
 fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut Vec<Diagnostic>) {
     let mut wrong = |code: &'static str, message: String| {
@@ -147,9 +153,8 @@ fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut V
             );
         }
     }
-    if param.kind == ParamType::Enum
-        && let Some(text) = value.as_str()
-        && !param.values.is_empty()
+    let listed = param.kind == ParamType::Enum && !param.values.is_empty();
+    if let Some(text) = value.as_str().filter(|_| listed)
         && !param.values.iter().any(|known| known.value == text)
     {
         let known: Vec<&str> = param.values.iter().map(|known| known.value.as_str()).collect();
@@ -159,10 +164,7 @@ fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut V
         found.push(mistake.related(param.span, "the param is declared here"));
         return;
     }
-    let bound = |bound: &Option<Located<Value>>| bound.as_ref().and_then(|b| b.value.number());
-    // Bounds that leave nothing were told.
-    let possible = bound(&param.min).zip(bound(&param.max)).is_none_or(|(min, max)| min <= max);
-    if let Some(number) = value.number().filter(|_| possible) {
+    if let Some(number) = value.number().filter(|_| possible(param)) {
         for (bound, below, word) in [(&param.min, true, "least"), (&param.max, false, "most")] {
             if let Some(bound) = bound
                 && let Some(limit) = bound.value.number()

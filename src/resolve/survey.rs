@@ -190,7 +190,8 @@ fn follows(mistake: &Diagnostic, told: &[Diagnostic]) -> bool {
     let errors = told.iter().filter(|other| other.severity == Severity::Error);
     errors.filter_map(|other| other.primary.as_ref()).any(|label| {
         let there = label.span;
-        here.file == there.file && here.start < there.end && there.start < here.end
+        let apart = here.end <= there.start || there.end <= here.start;
+        here.file == there.file && !apart
     })
 }
 

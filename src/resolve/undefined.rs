@@ -163,12 +163,9 @@ impl Context<'_> {
             let inside = Context { each: true, ..*self };
             let mut seen = Vec::new();
             inside.seen(&Seen { names: &file.names, span, text: None }, &mut seen);
-            // Behind a mistake of syntax nobody knows what is a name.
-            let end = file.syntax_error().map_or(usize::MAX, |span| span.start);
-            let before = |label: &Label| label.span.start < end;
-            found.extend(
-                seen.into_iter().filter(|mistake| mistake.primary.as_ref().is_some_and(before)),
-            );
+            let readable = |label: &Label| label.span.start < file.readable();
+            seen.retain(|mistake| mistake.primary.as_ref().is_some_and(readable));
+            found.append(&mut seen);
         }
         for used in &module.uses {
             self.with(&bound.engine, used, found);

@@ -167,7 +167,7 @@ fn translate(error: &tera::Error, text: &str) -> Told {
         return Told { message, range, meant: None, code };
     }
     undefined(report, text, &range).unwrap_or_else(|| {
-        let message = in_words(plain(report.message()));
+        let message = in_words(&plain(report.message()));
         let code = if message.ends_with("not defined") { "undefined" } else { code };
         // tera points at the first of some names with dots.
         let rest = &text[range.end..];
@@ -182,7 +182,7 @@ fn translate(error: &tera::Error, text: &str) -> Told {
 }
 
 /// What tera says of syntax, with what to write instead.
-fn in_words(message: String) -> String {
+fn in_words(message: &str) -> String {
     let found = message.strip_prefix("found ").and_then(|rest| rest.split_once(" but expected "));
     match found {
         Some(("`{`", _)) => {
@@ -309,6 +309,34 @@ fn rust_words(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_its_place_in_every_kind_of_string() {
+        let strings = [
+            (r#""é\n\"{{ a.b }}\u00e9""#, "é\n\"{{ a.b }}é"),
+            ("'\\n{{ a.b }}'", "\\n{{ a.b }}"),
+            ("\"\"\"\nx\n{{ a.b }}\n\"\"\"", "x\n{{ a.b }}\n"),
+            ("\"\"\"x \\\n   {{ a.b }}\"\"\"", "x {{ a.b }}"),
+            ("'a.b'", "{{ a.b }}"),
+            ("'{{  a.b  }}'", "{{ a.b }}"),
+        ];
+        for (raw, text) in strings {
+            let source = format!("k = {raw}\n");
+            let span = Span::new(FileId(0), 4..4 + raw.len());
+            let at = text.find("a.b").unwrap();
+            let place = within(&source, span, text, at..at + 3);
+            assert_eq!(&source[place.start..place.end], "a.b", "{raw}");
+        }
+    }
+
+    #[test]
+    fn blocks_pair() {
+        let said = |text: &str| unpaired(text).map(|(_, at)| text[at].to_owned());
+        assert_eq!(said("{% if a %}{% for x in y %}{% endfor %}{% else %}{% endif %}"), None);
+        assert_eq!(said("{% set a = 1 %}{% raw %}{% if %}{% endraw %}"), None);
+        assert_eq!(said("{% if a %}{% endfor %}").as_deref(), Some("endfor"));
+        assert_eq!(said("{% if a %}x").as_deref(), Some("if"));
+    }
 
     #[test]
     fn says_types_in_words() {

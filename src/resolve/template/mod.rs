@@ -63,10 +63,11 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Where it is no template.
-    pub(super) fn syntax_error(&self) -> Option<Span> {
-        let broken = self.broken.as_ref().filter(|mistake| mistake.code == "syntax")?;
-        broken.primary.as_ref().map(|label| label.span).filter(|span| span.file == self.id)
+    /// How far it can be read: behind a mistake of syntax nobody knows what is a name.
+    pub(super) fn readable(&self) -> usize {
+        let broken = self.broken.as_ref().filter(|mistake| mistake.code == "syntax");
+        let place = broken.and_then(|mistake| mistake.primary.as_ref()).map(|label| label.span);
+        place.filter(|span| span.file == self.id).map_or(usize::MAX, |span| span.start)
     }
 }
 
