@@ -12,6 +12,7 @@ mod cli;
 mod examples;
 mod hosts;
 mod manual;
+mod mistakes;
 mod resources;
 mod stages;
 mod tidy;
