@@ -48,6 +48,7 @@ pub(super) fn load(common: &Common, modules: Modules) -> Loaded {
 /// With `limit` only these hosts are looked at.
 pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPattern>) -> Examined {
     let Loaded { project, mistakes: mut found, whole } = load(common, modules);
+    let read = found.len();
     let project = Arc::new(project);
     let mut survey = Survey::default();
     let overrides = settings::vars(common).unwrap_or_else(|mistakes| {
@@ -68,9 +69,13 @@ pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPatt
     }
     if project.inventory.doubtful {
         // They may only not have been read.
-        found.retain(|mistake| {
-            mistake.code != "undefined" || !mistake.message.starts_with("`vars.")
-        });
+        let groups = ["there is no group `", "no host is in a group `"];
+        let doubtful = |mistake: &Diagnostic| {
+            (mistake.code == "undefined" && mistake.message.starts_with("`vars."))
+                || groups.iter().any(|start| mistake.message.starts_with(start))
+        };
+        let later = found.split_off(read);
+        found.extend(later.into_iter().filter(|mistake| !doubtful(mistake)));
     }
     sort(&mut found);
     Examined { project, resolver, survey, found }

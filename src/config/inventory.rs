@@ -81,7 +81,7 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
         host(&mut inventory, (&name, value), found);
     }
     top.finish(found);
-    check_groups(&inventory, found);
+    check_groups(&mut inventory, found);
     inventory.doubtful = found.len() > before;
     inventory
 }
@@ -189,25 +189,40 @@ fn check_name(what: &str, name: &Located<String>, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Groups that hold themselves, each once: the child that closes the circle is left out.
+fn break_cycles(inventory: &mut Inventory, found: &mut Vec<Diagnostic>) {
+    let names: Vec<String> = inventory.groups.keys().cloned().collect();
+    for name in names {
+        let children = &inventory.groups[&name].children;
+        let closes = |child: &Located<String>| inventory.holds(&child.value, &name);
+        let (closing, kept): (Vec<_>, Vec<_>) = children.iter().cloned().partition(closes);
+        found.extend(closing.iter().map(|child| {
+            let label = if child.value == name {
+                "this is the group itself".to_owned()
+            } else {
+                format!("`{}` holds `{name}`", child.value)
+            };
+            Diagnostic::at(child.span, format!("group `{name}` would hold itself"))
+                .code("cycle")
+                .label(label)
+        }));
+        inventory.groups.entry(name).and_modify(|group| group.children = kept);
+    }
+}
+
 /// Groups that are named but not there, and groups that hold themselves.
-fn check_groups(inventory: &Inventory, found: &mut Vec<Diagnostic>) {
+fn check_groups(inventory: &mut Inventory, found: &mut Vec<Diagnostic>) {
+    break_cycles(inventory, found);
+    let inventory = &*inventory;
     let names = || inventory.groups.keys().map(String::as_str);
     let unknown = |name: &Located<String>| {
         Diagnostic::at(name.span, format!("there is no group `{}`", name.value))
             .code("unknown-group")
             .suggest(&name.value, names())
     };
-    for (name, group) in &inventory.groups {
-        for child in &group.children {
-            if !inventory.groups.contains_key(&child.value) {
-                found.push(unknown(child));
-            } else if inventory.holds(&child.value, name) {
-                found.push(
-                    Diagnostic::at(child.span, format!("group `{name}` would hold itself"))
-                        .code("cycle")
-                        .label(format!("`{}` holds `{name}`", child.value)),
-                );
-            }
+    for child in inventory.groups.values().flat_map(|group| &group.children) {
+        if !inventory.groups.contains_key(&child.value) {
+            found.push(unknown(child));
         }
     }
     for host in inventory.hosts.values() {

@@ -76,7 +76,7 @@ impl Loader<'_> {
         let read = table.map(|table| project::read(file, &table, &mut self.found));
         self.whole &= read.is_some();
         let read = read.unwrap_or_default();
-        if let Some(inventory) = self.inventory(inventory, &read, file) {
+        if let Some(inventory) = self.inventory(inventory, &read) {
             project.inventory = inventory;
         } else {
             self.whole = false;
@@ -134,19 +134,14 @@ impl Loader<'_> {
         }
     }
 
-    fn inventory(
-        &mut self,
-        given: Option<&Path>,
-        project: &ProjectFile,
-        project_file: FileId,
-    ) -> Option<Inventory> {
+    fn inventory(&mut self, given: Option<&Path>, project: &ProjectFile) -> Option<Inventory> {
         let (path, span) = match (given, &project.inventory) {
             (Some(path), _) => (path.to_owned(), None),
             (None, Some(named)) => (self.inside(named)?, Some(named.span)),
             (None, None) => {
-                if self.whole {
+                if let Some(place) = project.place {
                     self.found.push(
-                        Diagnostic::at(Span::new(project_file, 0..0), "no inventory is named")
+                        Diagnostic::at(place, "no inventory is named")
                             .code("missing")
                             .help("set `inventory` in [project], or give one with -i FILE"),
                     );
@@ -270,30 +265,33 @@ impl Loader<'_> {
             Some(table) => module::read(name, file, table, &mut self.found),
             None => Module::broken(name, file),
         };
-        for path in self.files_below(&folder.join("templates")) {
-            let key = relative(&path, &folder.join("templates"));
-            if let Some(file) = self.text(&path, None) {
-                module.templates.insert(key, file);
-            }
+        // What is there and cannot be read is told here, and empty for all that comes.
+        let (paths, lost) = self.files_below(&folder.join("templates"));
+        for path in paths.iter().chain(&lost) {
+            let read = if lost.contains(path) { None } else { self.text(path, None) };
+            let file = read.unwrap_or_else(|| self.sources.add(path.clone(), String::new()));
+            module.templates.insert(relative(path, &folder.join("templates")), file);
         }
-        for path in self.files_below(&folder.join("files")) {
+        let (paths, lost) = self.files_below(&folder.join("files"));
+        for path in &lost {
+            module.files.insert(relative(path, &folder), Arc::default());
+        }
+        for path in paths {
             self.check_access(&path);
-            match self.tree.bytes(&path) {
-                Ok(bytes) => {
-                    module.files.insert(relative(&path, &folder), Arc::from(bytes));
-                }
-                Err(why) => self.found.push(
-                    Diagnostic::error(format!("cannot read {}: {why}", path.display()))
-                        .code("unreadable"),
-                ),
-            }
+            let bytes = self.tree.bytes(&path).unwrap_or_else(|why| {
+                let message = format!("cannot read {}: {why}", path.display());
+                self.found.push(Diagnostic::error(message).code("unreadable"));
+                Vec::new()
+            });
+            module.files.insert(relative(&path, &folder), Arc::from(bytes));
         }
         Some(module)
     }
 
-    /// All plain files below a folder, sorted; links that lead out of the project are refused.
-    fn files_below(&mut self, folder: &Path) -> Vec<PathBuf> {
-        let mut files = Vec::new();
+    /// All plain files below a folder, sorted, and what else is there that is no folder, such as
+    /// links that lead out of the project: these are refused.
+    fn files_below(&mut self, folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let (mut files, mut lost) = (Vec::new(), Vec::new());
         let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
             // A link to a folder above would go on for ever.
@@ -309,24 +307,26 @@ impl Loader<'_> {
                         folders.push(path);
                     }
                     Some(Entry::File) => files.push(path),
-                    Some(Entry::Outside) => self.leads_out(&path),
-                    Some(Entry::Other) | None => self.found.push(
-                        Diagnostic::error(format!(
-                            "cannot read {}: it is not a regular file",
-                            path.display()
-                        ))
-                        .code("unreadable"),
-                    ),
+                    Some(Entry::Outside) => {
+                        self.leads_out(&path);
+                        lost.push(path);
+                    }
+                    Some(Entry::Other) | None => {
+                        let shown = path.display();
+                        let message = format!("cannot read {shown}: it is not a regular file");
+                        self.found.push(Diagnostic::error(message).code("unreadable"));
+                        lost.push(path);
+                    }
                 }
             }
         }
         files.sort();
-        files
+        (files, lost)
     }
 
     fn leads_out(&mut self, path: &Path) {
         self.found.push(
-            Diagnostic::error(format!("{} leads out of the project", path.display()))
+            Diagnostic::error(format!("{} leads out of the project, or nowhere", path.display()))
                 .code("outside")
                 .help("it is a link to somewhere else: put the file itself into the module"),
         );

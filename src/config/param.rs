@@ -100,11 +100,14 @@ pub(super) fn read_param(
             .help("take `required` or `default` out: a param without a default is required"),
         );
     }
+    let before = found.len();
+    let values = fields.strings("values", found);
+    let listed = found.len() == before;
     let param = Param {
         span: name.span,
         kind: kind.unwrap_or(ParamType::String),
         of,
-        values: fields.strings("values", found),
+        values,
         required: required.unwrap_or_else(|| default.is_none()),
         sensitive: fields.boolean("sensitive", found) == Some(true),
         default,
@@ -115,6 +118,12 @@ pub(super) fn read_param(
     };
     fields.finish(found);
     kind?;
+    if listed && param.kind == ParamType::Enum && param.values.is_empty() {
+        found.push(
+            Diagnostic::at(name.span, "an enum needs `values`: the list of what it may be")
+                .code("missing"),
+        );
+    }
     check_bounds(name, &param, found);
     Some(param)
 }
@@ -155,15 +164,8 @@ fn check_bounds(name: &Located<String>, param: &Param, found: &mut Vec<Diagnosti
     if param.of.is_some() && !matches!(param.kind, ParamType::List | ParamType::Table) {
         found.push(Diagnostic::at(name.span, "`of` is for params of type list or table"));
     }
-    match (param.kind, param.values.first()) {
-        (ParamType::Enum, None) => found.push(
-            Diagnostic::at(name.span, "an enum needs `values`: the list of what it may be")
-                .code("missing"),
-        ),
-        (kind, Some(first)) if kind != ParamType::Enum => {
-            found.push(Diagnostic::at(first.span, "`values` is for params of type enum"));
-        }
-        _ => {}
+    if let (Some(first), false) = (param.values.first(), param.kind == ParamType::Enum) {
+        found.push(Diagnostic::at(first.span, "`values` is for params of type enum"));
     }
     if let (Some(pattern), false) = (&param.pattern, param.kind == ParamType::String) {
         found.push(Diagnostic::at(pattern.span, "`pattern` is for params of type string"));

@@ -202,6 +202,10 @@ impl Parser {
             let why = "braces are not for patterns: put `or` or a comma between names".to_owned();
             return Err(PatternError { why, at });
         }
+        if word.contains([':', '!', '&']) {
+            let why = "names have no `:`, `!` or `&`: write `or`, `not` and `and`".to_owned();
+            return Err(PatternError { why, at });
+        }
         match Glob::new(&word) {
             Ok(glob) => Ok(Node::Name(Name { text: word, at, glob: glob.compile_matcher() })),
             Err(error) => {

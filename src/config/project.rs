@@ -38,11 +38,15 @@ pub struct ModuleUse {
     pub with: Vec<(Located<String>, TomlValue)>,
     /// Words that every resource of this use has as tags.
     pub tags: Vec<Located<String>>,
+    /// Whether there was a mistake in it, so that what is not there may only not have been read.
+    pub doubtful: bool,
 }
 
 /// The settings of trueup.toml.
 #[derive(Default)]
 pub(super) struct ProjectFile {
+    /// Where [project] is, if it is there.
+    pub(super) place: Option<Span>,
     pub(super) name: String,
     pub(super) inventory: Option<Located<String>>,
     pub(super) stages: Vec<Stage>,
@@ -51,10 +55,11 @@ pub(super) struct ProjectFile {
 /// Reads trueup.toml.
 pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>) -> ProjectFile {
     let mut top = Fields::new("trueup.toml", Span::new(file, 0..0), table);
-    let mut project = ProjectFile { name: String::new(), inventory: None, stages: Vec::new() };
+    let mut project = ProjectFile::default();
     if let Some(value) = top.need("project", found)
         && let Some(mut fields) = Fields::of("[project]", file, value, found)
     {
+        project.place = Some(Span::new(file, value.span()));
         if fields.need("name", found).is_some()
             && let Some(name) = fields.string("name", found)
         {
@@ -69,8 +74,10 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
         Some((_, DeValue::Array(items))) => {
             project.stages = items.iter().filter_map(|item| stage(file, item, found)).collect();
         }
-        Some((value, _)) => found
-            .push(wrong_type(file, "stage", "tables", value).help("write each stage as [[stage]]")),
+        Some((value, _)) => found.push(
+            wrong_type(file, "stage", "a list of tables", value)
+                .help("write each stage as [[stage]]"),
+        ),
     }
     top.finish(found);
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
@@ -145,8 +152,9 @@ pub(super) fn module_uses(
 fn module_use(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option<ModuleUse> {
     if value.get_ref().as_str().is_some() {
         let module = string(file, "modules", value, found)?;
-        return Some(ModuleUse { module, with: Vec::new(), tags: Vec::new() });
+        return Some(ModuleUse { module, with: Vec::new(), tags: Vec::new(), doubtful: false });
     }
+    let before = found.len();
     let mut fields = Fields::of("a use of a module", file, value, found)?;
     let module = fields.need("use", found).and_then(|value| string(file, "use", value, found));
     let with = fields
@@ -156,5 +164,5 @@ fn module_use(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> O
         .collect();
     let tags = fields.words("tags", found);
     fields.finish(found);
-    Some(ModuleUse { module: module?, with, tags })
+    Some(ModuleUse { module: module?, with, tags, doubtful: found.len() > before })
 }

@@ -14,9 +14,16 @@ pub type TomlTable = DeTable<'static>;
 
 /// Parses a whole file.
 pub(super) fn parse(file: FileId, text: &'static str, found: &mut Vec<Diagnostic>) -> TomlTable {
-    let (table, errors) = DeTable::parse_recoverable(text);
+    let (table, mut errors) = DeTable::parse_recoverable(text);
+    errors.sort_by_key(|error| error.span().map(|span| span.start));
+    let mut told = None;
     for error in &errors {
-        found.push(syntax_error(file, text, error));
+        // What else is wrong in a line mostly comes of the first.
+        let line = error.span().map(|span| text[..span.start].matches('\n').count());
+        if told.is_none() || told != Some(line) {
+            found.push(syntax_error(file, text, error));
+        }
+        told = Some(line);
     }
     table.into_inner()
 }
@@ -24,9 +31,30 @@ pub(super) fn parse(file: FileId, text: &'static str, found: &mut Vec<Diagnostic
 /// A syntax error of the TOML parser at its place.
 fn syntax_error(file: FileId, text: &str, error: &toml::de::Error) -> Diagnostic {
     let range = error.span().unwrap_or(text.len()..text.len());
-    Diagnostic::error(format!("this is not TOML: {}", error.message().replace('\n', ", ")))
+    let said = error.message().replace('\n', ", ");
+    let (said, help) = match said.split(", expected").next().unwrap_or_default() {
+        "unexpected leading zero" => {
+            ("a number does not begin with 0", Some("a mode is a quoted string, such as \"0644\""))
+        }
+        "string values must be quoted" => ("a string has quotes: \"…\"", None),
+        "invalid basic string" | "invalid literal string" => ("this string is not closed", None),
+        "missing escaped value" => (
+            "`\\` begins an escape, and this is none",
+            Some("write `\\\\`, or the whole string in '…', where `\\` stands for itself"),
+        ),
+        "unexpected key or value" => ("a line ends behind its value", None),
+        "unclosed array" => ("this list is not closed: `]` is missing", None),
+        "unclosed table" => ("this header is not closed: `]` is missing", None),
+        "key with no value" | "invalid unquoted key" => {
+            ("a key is followed by `=` and its value", None)
+        }
+        "duplicate key" => ("this is there already, further up", None),
+        _ => (said.as_str(), None),
+    };
+    let mistake = Diagnostic::error(format!("this is not TOML: {said}"))
         .primary(Span::new(file, range), "")
-        .code("syntax")
+        .code("syntax");
+    help.into_iter().fold(mistake, Diagnostic::help)
 }
 
 /// A TOML value without its places.
@@ -80,7 +108,7 @@ impl<'t> Fields<'t> {
                 found.push(
                     Diagnostic::at(span, format!("{what} is a table"))
                         .code("wrong-type")
-                        .label(format!("this is {}", a(other.type_str()))),
+                        .label(format!("this is {}", a(to_value(other).kind()))),
                 );
                 None
             }
@@ -93,7 +121,9 @@ impl<'t> Fields<'t> {
 
     /// The value of `key`, if it is there.
     pub(super) fn take(&mut self, key: &'static str) -> Option<&'t TomlValue> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.table.get(key)
     }
 
@@ -171,7 +201,17 @@ impl<'t> Fields<'t> {
             found.push(wrong_type(self.file, key, "a list of strings", value));
             return Vec::new();
         };
-        items.iter().filter_map(|item| string(self.file, key, item, found)).collect()
+        let mut texts = Vec::new();
+        for item in items {
+            match item.get_ref().as_str() {
+                Some(text) => texts.push(Located {
+                    value: text.to_owned(),
+                    span: Span::new(self.file, item.span()),
+                }),
+                None => found.push(wrong_type(self.file, key, "a list of strings", item)),
+            }
+        }
+        texts
     }
 
     /// The values of a table with free keys, in the order of their names.
@@ -246,5 +286,5 @@ pub(super) fn string(
 pub(super) fn wrong_type(file: FileId, key: &str, wanted: &str, value: &TomlValue) -> Diagnostic {
     Diagnostic::at(Span::new(file, value.span()), format!("`{key}` takes {wanted}"))
         .code("wrong-type")
-        .label(format!("this is {}", a(value.get_ref().type_str())))
+        .label(format!("this is {}", a(to_value(value.get_ref()).kind())))
 }

@@ -7,7 +7,13 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .into_iter()
         .map(|candidate| (score(given, candidate), candidate))
         .filter(|(score, _)| *score > 0.72)
-        .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+        .max_by(|a, b| {
+            // Of names that end in numbers the one that does so too was meant.
+            let number = |name: &str| name.ends_with(|char: char| char.is_ascii_digit());
+            let alike = |name: &str| number(name) != number(given);
+            let nearer = a.0.total_cmp(&b.0).then_with(|| alike(b.1).cmp(&alike(a.1)));
+            nearer.then_with(|| b.1.cmp(a.1))
+        })
         .map(|(_, candidate)| candidate)
 }
 
@@ -41,5 +47,7 @@ mod tests {
         assert_eq!(nearest("templat", keys), Some("template"));
         assert_eq!(nearest("onwer", keys), Some("owner"));
         assert_eq!(nearest("banana", keys), None);
+        assert_eq!(nearest("web7", ["web", "web1"]), Some("web1"));
+        assert_eq!(nearest("dbs", ["db", "db1"]), Some("db"));
     }
 }

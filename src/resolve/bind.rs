@@ -42,7 +42,7 @@ impl Bound {
         peers: &Arc<Peers>,
         found: &mut Vec<Diagnostic>,
     ) -> Self {
-        let mut compiler = Compiler::new(peers, found);
+        let mut compiler = Compiler::new(peers, project.sources.get(module.file).text, found);
         compiler.module(module, &project.sources);
         let engine = compiler.finish();
         params::check_defaults(module, found);
@@ -95,7 +95,7 @@ fn wanted(
     let (mut first, mut rest) = (Vec::new(), Vec::new());
     let strings = |text: &str, span: Span, all: &mut Vec<Wanted>| {
         if let Some(names) = engine.names_of(text) {
-            undefined::wanted(&names, |range| within(span, text, range), all);
+            undefined::wanted(&names, |range| within(engine.source, span, text, range), all);
         }
     };
     strings(&declaration.name.value, declaration.name.span, &mut rest);
@@ -104,7 +104,8 @@ fn wanted(
         match (&**key.get_ref(), value.get_ref().as_str()) {
             ("when" | "for_each", Some(text)) => {
                 if let Some((names, written)) = engine.names_of_expression(text) {
-                    undefined::wanted(&names, |range| within(span, &written, range), &mut first);
+                    let place = |range| within(engine.source, span, &written, range);
+                    undefined::wanted(&names, place, &mut first);
                 }
             }
             _ => undefined::each_text(value, &mut |text, range| {
@@ -174,9 +175,10 @@ pub(super) fn cycles<'p>(project: &'p Project, found: &mut Vec<Diagnostic>) -> B
 }
 
 /// Uses of modules whose params are not there or missing.
-pub(super) fn check_uses(project: &Project, found: &mut Vec<Diagnostic>) {
+pub(super) fn check_uses(project: &Project, cyclic: &BTreeSet<&str>, found: &mut Vec<Diagnostic>) {
     let stages = project.stages.iter().flat_map(|stage| &stage.modules);
-    let modules = project.modules.values().flat_map(|module| &module.uses);
+    let modules = project.modules.values().filter(|module| !cyclic.contains(&*module.name));
+    let modules = modules.flat_map(|module| &module.uses);
     for used in stages.chain(modules) {
         if let Some(module) = project.modules.get(&used.module.value).filter(|m| !m.broken) {
             params::check_use(module, used, found);

@@ -27,9 +27,9 @@ pub(super) fn unique(all: Vec<Placed>, found: &mut Vec<Diagnostic>) -> Vec<Place
             )
             .code("conflict");
             found.push(if first.place == instance.place {
-                mistake.help(
-                    "a name with an expression, such as `{{ each.key }}`, keeps instances apart",
-                )
+                mistake
+                    .help("two items of its `for_each`: a name with `{{ each.key }}` keeps them apart")
+                    .help("or two uses of its module with other params on one host: let there be one")
             } else {
                 mistake.related(first.place, "the first one")
             });

@@ -59,10 +59,16 @@ impl Bodies for ModuleBodies<'_> {
 /// The file of a module that `source` names.
 pub(super) fn source(module: &Module, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
     module.files.get(name).cloned().ok_or_else(|| {
-        Diagnostic::at(span, format!("module `{}` has no file `{name}`", module.name))
-            .code("missing")
-            .suggest(name, module.files.keys().map(String::as_str))
-            .help("files are named from the module's folder: files/…")
+        let mistake =
+            Diagnostic::at(span, format!("module `{}` has no file `{name}`", module.name))
+                .code("missing");
+        let inside = format!("files/{name}");
+        let mistake = if module.files.contains_key(&inside) {
+            mistake.label(format!("did you mean `{inside}`?"))
+        } else {
+            mistake.suggest(name, module.files.keys().map(String::as_str))
+        };
+        mistake.help("files are named from the module's folder: files/…")
     })
 }
 
@@ -153,8 +159,11 @@ impl Expansion<'_> {
                     let key = match (&item, key_field) {
                         (Value::Table(fields), Some(field)) => {
                             fields.get(field).cloned().ok_or_else(|| {
-                                Diagnostic::at(span, format!("item {index} has no `{field}`"))
-                                    .code("missing")
+                                Diagnostic::at(
+                                    span,
+                                    format!("the item with index {index} has no `{field}`"),
+                                )
+                                .code("missing")
                             })?
                         }
                         (Value::Table(_), None) => {
@@ -232,6 +241,11 @@ impl Expansion<'_> {
             evaluated: &expressions(&declaration.table),
             bodies: &bodies,
             meta_keys: &META_KEYS,
+        });
+        let desired = desired.map_err(|mistakes| {
+            // Where the whole resource is said to be sensitive, so is what is written there.
+            let mask = |mistake: Diagnostic| if declared { mistake.masked(&[]) } else { mistake };
+            mistakes.into_iter().map(mask).collect::<Vec<_>>()
         })?;
         let address =
             Address { module: self.module.name.clone(), kind: kind.name(), name: name.value };

@@ -11,7 +11,7 @@ use super::memo::Memo;
 use super::order::{self, Orders, Placed};
 use super::params;
 use super::record::Rendered;
-use super::secret::{Secrets, secrets, texts};
+use super::secret::{Secrets, mask, secrets, texts};
 use super::template::{Engine, Needs, Root, Scope, Space};
 use super::{Desired, Resolver, Target};
 use crate::config::{Module, ModuleUse};
@@ -264,13 +264,8 @@ impl<'r> Work<'r> {
                 let sensitive = expansion.bound.declarations[index].touch(secrets);
                 let hidden = if sensitive { texts(expansion.scope, secrets) } else { Vec::new() };
                 let mistakes = made.mistakes.iter().cloned();
-                self.found.extend(
-                    mistakes.map(
-                        |mistake| {
-                            if sensitive { mistake.masked(&hidden) } else { mistake }
-                        },
-                    ),
-                );
+                let sources = &self.resolver.project.sources;
+                self.found.extend(mistakes.map(|mistake| mask(mistake, &hidden, sources)));
                 let module = expansion.module.name.clone();
                 self.failed.insert((module, declaration.kind.value.clone()));
             }

@@ -141,6 +141,7 @@ impl Resolver {
             let mistake = unused(spans[0], &format!("var `{name}`"), "no module names it");
             found.push(match spans.len() {
                 1 => mistake,
+                2 => mistake.help("it is set in one more place"),
                 count => mistake.help(format!("it is set in {} more places", count - 1)),
             });
         }

@@ -27,7 +27,8 @@ pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Ve
     if let Some(value) = table.get("for_each")
         && !matches!(value.get_ref(), DeValue::String(_) | DeValue::Array(_) | DeValue::Table(_))
     {
-        let kind = a(value.get_ref().type_str());
+        let value_kind = to_value(value.get_ref());
+        let kind = a(value_kind.kind());
         let span = Span::new(file, value.span());
         let mistake =
             Diagnostic::at(span, format!("`for_each` takes a list or a table, not {kind}"));
@@ -46,7 +47,9 @@ impl Expansion<'_> {
         for text in self.strings(table, "requires", "addresses", found) {
             match AddressPattern::parse(&text.value) {
                 Ok(value) => patterns.push(Located { value, span: text.span }),
-                Err(error) => found.push(Diagnostic::at(text.span, error.to_string())),
+                Err(error) => {
+                    found.push(Diagnostic::at(text.span, error.to_string()).code("selector"));
+                }
             }
         }
         patterns

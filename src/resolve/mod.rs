@@ -133,7 +133,9 @@ impl Resolver {
             bound.insert(name.clone(), Bound::new(module, project, &peer_source, found));
         }
         bound.retain(|name, _| !cyclic.contains(name.as_str()));
-        let mut compiler = Compiler::new(&peer_source, found);
+        let file = project.stages.first().map(|stage| stage.name.span.file);
+        let source = file.map_or("", |file| project.sources.get(file).text);
+        let mut compiler = Compiler::new(&peer_source, source, found);
         for stage in &project.stages {
             for used in &stage.modules {
                 for (name, value) in &used.with {
@@ -142,7 +144,7 @@ impl Resolver {
             }
         }
         let stages = compiler.finish();
-        bind::check_uses(project, found);
+        bind::check_uses(project, &cyclic, found);
         let known = KnownVars::new(&project.inventory, &overrides);
         undefined::check(project, &bound, &stages, &known, found);
         let peer_groups = peers::groups(&stages, &bound);
@@ -319,6 +321,6 @@ fn near(name: &str, targets: &[Target]) -> String {
         .collect();
     match crate::model::suggest::nearest(name, names) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "the inventory's hosts and groups can be named".to_owned(),
+        None => "trueup inventory graph prints all groups and their hosts".to_owned(),
     }
 }

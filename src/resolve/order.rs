@@ -201,13 +201,13 @@ impl<'d> Selector<'d> {
         Self { drafts, by_kind, by_address }
     }
 
-    /// What a pattern selects, read in the module of the resource `at`, which it never selects.
+    /// What a pattern selects, read in the module of the resource `at`, which a glob never selects.
     fn select(&self, at: usize, pattern: &AddressPattern) -> Vec<usize> {
         let own = &self.drafts[at].draft.instance.address.module;
         let module = pattern.module().unwrap_or(own);
         let found: Vec<usize> = if let Some(name) = pattern.literal() {
             let found = self.by_address.get(&(module, pattern.kind(), name));
-            found.copied().into_iter().collect()
+            return found.copied().into_iter().collect();
         } else {
             let all = self.by_kind.get(&(module, pattern.kind())).into_iter().flatten();
             let matches =

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::template::{Engine, Scope, Space, is_template};
 use crate::config::{Module, ModuleUse, Param, ParamType, to_value};
-use crate::model::{Diagnostic, Span, Value, a};
+use crate::model::{Diagnostic, Located, Span, Value, a};
 
 /// What can be seen of a module's params without a use of it: defaults that are none.
 pub(super) fn check_defaults(module: &Module, found: &mut Vec<Diagnostic>) {
@@ -18,6 +18,7 @@ pub(super) fn check_defaults(module: &Module, found: &mut Vec<Diagnostic>) {
                     .label("a default is a value as it is")
                     .help("compute it in [locals], which can name params, vars and facts"),
             );
+            continue;
         }
         check(name, param, (&value, span), found);
     }
@@ -54,7 +55,8 @@ pub(super) fn check_use(module: &Module, used: &ModuleUse, found: &mut Vec<Diagn
             );
         }
     }
-    for (name, param) in left_out(module, used) {
+    // What is missing may be what could not be read.
+    for (name, param) in left_out(module, used).filter(|_| !used.doubtful) {
         found.push(
             Diagnostic::at(
                 used.module.span,
@@ -121,6 +123,12 @@ pub(super) fn evaluate(
     values
 }
 
+/// Whether the param's bounds leave anything: if not, that was told.
+fn possible(param: &Param) -> bool {
+    let number = |bound: &Option<Located<Value>>| bound.as_ref().and_then(|b| b.value.number());
+    number(&param.min).zip(number(&param.max)).is_none_or(|(min, max)| min <= max)
+}
+
 /// Checks a value against the param's type and bounds.
 fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut Vec<Diagnostic>) {
     let mut wrong = |code: &'static str, message: String| {
@@ -154,11 +162,11 @@ fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut V
             );
         }
     }
-    if param.kind == ParamType::Enum {
+    if param.kind == ParamType::Enum && !param.values.is_empty() {
         found.extend(not_among(name, param, (value, span)));
         return;
     }
-    if let Some(number) = value.number() {
+    if let Some(number) = value.number().filter(|_| possible(param)) {
         for (bound, below, word) in [(&param.min, true, "least"), (&param.max, false, "most")] {
             if let Some(bound) = bound
                 && let Some(limit) = bound.value.number()

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::bind::Bound;
 use super::template::{Engine, Needs, Root, Scope};
-use crate::config::{Module, ModuleUse};
-use crate::model::Value;
+use crate::config::{Module, ModuleUse, Sources};
+use crate::model::{Diagnostic, Span, Value};
 
 /// Names behind which sensitive values stand.
 pub(super) type Secrets = BTreeSet<(Root, String)>;
@@ -63,4 +63,27 @@ fn leaves(value: &Value, texts: &mut Vec<String>) {
         Value::Table(entries) => entries.values().for_each(|value| leaves(value, texts)),
         other => texts.push(other.to_string()),
     }
+}
+
+/// A mistake without these texts; what stands at its places is not shown where one of them is in it.
+pub(super) fn mask(mistake: Diagnostic, secrets: &[String], sources: &Sources) -> Diagnostic {
+    if secrets.is_empty() {
+        return mistake;
+    }
+    let shown = |span: Span| {
+        let text = sources.get(span.file).text;
+        let start = text[..span.start.min(text.len())].rfind('\n').map_or(0, |at| at + 1);
+        let end =
+            text[span.end.min(text.len())..].find('\n').map_or(text.len(), |at| span.end + at);
+        &text[start..end]
+    };
+    let mut labels = mistake.primary.iter().chain(&mistake.related);
+    let open = labels.any(|label| {
+        let text = shown(label.span);
+        secrets.iter().any(|secret| text.contains(secret.as_str()))
+    });
+    let before = mistake.sensitive;
+    let mut mistake = mistake.masked(secrets);
+    mistake.sensitive = before || open;
+    mistake
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Instance;
 use crate::model::suggest::nearest;
 use crate::model::{AddressPattern, Diagnostic};
+use crate::resources::{REGISTRY, find};
 
 /// What the command line selects, and what of it selected something.
 #[derive(Debug, Default)]
@@ -86,7 +87,18 @@ impl Selection {
             }
         }
         for wanted in self.targets.iter().filter(|wanted| !wanted.found.load(Ordering::Relaxed)) {
-            let text = wanted.what.text();
+            let (text, kind) = (wanted.what.text(), wanted.what.kind());
+            if find(kind).is_none() {
+                let message = format!("--target: `{text}`: there is no resource type `{kind}`");
+                let mistake = Diagnostic::error(message).code("unknown-type");
+                let names = || REGISTRY.iter().map(|kind| kind.name());
+                found.push(match nearest(kind, names()) {
+                    Some(near) => mistake.help(format!("did you mean `{near}`?")),
+                    None => mistake
+                        .help(format!("the types are {}", names().collect::<Vec<_>>().join(", "))),
+                });
+                continue;
+            }
             found.push(
                 Diagnostic::error(format!("--target: `{text}` names no resource of these hosts"))
                     .code("selector")

@@ -6,7 +6,8 @@ use super::Resolver;
 use super::bind::selectors;
 use super::template::names;
 use super::variables::{Ladder, Which};
-use crate::model::{Address, AddressPattern, Diagnostic, Facts};
+use crate::model::{Address, AddressPattern, Diagnostic, Facts, Severity};
+use crate::resources::find;
 
 /// Modules and types of which some resource could not be made.
 type Failed = BTreeSet<(String, String)>;
@@ -110,6 +111,7 @@ impl Survey {
     /// it is on all.
     #[must_use]
     pub fn mistakes(&self, resolver: &Resolver, told: &[Diagnostic]) -> Vec<Diagnostic> {
+        let known = told;
         let what = |mistake: &Diagnostic| {
             (mistake.message.clone(), mistake.primary.as_ref().map(|label| label.span))
         };
@@ -118,7 +120,7 @@ impl Survey {
         let ladder = Ladder::new(&resolver.project.inventory);
         let mut mistakes: Vec<Diagnostic> = Vec::new();
         for (mistake, (hosts, count)) in &self.found {
-            if told.contains(&what(mistake)) {
+            if told.contains(&what(mistake)) || follows(mistake, known) {
                 continue;
             }
             let first: Vec<&str> = hosts.iter().map(name).collect();
@@ -155,6 +157,9 @@ impl Survey {
             for declaration in &module.resources {
                 for (text, span) in selectors(module.file, declaration) {
                     let Ok(pattern) = AddressPattern::parse(text) else { continue };
+                    if !resolver.types_known(pattern.module().unwrap_or(&module.name), &pattern) {
+                        continue;
+                    }
                     let home = pattern.module().unwrap_or(&module.name);
                     let same = by_kind.get(&(home, pattern.kind())).map_or(&[][..], Vec::as_slice);
                     let failed = (home.to_owned(), pattern.kind().to_owned());
@@ -212,5 +217,26 @@ impl Ladder<'_> {
             }
         }
         mistake
+    }
+}
+
+/// Whether a mistake of hosts stands where one was told that shows without them: it comes of it.
+fn follows(mistake: &Diagnostic, told: &[Diagnostic]) -> bool {
+    let Some(here) = mistake.primary.as_ref().map(|label| label.span) else { return false };
+    let errors = told.iter().filter(|other| other.severity == Severity::Error);
+    errors.filter_map(|other| other.primary.as_ref()).any(|label| {
+        let there = label.span;
+        let apart = here.end <= there.start || there.end <= here.start;
+        here.file == there.file && !apart
+    })
+}
+
+impl Resolver {
+    /// Whether a pattern's type is one, and nothing that it may mean has a type that is none.
+    fn types_known(&self, module: &str, pattern: &AddressPattern) -> bool {
+        let declared = self.project.modules.get(module).into_iter().flat_map(|m| &m.resources);
+        let meant = |name: &str| pattern.literal().is_none_or(|literal| literal == name);
+        let mut strange = declared.filter(|declared| find(&declared.kind.value).is_none());
+        find(pattern.kind()).is_some() && !strange.any(|declared| meant(&declared.name.value))
     }
 }

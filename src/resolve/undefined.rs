@@ -7,7 +7,7 @@ use super::bind::Bound;
 use super::template::{Engine, Names, ROOTS, Scope, Use, within};
 use crate::config::{Inventory, Module, ModuleUse, Project, Sources, TomlValue};
 use crate::model::suggest::nearest;
-use crate::model::{Diagnostic, Facts, FileId, Span, Value};
+use crate::model::{Diagnostic, Facts, FileId, Label, Span, Value};
 
 use toml::de::DeValue;
 
@@ -41,13 +41,16 @@ impl KnownVars {
     /// A var that is not there, with the one that was meant and where that is said.
     fn undefined(&self, sources: &Sources, span: Span, path: &[String]) -> Diagnostic {
         let known = self.places.keys().map(String::as_str);
-        let mistake = not_defined(span, "vars", path);
-        match path.first().and_then(|name| nearest(name, known)) {
-            Some(near) if path.len() == 1 && *near != path[0] => {
+        let Some(first) = path.first().filter(|name| !self.places.contains_key(*name)) else {
+            return not_defined(span, "vars", path);
+        };
+        let mistake = not_defined(span, "vars", &path[..1]);
+        match nearest(first, known) {
+            Some(near) => {
                 let place = self.places[near].map(|span| format!(" ({})", sources.place(span)));
                 mistake.label(format!("did you mean `vars.{near}`{}?", place.unwrap_or_default()))
             }
-            _ => mistake,
+            None => mistake.help("set it in the inventory: for all hosts, a group or a host"),
         }
     }
 }
@@ -69,15 +72,15 @@ pub(super) struct Wanted {
 struct Seen<'s> {
     names: &'s Names,
     span: Span,
-    /// The text as tera has it, where it is written in a string of a TOML file.
-    text: Option<&'s str>,
+    /// The text as tera has it, where it is written in a string of a TOML file, and all of the file.
+    text: Option<(&'s str, &'s str)>,
 }
 
 impl Seen<'_> {
     /// The place of some bytes of the text.
     fn place(&self, range: &std::ops::Range<usize>) -> Span {
         match self.text {
-            Some(text) => within(self.span, text, range.clone()),
+            Some((text, source)) => within(source, self.span, text, range.clone()),
             None => Span::new(self.span.file, range.clone()),
         }
     }
@@ -124,7 +127,8 @@ pub(super) fn check(
         }
     }
     for (name, bound) in bound {
-        let Some(module) = project.modules.get(name) else { continue };
+        // Of a module that is no TOML nobody knows what it declares.
+        let Some(module) = project.modules.get(name).filter(|m| !m.broken) else { continue };
         let made: BTreeSet<String> =
             bound.engine.files.values().flat_map(|file| file.names.bound.iter().cloned()).collect();
         let context = Context {
@@ -157,7 +161,11 @@ impl Context<'_> {
         for file in bound.engine.files.values() {
             let span = Span::new(file.id, 0..0);
             let inside = Context { each: true, ..*self };
-            inside.seen(&Seen { names: &file.names, span, text: None }, found);
+            let mut seen = Vec::new();
+            inside.seen(&Seen { names: &file.names, span, text: None }, &mut seen);
+            let readable = |label: &Label| label.span.start < file.readable();
+            seen.retain(|mistake| mistake.primary.as_ref().is_some_and(readable));
+            found.append(&mut seen);
         }
         for used in &module.uses {
             self.with(&bound.engine, used, found);
@@ -199,13 +207,13 @@ impl Context<'_> {
 
     fn text(&self, engine: &Engine, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
         if let Some(names) = engine.names_of(text) {
-            self.seen(&Seen { names: &names, span, text: Some(text) }, found);
+            self.seen(&Seen { names: &names, span, text: Some((text, engine.source)) }, found);
         }
     }
 
     fn expression(&self, engine: &Engine, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
         if let Some((names, written)) = engine.names_of_expression(text) {
-            self.seen(&Seen { names: &names, span, text: Some(&written) }, found);
+            self.seen(&Seen { names: &names, span, text: Some((&written, engine.source)) }, found);
         }
     }
 

@@ -81,7 +81,15 @@ impl Input<'_> {
                     continue;
                 }
             }
-            found.push(self.mistake(&error, what, Span::new(self.header.file, range)));
+            let mut mistake = self.mistake(&error, what, Span::new(self.header.file, range));
+            if let Some(toml::de::DeValue::Integer(number)) =
+                table.get(key.as_str()).map(Spanned::get_ref)
+                && mistake.message == BARE_MODE
+            {
+                let digits = number.as_str().trim_start_matches("0o");
+                mistake.message = format!("{BARE_MODE}: write \"{digits:0>4}\"");
+            }
+            found.push(mistake);
             table.remove(key.as_str());
             removed.push(key);
         }
@@ -108,6 +116,12 @@ impl Input<'_> {
             let list: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
             return Diagnostic::at(span, format!("\"{name}\" is not one of {}", list.join(", ")))
                 .suggest(name, known);
+        }
+        if let Some((given, _)) =
+            message.strip_prefix("invalid value: integer ").and_then(|rest| rest.split_once(','))
+        {
+            let most = u32::MAX;
+            return Diagnostic::at(span, format!("{given} is not a whole number from 0 to {most}"));
         }
         if let Some((given, wanted)) =
             message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
@@ -160,6 +174,9 @@ impl Input<'_> {
         }
     }
 }
+
+/// What is said of a mode that is a number: how it is written right comes behind it.
+const BARE_MODE: &str = "a mode is a quoted string, not a number";
 
 /// A number or a boolean as text.
 fn to_text(value: &toml::de::DeValue<'_>) -> Option<String> {
@@ -256,10 +273,8 @@ impl<'de> Deserialize<'de> for Mode {
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a mode as a quoted octal string, such as \"0644\"")
             }
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Mode, E> {
-                Err(E::custom(format!(
-                    "a mode is a quoted string, so that 644 cannot be read as decimal: write \"{number:04}\""
-                )))
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Mode, E> {
+                Err(E::custom(BARE_MODE))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Mode, E> {
                 let octal = (3..=4).contains(&text.len())

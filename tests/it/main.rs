@@ -15,6 +15,7 @@ mod hosts;
 mod language;
 mod machines;
 mod manual;
+mod mistakes;
 mod resources;
 mod stages;
 mod tidy;

@@ -127,6 +127,7 @@ fn every_type_has_a_noop_a_first_change_and_a_wrong_case() {
 fn every_folder_of_cases_is_a_type() {
     for entry in std::fs::read_dir(case::folder()).expect("tests/cases").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        assert!(find(&name).is_some(), "tests/cases/{name} is no type");
+        // The mistakes of whole projects stand beside them.
+        assert!(find(&name).is_some() || name == "mistakes", "tests/cases/{name} is no type");
     }
 }

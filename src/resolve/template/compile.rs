@@ -25,8 +25,14 @@ pub(in crate::resolve) struct Compiler<'f> {
 }
 
 impl<'f> Compiler<'f> {
-    pub(in crate::resolve) fn new(peers: &Arc<Peers>, found: &'f mut Vec<Diagnostic>) -> Self {
-        let engine = Engine { tera: bare(peers), texts: HashMap::new(), files: BTreeMap::new() };
+    /// `source` is the text of the file that the strings are written in.
+    pub(in crate::resolve) fn new(
+        peers: &Arc<Peers>,
+        source: &'static str,
+        found: &'f mut Vec<Diagnostic>,
+    ) -> Self {
+        let (texts, files) = (HashMap::new(), BTreeMap::new());
+        let engine = Engine { tera: bare(peers), source, texts, files };
         Self { engine, probe: bare(peers), waiting: Vec::new(), found }
     }
 
@@ -83,7 +89,9 @@ impl<'f> Compiler<'f> {
             for report in reported(&error.to_string()) {
                 if let Some(file) = self.engine.files.get(&report.file) {
                     let span = Span::new(file.id, report.range(file.text));
-                    broken.push((report.file.clone(), self.unknown(span, &report)));
+                    let mistake = report.unknown().and_then(|unknown| self.told(unknown));
+                    let mistake = mistake.unwrap_or_else(|| self.unknown(span, &report));
+                    broken.push((report.file.clone(), mistake));
                 }
             }
             if broken.is_empty() {
@@ -93,12 +101,20 @@ impl<'f> Compiler<'f> {
                 break;
             }
             for (name, mistake) in broken {
-                self.found.push(mistake.clone());
+                if !self.found.contains(&mistake) {
+                    self.found.push(mistake.clone());
+                }
                 let file = self.engine.files.get_mut(&name).expect("a file that is known");
                 file.broken = Some(Box::new(mistake));
             }
         }
         self.spread_needs();
+    }
+
+    /// What is wrong with a template that is there and was left out.
+    fn told(&self, (what, name): (&str, &str)) -> Option<Diagnostic> {
+        let file = self.engine.files.get(name).filter(|_| what == "template")?;
+        file.broken.as_deref().cloned()
     }
 
     /// A filter, function, test or template that is not there.
@@ -120,14 +136,16 @@ impl<'f> Compiler<'f> {
     /// Templates that extend or include themselves or what is not there.
     fn chain(&self, error: &tera::Error) -> Vec<(String, Diagnostic)> {
         let (name, message) = match error.kind() {
-            ErrorKind::CircularExtend { tpl, inheritance_chain } => (
-                tpl,
-                format!("template `{tpl}` extends itself, by {}", inheritance_chain.join(", ")),
-            ),
+            ErrorKind::CircularExtend { tpl, inheritance_chain } => {
+                (tpl, format!("template `{tpl}` extends itself{}", by(tpl, inheritance_chain)))
+            }
             ErrorKind::CircularInclude { tpl, include_chain } => {
-                (tpl, format!("template `{tpl}` includes itself, by {}", include_chain.join(", ")))
+                (tpl, format!("template `{tpl}` includes itself{}", by(tpl, include_chain)))
             }
             ErrorKind::MissingParent { current, parent } => {
+                if let Some(told) = self.told(("template", parent)) {
+                    return vec![(current.clone(), told)];
+                }
                 (current, format!("there is no template `{parent}`"))
             }
             _ => {
@@ -281,11 +299,11 @@ impl<'f> Compiler<'f> {
             {
                 continue;
             }
-            let at = within(span, text, report.range(text));
+            let at = within(self.engine.source, span, text, report.range(text));
             mistakes.push(self.unknown(at, &report));
         }
         if matches!(error.kind(), ErrorKind::SyntaxError(_)) {
-            mistakes = vec![in_string(&error, text, span)];
+            mistakes = vec![in_string(&error, self.engine.source, text, span)];
         }
         // The probe keeps a text that it did not take.
         self.probe = Tera::new();
@@ -313,6 +331,13 @@ impl<'f> Compiler<'f> {
         }
         self.engine
     }
+}
+
+/// The templates by way of which one comes back to itself.
+fn by(name: &str, chain: &[String]) -> String {
+    let others = chain.iter().filter(|other| *other != name).map(|other| format!("`{other}`"));
+    let others = others.collect::<Vec<_>>().join(" and ");
+    if others.is_empty() { others } else { format!(", by way of {others}") }
 }
 
 /// Whether every prefix that tera sees in a template was seen by us too.

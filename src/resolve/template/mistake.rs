@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use tera::{ErrorKind, ReportError};
 
+use super::token::tags;
 use crate::model::{Diagnostic, FileId, Span, a};
 
 /// An error in a template file.
@@ -12,40 +13,78 @@ pub(super) fn in_file(error: &tera::Error, file: FileId, text: &str) -> Diagnost
     told.at(Span::new(file, told.range.clone()))
 }
 
-/// An error in a string of a TOML file. Where the string is written without escapes, the place is the
-/// expression's own; else the whole string's.
-pub(super) fn in_string(error: &tera::Error, text: &str, span: Span) -> Diagnostic {
+/// An error in a string of a TOML file whose text is `source`.
+pub(super) fn in_string(error: &tera::Error, source: &str, text: &str, span: Span) -> Diagnostic {
     let told = translate(error, text);
-    told.at(within(span, text, told.range.clone()))
+    told.at(within(source, span, text, told.range.clone()))
 }
 
-/// The place of `range` of a string's `text`, which is written at `span` with its quotes.
-pub(in crate::resolve) fn within(span: Span, text: &str, range: Range<usize>) -> Span {
-    if range.is_empty() {
-        return span;
-    }
-    let length = span.end - span.start;
-    // The quotes: `"…"` and `'…'` have one, `"""` and `'''` three; the difference in length tells.
+/// The place of `range` of a string's `text`, which is written in `source` at `span` with its quotes:
+/// the whole string where it cannot be told.
+pub(in crate::resolve) fn within(
+    source: &str,
+    span: Span,
+    text: &str,
+    range: Range<usize>,
+) -> Span {
+    let (plain, written) = unquoted(source.get(span.start..span.end).unwrap_or_default());
     // An expression without braces got some, and a space, on its way to tera.
-    let added = "{{ ".len();
-    if length + 4 == text.len() && range.start >= added {
-        return span.within(range.start - added + 1, (range.end - added + 1).min(length));
-    }
-    // `"…"` writes each of these as two characters; `"""` may begin with a line end that is not counted.
-    let doubled = |text: &str| text.bytes().filter(|byte| b"\n\t\"\\".contains(byte)).count();
-    let (extra, escapes) = (length.saturating_sub(text.len()), doubled(text));
-    let offset = |from: usize| match extra {
-        2 => Some(1 + from),
-        _ if extra == 2 + escapes => {
-            (!matches!(extra, 6 | 7)).then(|| 1 + from + doubled(&text[..from]))
-        }
-        6 => Some(3 + from),
-        7 => Some(4 + from),
-        _ => None,
+    let inner = text.strip_prefix("{{ ").and_then(|text| text.strip_suffix(" }}"));
+    let (start, added) = match inner.and_then(|inner| plain.find(inner)) {
+        _ if plain == text => (0, 0),
+        Some(start) => (start, "{{ ".len()),
+        None => return span,
     };
-    match (offset(range.start), offset(range.end)) {
-        (Some(start), Some(end)) => span.within(start, end),
+    let place = |at: usize| written.get((at + start).checked_sub(added)?).copied();
+    match (place(range.start), place(range.end)) {
+        (Some(from), Some(to)) if from < to => span.within(from, to),
         _ => span,
+    }
+}
+
+/// What a TOML string says, and where each byte of it, and its end, is written.
+fn unquoted(raw: &str) -> (String, Vec<usize>) {
+    let long = raw.starts_with("\"\"\"") || raw.starts_with("'''");
+    let escapes = raw.starts_with('"');
+    let quote = if long { 3 } else { 1 };
+    let first = |text: &str| raw.get(quote..).is_some_and(|raw| long && raw.starts_with(text));
+    let begin = quote + if first("\r\n") { 2 } else { usize::from(first("\n")) };
+    let end = raw.len().saturating_sub(quote);
+    let (mut plain, mut written) = (String::new(), Vec::new());
+    let mut at = begin;
+    while let Some(char) = raw.get(at..end).and_then(|rest| rest.chars().next()) {
+        let (said, length) = match char {
+            '\\' if escapes => escape(&raw[at..end]),
+            char => (Some(char), char.len_utf8()),
+        };
+        if let Some(said) = said {
+            plain.push(said);
+            written.extend(std::iter::repeat_n(at, said.len_utf8()));
+        }
+        at += length;
+    }
+    written.push(at.min(end));
+    (plain, written)
+}
+
+/// The character that an escape stands for, and its length; a line that goes on says nothing.
+fn escape(raw: &str) -> (Option<char>, usize) {
+    let number = |digits: usize| {
+        let code = raw.get(2..2 + digits).and_then(|code| u32::from_str_radix(code, 16).ok());
+        (code.and_then(char::from_u32), 2 + digits)
+    };
+    match raw.as_bytes().get(1) {
+        Some(b'x') => number(2),
+        Some(b'u') => number(4),
+        Some(b'U') => number(8),
+        Some(b'n') => (Some('\n'), 2),
+        Some(b't') => (Some('\t'), 2),
+        Some(b'r') => (Some('\r'), 2),
+        Some(b'b') => (Some('\u{8}'), 2),
+        Some(b'f') => (Some('\u{c}'), 2),
+        Some(b'e') => (Some('\u{1b}'), 2),
+        Some(&other @ (b'"' | b'\\')) => (Some(char::from(other)), 2),
+        _ => (None, raw.len() - raw[1..].trim_start().len()),
     }
 }
 
@@ -122,11 +161,90 @@ fn translate(error: &tera::Error, text: &str) -> Told {
     let span = report.span();
     let start = offset(text, span.start_line, span.start_col).min(text.len());
     let range = start..offset(text, span.end_line, span.end_col).clamp(start, text.len());
+    let at_end = report.message().starts_with("Unexpected end of input");
+    let at_tag = report.message() == "Unknown tag" && text[range.clone()].starts_with("end");
+    if let Some((message, range)) = unpaired(text).filter(|_| at_end || at_tag) {
+        return Told { message, range, meant: None, code };
+    }
     undefined(report, text, &range).unwrap_or_else(|| {
-        let message = plain(report.message());
+        let message = in_words(&plain(report.message()));
         let code = if message.ends_with("not defined") { "undefined" } else { code };
-        Told { message, range, meant: None, code }
+        // tera points at the first of some names with dots.
+        let rest = &text[range.end..];
+        let path = |char: char| char.is_alphanumeric() || matches!(char, '_' | '.');
+        let more = if text[range.clone()].chars().all(path) && rest.starts_with('.') {
+            rest.find(|char| !path(char)).unwrap_or(rest.len())
+        } else {
+            0
+        };
+        Told { message, range: range.start..range.end + more, meant: None, code }
     })
+}
+
+/// What tera says of syntax, with what to write instead.
+fn in_words(message: &str) -> String {
+    let found = message.strip_prefix("found ").and_then(|rest| rest.split_once(" but expected "));
+    match found {
+        Some(("`{`", _)) => {
+            "no braces stand inside of an expression; `when` and `for_each` need none".to_owned()
+        }
+        Some(("`=`", _)) => "`=` compares nothing: write `==`".to_owned(),
+        Some((found, "identifier")) => {
+            format!(
+                "a name is expected here, not {}: arguments are written name=value",
+                word(found)
+            )
+        }
+        Some((found, "}}" | "`}}`")) => {
+            format!("{} is not expected here: `}}}}` is missing", word(found))
+        }
+        Some((found, wanted)) if wanted.contains("a string") || wanted.contains("string,") => {
+            format!("a value is expected here, not {}", word(found))
+        }
+        _ if message == "unexpected end of input" => {
+            "the text ends inside of this: `}}` or `%}` is missing".to_owned()
+        }
+        _ if message == "unexpected character" => {
+            "this character is not expected in an expression: `}}` or a quote may be missing"
+                .to_owned()
+        }
+        _ => message
+            .replace("iteration not possible on type", "a loop goes over a list or a table, not")
+            .replace("invalid type for the value, expected", "wrong type here: it takes")
+            .replace(" but got ", ", not ")
+            .replace("missing keyword argument", "this needs the argument"),
+    }
+}
+
+/// A sign as it is, anything else with its article.
+fn word(found: &str) -> String {
+    if found.starts_with('`') || found.starts_with("a ") { found.to_owned() } else { a(found) }
+}
+
+/// The first block that is not closed, or that is closed by the end of another.
+fn unpaired(text: &str) -> Option<(String, Range<usize>)> {
+    let mut open: Vec<(&str, Range<usize>)> = Vec::new();
+    for tag in tags(text).iter().filter(|tag| tag.block) {
+        let Some(first) = tag.words.iter().find(|word| !word.is("-")) else { continue };
+        let set = first.is("set") || first.is("set_global");
+        let block = ["if", "for", "block", "component", "filter"].contains(&first.text);
+        if block || (set && !tag.words.iter().any(|word| word.is("="))) {
+            open.push((first.text, first.at.clone()));
+        } else if let Some(ended) = first.text.strip_prefix("end").filter(|name| *name != "raw") {
+            match open.pop() {
+                Some((name, _)) if name == ended => {}
+                Some((name, _)) => {
+                    let message = format!("`end{name}` is expected here, not `end{ended}`");
+                    return Some((message, first.at.clone()));
+                }
+                None => {
+                    return Some((format!("no `{ended}` is open here"), first.at.clone()));
+                }
+            }
+        }
+    }
+    let (name, at) = open.pop()?;
+    Some((format!("this `{name}` is not closed: `{{% end{name} %}}` is missing"), at))
 }
 
 /// A name that is not defined, with the one that was meant.
@@ -172,7 +290,7 @@ fn rust_words(message: &str) -> String {
     let parts = message.split('`').enumerate().map(|(index, part)| {
         let word = match part {
             "&[Value]" | "Vec" | "array" | "&Vec<Value>" | "Vec<Value>" => "list",
-            "&str" | "String" | "Cow<str>" | "Cow<'_, str>" => "string",
+            "&str" | "str" | "string" | "String" | "Cow<str>" | "Cow<'_, str>" => "string",
             "&Map" | "Map" | "map" => "table",
             "bool" => "boolean",
             "i64" | "u64" | "i128" | "u128" | "usize" | "u32" | "i32" | "Number" => "integer",
@@ -194,20 +312,31 @@ mod tests {
     use crate::model::FileId;
 
     #[test]
-    fn finds_places_in_strings_as_they_are_written() {
-        let place = |source: &str, text: &str, name: &str| {
-            let start = text.find(name).expect("the name");
-            let whole = Span::new(FileId(0), 0..source.len());
-            let span = within(whole, text, start..start + name.len());
-            source[span.start..span.end].to_owned()
-        };
-        assert_eq!(place("'a {{ x }}'", "a {{ x }}", "x"), "x");
-        assert_eq!(place(r#""{{ x }}\n""#, "{{ x }}\n", "x"), "x");
-        assert_eq!(place(r#""\"\n{{ x }}""#, "\"\n{{ x }}", "x"), "x");
-        assert_eq!(place("\"\"\"\na\n{{ x }}\n\"\"\"", "a\n{{ x }}\n", "x"), "x");
-        assert_eq!(place("\"\"\"a\n{{ x }}\"\"\"", "a\n{{ x }}", "x"), "x");
-        let unsure = r#""{{ x }}\n\n\n\n""#;
-        assert_eq!(place(unsure, "{{ x }}\n\n\n\n", "x"), unsure);
+    fn finds_its_place_in_every_kind_of_string() {
+        let strings = [
+            (r#""é\n\"{{ a.b }}\u00e9""#, "é\n\"{{ a.b }}é"),
+            ("'\\n{{ a.b }}'", "\\n{{ a.b }}"),
+            ("\"\"\"\nx\n{{ a.b }}\n\"\"\"", "x\n{{ a.b }}\n"),
+            ("\"\"\"x \\\n   {{ a.b }}\"\"\"", "x {{ a.b }}"),
+            ("'a.b'", "{{ a.b }}"),
+            ("'{{  a.b  }}'", "{{ a.b }}"),
+        ];
+        for (raw, text) in strings {
+            let source = format!("k = {raw}\n");
+            let span = Span::new(FileId(0), 4..4 + raw.len());
+            let at = text.find("a.b").unwrap();
+            let place = within(&source, span, text, at..at + 3);
+            assert_eq!(&source[place.start..place.end], "a.b", "{raw}");
+        }
+    }
+
+    #[test]
+    fn blocks_pair() {
+        let said = |text: &str| unpaired(text).map(|(_, at)| text[at].to_owned());
+        assert_eq!(said("{% if a %}{% for x in y %}{% endfor %}{% else %}{% endif %}"), None);
+        assert_eq!(said("{% set a = 1 %}{% raw %}{% if %}{% endraw %}"), None);
+        assert_eq!(said("{% if a %}{% endfor %}").as_deref(), Some("endfor"));
+        assert_eq!(said("{% if a %}x").as_deref(), Some("if"));
     }
 
     #[test]

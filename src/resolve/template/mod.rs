@@ -62,9 +62,20 @@ pub(super) struct File {
     broken: Option<Box<Diagnostic>>,
 }
 
+impl File {
+    /// How far it can be read: behind a mistake of syntax nobody knows what is a name.
+    pub(super) fn readable(&self) -> usize {
+        let broken = self.broken.as_ref().filter(|mistake| mistake.code == "syntax");
+        let place = broken.and_then(|mistake| mistake.primary.as_ref()).map(|label| label.span);
+        place.filter(|span| span.file == self.id).map_or(usize::MAX, |span| span.start)
+    }
+}
+
 /// Compiled templates and strings.
 pub(super) struct Engine {
     tera: Tera,
+    /// The text of the file that the strings are written in.
+    pub(super) source: &'static str,
     texts: HashMap<String, Text>,
     pub(super) files: BTreeMap<String, File>,
 }
@@ -168,7 +179,8 @@ impl Engine {
         let text = self.texts.get(key).expect("every string is compiled before it is evaluated");
         let render = |name: &str| self.tera.render(name, scope.context());
         let mistake = |error: tera::Error| {
-            self.in_template(&error).unwrap_or_else(|| in_string(&error, written, span))
+            self.in_template(&error)
+                .unwrap_or_else(|| in_string(&error, self.source, written, span))
         };
         match &text.form {
             Form::Broken(mistake) => Err((**mistake).clone()),
@@ -181,7 +193,7 @@ impl Engine {
                             span,
                             match what {
                                 "undefined" => "something in this value is not defined".to_owned(),
-                                what => format!("the value is {what}, which TOML has no name for"),
+                                what => format!("this expression gives {what}, which is no value"),
                             },
                         )
                         .code("undefined")
@@ -225,11 +237,14 @@ impl Engine {
             return None;
         }
         let known = self.files.keys().map(String::as_str);
-        let mistake = Diagnostic::at(span, format!("there is no template `{name}`"))
-            .code("missing")
-            .suggest(name, known)
-            .help("templates are files below the module's templates/ folder");
-        Some(mistake)
+        let mistake =
+            Diagnostic::at(span, format!("there is no template `{name}`")).code("missing");
+        let inside = name.strip_prefix("templates/").filter(|name| self.files.contains_key(*name));
+        let mistake = match inside {
+            Some(inside) => mistake.label(format!("did you mean `{inside}`?")),
+            None => mistake.suggest(name, known),
+        };
+        Some(mistake.help("templates are named by their path below the module's templates/ folder"))
     }
 
     /// The template `name`, rendered.

@@ -5,4 +5,4 @@ pub mod project;
 pub mod work;
 
 pub use lab::lab;
-pub use project::{Output, Project, repository};
+pub use project::{Output, Project, copy, repository};

@@ -99,7 +99,8 @@ fn finish(mut command: Command) -> Output {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+/// Copies what is in a folder into another, over what is there.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry")) {
         let target = to.join(entry.file_name());
