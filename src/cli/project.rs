@@ -158,7 +158,9 @@ fn choose(
             ready.push((index, Arc::new(desired)));
         }
     }
-    let unmatched = resolver.selection().map(|selection| Selection::unmatched(selection, &tags));
+    let unmatched = resolver
+        .selection()
+        .map(|selection| Selection::unmatched(selection, &tags, &survey.addresses()));
     match unmatched {
         Some(unmatched) if !unmatched.is_empty() && !select.allow_empty => Err(unmatched),
         _ => Ok((resolver, ready)),

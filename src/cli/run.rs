@@ -77,8 +77,8 @@ impl<'r> Run<'r> {
         let mut mistakes = Vec::new();
         for ended in results.iter().filter_map(|result| result.as_ref().err()) {
             let help =
-                format!("for host {}, with its facts", resolver.targets[ended.target].host.name);
-            mistakes.extend(ended.mistakes.iter().map(|mistake| mistake.clone().help(&help)));
+                format!("on host {}, with its facts", resolver.targets[ended.target].host.name);
+            mistakes.extend(ended.mistakes.iter().map(|mistake| mistake.clone().note(&help)));
         }
         if !mistakes.is_empty() {
             project::tell(style, &self.ready.project.sources, mistakes);

@@ -183,7 +183,7 @@ impl Loader<'_> {
     /// Every module that stages use, those that modules use, and where asked for all others.
     fn modules(&mut self, project: &ProjectFile, which: Modules) -> BTreeMap<String, Module> {
         let mut modules = BTreeMap::new();
-        let mut missing = BTreeSet::new();
+        let (mut missing, mut unreadable) = (BTreeSet::new(), BTreeSet::new());
         let mut waiting: Vec<Located<String>> =
             names_of(project.stages.iter().flat_map(|stage| &stage.modules));
         if which == Modules::All {
@@ -194,11 +194,14 @@ impl Loader<'_> {
             waiting.splice(0..0, own.map(|value| Located { value, span: nowhere }));
         }
         while let Some(name) = waiting.pop() {
-            if modules.contains_key(&name.value) || self.bad_module_name(&name) {
+            if unreadable.contains(&name.value)
+                || modules.contains_key(&name.value)
+                || self.bad_module_name(&name)
+            {
                 continue;
             }
             let module = if self.has_module(&name.value) {
-                self.own_module(&name.value)
+                self.own_module(&name)
             } else if let Some(dir) = standard::module(&name.value) {
                 Some(self.shipped_module(&name.value, dir))
             } else {
@@ -207,9 +210,12 @@ impl Loader<'_> {
                 }
                 continue;
             };
-            if let Some(module) = module {
-                waiting.extend(names_of(&module.uses));
-                modules.insert(name.value, module);
+            match module {
+                Some(module) => {
+                    waiting.extend(names_of(&module.uses));
+                    modules.insert(name.value, module);
+                }
+                None => drop(unreadable.insert(name.value)),
             }
         }
         modules
@@ -242,24 +248,33 @@ impl Loader<'_> {
         } else {
             let mut names = self.tree.names(Path::new("modules"));
             names.retain(|name| self.has_module(name));
-            names.extend(standard::names().map(ToOwned::to_owned));
-            let list = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
-            mistake.suggest(&name.value, names.iter().map(String::as_str)).help(format!(
-                "a module is a folder with a module.toml; there are {}",
-                list.join(", ")
-            ))
+            let list = |names: &BTreeSet<String>| {
+                let names = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+                if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+            };
+            let own = list(&names);
+            let shipped: BTreeSet<String> = standard::names().map(ToOwned::to_owned).collect();
+            let help = format!(
+                "modules of the project are folders modules/NAME with a module.toml: {own}; those that come with the program: {}",
+                list(&shipped)
+            );
+            names.extend(shipped);
+            mistake.suggest(&name.value, names.iter().map(String::as_str)).help(help)
         };
         self.found.push(mistake);
     }
 
-    fn own_module(&mut self, name: &str) -> Option<Module> {
+    fn own_module(&mut self, named: &Located<String>) -> Option<Module> {
+        let name = named.value.as_str();
         let folder = Path::new("modules").join(name);
         self.check_access(&folder);
         if self.tree.entry(&folder.join("module.toml")) == Some(Entry::Outside) {
             self.leads_out(&folder.join("module.toml"));
             return None;
         }
-        let file = self.text(&folder.join("module.toml"), None)?;
+        // Those that no stage names have no place.
+        let named_at = Some(named.span).filter(|span| span.end > 0);
+        let file = self.text(&folder.join("module.toml"), named_at)?;
         let table = self.parse(file);
         let mut module = match &table {
             Some(table) => module::read(name, file, table, &mut self.found),

@@ -140,15 +140,24 @@ fn read_declarations(
             Diagnostic::at(kind.span, format!("unknown key `{}` in a module", kind.value))
                 .code("unknown-key")
                 .suggest(&kind.value, KEYS)
-                .help("a resource is written [type.name] or [type.\"name\"]"),
+                .help("a module has `description`, `use`, `params`, `locals` and resources: [type.name] or [type.\"name\"], one for each")
+                .help("its name is its folder's"),
         );
         return;
     };
     for (name, value) in located(module.file, table) {
         let DeValue::Table(table) = value.get_ref() else {
             found.push(
-                wrong_type(module.file, &name.value, "a table", value)
-                    .help(format!("write [{}.{:?}] and its keys below", kind.value, name.value)),
+                wrong_type(
+                    module.file,
+                    &format!("{}.{}", kind.value, name.value),
+                    "a table",
+                    value,
+                )
+                .help(format!(
+                    "write [{}.{:?}], and below it the keys of its type",
+                    kind.value, name.value
+                )),
             );
             continue;
         };

@@ -1,7 +1,7 @@
 //! The typed inputs of modules: their declarations in `[params]`.
 
 use super::table::{Fields, TomlValue, to_value};
-use crate::model::{Diagnostic, FileId, Located, Span, Value};
+use crate::model::{Diagnostic, FileId, Located, Span, Value, a};
 
 /// A typed input of a module.
 #[derive(Debug)]
@@ -152,13 +152,13 @@ fn param_type(
 fn check_bounds(name: &Located<String>, param: &Param, found: &mut Vec<Diagnostic>) {
     let numeric = matches!(param.kind, ParamType::Integer | ParamType::Float);
     for (key, bound) in [("min", &param.min), ("max", &param.max)] {
-        if let Some(bound) = bound
-            && (!numeric || !ParamType::Float.admits(&bound.value))
-        {
-            found.push(
-                Diagnostic::at(bound.span, format!("`{key}` is a number, for numbers only"))
-                    .related(name.span, "the param"),
-            );
+        let Some(bound) = bound else { continue };
+        if !numeric {
+            let message = format!("`{key}` is for params of type integer or float");
+            found.push(Diagnostic::at(bound.span, message));
+        } else if !ParamType::Float.admits(&bound.value) {
+            let message = format!("`{key}` takes a number, not {}", a(bound.value.kind()));
+            found.push(Diagnostic::at(bound.span, message).code("wrong-type"));
         }
     }
     if param.of.is_some() && !matches!(param.kind, ParamType::List | ParamType::Table) {

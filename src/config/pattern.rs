@@ -203,7 +203,7 @@ impl Parser {
             return Err(PatternError { why, at });
         }
         if word.contains([':', '!', '&']) {
-            let why = "names have no `:`, `!` or `&`: write `or`, `not` and `and`".to_owned();
+            let why = "names have no `:`, `!` or `&`: `a:b` is written `a or b`, `a:!b` `a and not b`, `a:&b` `a and b`".to_owned();
             return Err(PatternError { why, at });
         }
         match Glob::new(&word) {

@@ -42,7 +42,7 @@ fn syntax_error(file: FileId, text: &str, error: &toml::de::Error) -> Diagnostic
             "`\\` begins an escape, and this is none",
             Some("write `\\\\`, or the whole string in '…', where `\\` stands for itself"),
         ),
-        "unexpected key or value" => ("a line ends behind its value", None),
+        "unexpected key or value" => ("nothing may follow a value on its line", None),
         "unclosed array" => ("this list is not closed: `]` is missing", None),
         "unclosed table" => ("this header is not closed: `]` is missing", None),
         "key with no value" | "invalid unquoted key" => {
@@ -250,7 +250,9 @@ impl<'t> Fields<'t> {
             let name: &str = key.get_ref();
             if !self.known.contains(&name) {
                 let span = Span::new(self.file, key.span());
-                found.push(Diagnostic::unknown_key(span, name, self.what, &self.known));
+                let mistake = Diagnostic::unknown_key(span, name, self.what, &self.known);
+                let known = self.known.iter().copied();
+                found.push(mistake.suggest_free(name, known, |key| self.table.contains_key(key)));
             }
         }
     }

@@ -88,6 +88,8 @@ pub struct Diagnostic {
     pub related: Vec<Label>,
     /// What to do, one sentence each.
     pub help: Vec<String>,
+    /// What else there is to know: on which hosts it is.
+    pub notes: Vec<String>,
     /// Whether the text at its places holds a sensitive value, so that it is not shown.
     pub sensitive: bool,
 }
@@ -103,6 +105,7 @@ impl Diagnostic {
             primary: None,
             related: Vec::new(),
             help: Vec::new(),
+            notes: Vec::new(),
             sensitive: false,
         }
     }
@@ -146,13 +149,12 @@ impl Diagnostic {
         Self::error(message).primary(span, "")
     }
 
-    /// A key that `what` does not have, with the one that was meant and all that there are.
+    /// A key that `what` does not have, with all that there are.
     #[must_use]
     pub fn unknown_key(span: Span, name: &str, what: &str, known: &[&str]) -> Self {
         let list: Vec<String> = known.iter().map(|key| format!("`{key}`")).collect();
         Self::at(span, format!("unknown key `{name}` in {what}"))
             .code("unknown-key")
-            .suggest(name, known.iter().copied())
             .help(format!("{what} has {}", list.join(", ")))
     }
 
@@ -179,11 +181,33 @@ impl Diagnostic {
         self
     }
 
+    /// Adds what else there is to know.
+    #[must_use]
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(text.into());
+        self
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.help.push(text.into());
         self
+    }
+
+    /// As [`Self::suggest`], where what was meant may be there already.
+    #[must_use]
+    pub fn suggest_free<'a>(
+        self,
+        given: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+        taken: impl Fn(&str) -> bool,
+    ) -> Self {
+        match super::suggest::nearest(given, candidates) {
+            Some(near) if taken(near) => self.label(format!("`{near}` is there already")),
+            Some(near) => self.label(format!("did you mean `{near}`?")),
+            None => self,
+        }
     }
 
     /// Adds "did you mean" under the place when a candidate is near `given`.

@@ -25,6 +25,7 @@ pub fn json<'s>(
             "place": place,
             "related": mistake.related.iter().map(|label| place_of(label, &file)).collect::<Vec<_>>(),
             "help": mistake.help,
+            "notes": mistake.notes,
         })
     });
     let document = json!({
@@ -48,7 +49,10 @@ pub fn sarif<'s>(found: &[Diagnostic], file: impl Fn(FileId) -> (String, &'s str
     let results = found.iter().map(|mistake| {
         let label = mistake.primary.as_ref();
         let said = label.map(|label| &label.text).filter(|text| !text.is_empty());
-        let text = std::iter::once(&mistake.message).chain(said).chain(&mistake.help);
+        let text = std::iter::once(&mistake.message)
+            .chain(said)
+            .chain(&mistake.help)
+            .chain(&mistake.notes);
         let text = text.map(String::as_str).collect::<Vec<_>>().join("\n");
         let related = mistake.related.iter().map(|label| {
             let mut location = location(label, &file);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::Style;
 use super::escape::visible;
@@ -49,37 +49,63 @@ fn one<'s>(
         return format!("{}{help}", renderer.render(&[group]));
     }
     for id in files {
-        let (path, source) = file(id);
-        if mistake.sensitive {
-            for label in labels().filter(|label| label.span.file == id) {
-                let before = &source[..range(label, source).start];
-                let line = before.matches('\n').count() + 1;
-                let column = before.chars().rev().take_while(|char| *char != '\n').count() + 1;
-                let origin = Origin::path(path.clone()).line(line).char_column(column);
-                group = group.element(origin);
-            }
-            continue;
-        }
-        let mut snippet = Snippet::source(source).path(path).line_start(1).fold(true);
-        for label in labels().filter(|label| label.span.file == id) {
-            let kind = if mistake.primary.as_ref() == Some(label) {
-                AnnotationKind::Primary
-            } else {
-                AnnotationKind::Context
-            };
-            let annotation = kind.span(range(label, source));
-            snippet = snippet.annotation(if label.text.is_empty() {
-                annotation
-            } else {
-                annotation.label(visible(&label.text))
-            });
-        }
-        group = group.element(snippet);
+        let labels: Vec<&Label> = labels().filter(|label| label.span.file == id).collect();
+        let primary = mistake.primary.as_ref();
+        group = if mistake.sensitive || labels.iter().all(|label| label.span.end == 0) {
+            named(group, &labels, file(id))
+        } else {
+            group.element(snippet(&labels, primary, file(id)))
+        };
+    }
+    if mistake.sensitive {
+        let why = "what stands there is not shown: a sensitive value is in it";
+        group = group.element(Level::NOTE.message(why));
     }
     for help in &mistake.help {
         group = group.element(Level::HELP.message(visible(help)));
     }
+    for note in &mistake.notes {
+        group = group.element(Level::NOTE.message(visible(note)));
+    }
     renderer.render(&[group])
+}
+
+/// Places without what stands there: a file as a whole, or lines that are not to be shown.
+fn named<'g>(mut group: Group<'g>, labels: &[&Label], (path, source): (String, &str)) -> Group<'g> {
+    for label in labels {
+        let mut origin = Origin::path(path.clone());
+        if label.span.end > 0 {
+            let before = &source[..range(label, source).start];
+            let line = before.matches('\n').count() + 1;
+            let column = before.chars().rev().take_while(|char| *char != '\n').count() + 1;
+            origin = origin.line(line).char_column(column);
+        }
+        group = group.element(origin);
+        if !label.text.is_empty() {
+            group = group.element(Level::NOTE.message(visible(&label.text)));
+        }
+    }
+    group
+}
+
+/// The lines of a file that labels point into, with each label under its place.
+fn snippet<'s>(
+    labels: &[&Label],
+    primary: Option<&Label>,
+    (path, source): (String, &'s str),
+) -> Snippet<'s, Annotation<'s>> {
+    let mut snippet = Snippet::source(source).path(path).line_start(1).fold(true);
+    for label in labels {
+        let kind =
+            if primary == Some(label) { AnnotationKind::Primary } else { AnnotationKind::Context };
+        let annotation = kind.span(range(label, source));
+        snippet = snippet.annotation(if label.text.is_empty() {
+            annotation
+        } else {
+            annotation.label(visible(&label.text))
+        });
+    }
+    snippet
 }
 
 /// A label's place, inside its text and on the borders of its characters.

@@ -10,7 +10,8 @@ use toml::de::DeValue;
 use super::locals;
 use super::params;
 use super::template::{Compiler, Engine, Needs, Peers, is_template, within};
-use super::undefined::{self, Wanted};
+use super::undefined;
+use super::wanted::{self, Wanted};
 use crate::config::{Declaration, Module, ModuleUse, Project, TomlTable, TomlValue};
 use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span};
 use crate::resources::{self, Bodies, Input};
@@ -95,7 +96,7 @@ fn wanted(
     let (mut first, mut rest) = (Vec::new(), Vec::new());
     let strings = |text: &str, span: Span, all: &mut Vec<Wanted>| {
         if let Some(names) = engine.names_of(text) {
-            undefined::wanted(&names, |range| within(engine.source, span, text, range), all);
+            wanted::wanted(&names, |range| within(engine.source, span, text, range), all);
         }
     };
     strings(&declaration.name.value, declaration.name.span, &mut rest);
@@ -105,7 +106,7 @@ fn wanted(
             ("when" | "for_each", Some(text)) => {
                 if let Some((names, written)) = engine.names_of_expression(text) {
                     let place = |range| within(engine.source, span, &written, range);
-                    undefined::wanted(&names, place, &mut first);
+                    wanted::wanted(&names, place, &mut first);
                 }
             }
             _ => undefined::each_text(value, &mut |text, range| {
@@ -120,7 +121,7 @@ fn wanted(
     while let Some(file) = files.get(at).map(|name| engine.files.get(*name)) {
         at += 1;
         let Some(file) = file else { continue };
-        undefined::wanted(&file.names, |range| Span::new(file.id, range), &mut rest);
+        wanted::wanted(&file.names, |range| Span::new(file.id, range), &mut rest);
         let sure = file.names.templates.iter().filter(|(_, sure)| *sure);
         for (name, _) in sure {
             if !files.contains(&name.as_str()) {
@@ -260,9 +261,12 @@ fn check_literals(
     let mut left_out: Vec<&str> = Vec::new();
     for (key, value) in &declaration.table {
         let name: &str = key.get_ref();
+        if META_KEYS.contains(&name) {
+            continue;
+        }
         if holds_expression(value) {
             left_out.push(name);
-        } else if !META_KEYS.contains(&name) {
+        } else {
             table.insert(key.clone(), value.clone());
         }
     }

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::config::{CONNECTION_KEYS, HostEntry};
 use crate::model::{Become, Connection, Diagnostic, Located, Span, TransportKind, Value, a};
 
+/// What may reach ssh's arguments, for messages.
+const WORD: &str = "no spaces, quotes, `\\`, `;` or `%`, and no `-` at its beginning";
+
 /// What is said of each setting.
 pub(super) type Layer<'l> = BTreeMap<&'l str, &'l Located<Value>>;
 
@@ -49,7 +52,7 @@ pub(super) fn address(name: &str, entry: &HostEntry, found: &mut Vec<Diagnostic>
 fn set(connection: &mut Connection, key: &str, value: &Value) -> Result<(), String> {
     let text = |value: &Value| match value.as_str() {
         Some(text) if word(text) => Ok(text.to_owned()),
-        Some(text) => Err(format!("`{}` cannot be a {key}", text.escape_debug())),
+        Some(text) => Err(format!("`{}` cannot be a {key}: {WORD}", text.escape_debug())),
         None => Err(format!("`{key}` takes a string, not {}", a(value.kind()))),
     };
     match key {
@@ -103,6 +106,9 @@ fn word(text: &str) -> bool {
 
 fn check_word(key: &str, text: &str, span: Span, found: &mut Vec<Diagnostic>) {
     if !word(text) {
-        found.push(Diagnostic::at(span, format!("`{}` cannot be an {key}", text.escape_debug())));
+        found.push(Diagnostic::at(
+            span,
+            format!("`{}` cannot be an {key}: {WORD}", text.escape_debug()),
+        ));
     }
 }

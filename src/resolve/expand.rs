@@ -15,7 +15,7 @@ use super::record::{Rendered, content, written};
 use super::secret::Secrets;
 use super::template::{Engine, Root, Scope};
 use super::toml_value::to_toml;
-use super::undefined::{self, Wanted};
+use super::wanted::{self, Wanted};
 use super::{Instance, Resolver};
 use crate::config::{Declaration, Module, TomlTable, TomlValue, to_value};
 use crate::model::{Address, AddressPattern, Diagnostic, Located, Span, Value, a};
@@ -91,7 +91,7 @@ impl Expansion<'_> {
     /// Vars that are taken for granted and not there.
     fn missing(&self, wanted: &[Wanted]) -> Vec<Diagnostic> {
         let Resolver { known, project, .. } = self.resolver;
-        undefined::missing(wanted, self.scope, known, &project.sources)
+        wanted::missing(wanted, self.scope, known, &project.sources)
     }
 
     fn make(&self, index: usize, sensitive: bool) -> Made {

@@ -179,7 +179,11 @@ fn unused_files(module: &Module, bound: &Bound, found: &mut Vec<Diagnostic>) {
             let files = module.files.keys().filter(|name| !named.contains(name.as_str()));
             found.extend(files.map(|name| {
                 let place = Span::new(module.file, 0..0);
-                unused(place, &format!("file `{name}`"), "no `source` of the module names it")
+                unused(
+                    place,
+                    &format!("file `modules/{}/{name}`", module.name),
+                    "no `source` of the module names it",
+                )
             }));
             continue;
         }

@@ -26,6 +26,7 @@ mod template;
 mod toml_value;
 mod undefined;
 mod variables;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,7 +46,7 @@ pub use variables::{Layer, Said};
 use bind::Bound;
 use host::Shelf;
 use template::{Compiler, Engine, PeerFacts, Peers, Pool, Space};
-use undefined::KnownVars;
+use wanted::KnownVars;
 
 /// A host with its vars.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use super::conflict::{check_owners, unique};
 use super::memo::Memo;
 use super::{Desired, Instance, LeftOut};
 use crate::model::change::TriggerKind;
-use crate::model::{Address, AddressPattern, Diagnostic, Located};
+use crate::model::{Address, AddressPattern, Diagnostic, Located, Span};
 use crate::resources::Subject;
 
 /// A resource whose edges are not yet resolved.
@@ -351,17 +351,32 @@ fn cycle(drafts: &[Placed], edges: &Edges, waiting: &BTreeSet<(usize, usize)>) -
         .code("cycle")
         .related(instance(*from).place, "in a later stage");
     }
+    let steps: Vec<(usize, usize)> =
+        path.iter().copied().zip(path.iter().copied().cycle().skip(1)).collect();
+    let said = |(at, from): (usize, usize)| {
+        let place = says(&drafts[at], instance(from)).unwrap_or(instance(at).place);
+        let (at, from) = (instance(at).address.short(), instance(from).address.short());
+        (place, format!("{at} comes after {from}"))
+    };
+    let (place, text) = said(steps[0]);
     let mut mistake =
-        Diagnostic::at(first.place, format!("`{}` waits for itself", first.address)).code("cycle");
-    for (&at, &from) in path.iter().zip(path.iter().cycle().skip(1)) {
-        mistake = mistake.related(
-            instance(at).place,
-            format!(
-                "{} comes after {}",
-                instance(at).address.short(),
-                instance(from).address.short()
-            ),
-        );
+        Diagnostic::at(place, format!("`{}` waits for itself", first.address)).code("cycle");
+    mistake = mistake.label(text);
+    for &step in &steps[1..] {
+        let (place, text) = said(step);
+        mistake = mistake.related(place, text);
     }
-    mistake.help("take one of these out of `requires` or the triggers")
+    mistake.help(match steps.len() {
+        1 => "a resource cannot come after itself: take it out",
+        _ => "take one of these out of `requires` or the triggers",
+    })
+}
+
+/// Where a resource says that it comes after another one.
+fn says(placed: &Placed, other: &Instance) -> Option<Span> {
+    let Draft { instance, requires, .. } = &*placed.draft;
+    let triggers = instance.kind.triggers(&instance.desired).iter().map(|trigger| &trigger.on);
+    let mut all = requires.iter().chain(triggers);
+    let module = &instance.address.module;
+    all.find(|pattern| pattern.value.matches(&other.address, module)).map(|pattern| pattern.span)
 }

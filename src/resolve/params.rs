@@ -46,7 +46,9 @@ pub(super) fn check_use(module: &Module, used: &ModuleUse, found: &mut Vec<Diagn
                     format!("module `{}` has no param `{}`", module.name, name.value),
                 )
                 .code("unknown-param")
-                .suggest(&name.value, names.iter().copied())
+                .suggest_free(&name.value, names.iter().copied(), |known| {
+                    used.with.iter().any(|(given, _)| given.value == known)
+                })
                 .help(if names.is_empty() {
                     "it has no params at all".to_owned()
                 } else {
@@ -56,17 +58,29 @@ pub(super) fn check_use(module: &Module, used: &ModuleUse, found: &mut Vec<Diagn
         }
     }
     // What is missing may be what could not be read.
-    for (name, param) in left_out(module, used).filter(|_| !used.doubtful) {
-        found.push(
-            Diagnostic::at(
-                used.module.span,
-                format!("module `{}` needs the param `{name}`", module.name),
-            )
-            .code("missing")
-            .label(format!("with = {{ {name} = … }} is missing"))
-            .related(param.span, "declared here without a default"),
-        );
+    if !used.doubtful {
+        found.extend(needs(module, used));
     }
+}
+
+/// The params that a use must give and does not, as one mistake.
+fn needs(module: &Module, used: &ModuleUse) -> Option<Diagnostic> {
+    let missing: Vec<(&String, &Param)> = left_out(module, used).collect();
+    let names: Vec<String> = missing.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let word = if names.len() == 1 { "param" } else { "params" };
+    missing.first()?;
+    let message = format!("module `{}` needs the {word} {}", module.name, names.join(", "));
+    let with: Vec<String> = missing.iter().map(|(name, _)| format!("{name} = …")).collect();
+    let with = with.join(", ");
+    let write = if used.with.is_empty() {
+        format!("write {{ use = \"{}\", with = {{ {with} }} }}", module.name)
+    } else {
+        format!("{with} is missing in its `with`")
+    };
+    let mistake = Diagnostic::at(used.module.span, message).code("missing").label(write);
+    Some(missing.iter().fold(mistake, |mistake, (_, param)| {
+        mistake.related(param.span, "declared here without a default")
+    }))
 }
 
 /// Params that a use must give and does not.

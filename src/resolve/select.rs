@@ -66,9 +66,14 @@ impl Selection {
         tagged && !skipped && named
     }
 
-    /// Selectors that selected nothing on any host that was resolved. `tags` are all that there are.
+    /// Selectors that selected nothing on any host that was resolved. `tags` and `addresses` are all
+    /// that there are, in any stage.
     #[must_use]
-    pub fn unmatched(&self, tags: &BTreeSet<String>) -> Vec<Diagnostic> {
+    pub fn unmatched(
+        &self,
+        tags: &BTreeSet<String>,
+        addresses: &BTreeSet<String>,
+    ) -> Vec<Diagnostic> {
         let mut found = Vec::new();
         for (option, all) in [("--tags", &self.tags), ("--skip-tags", &self.skip)] {
             for wanted in all.iter().filter(|wanted| !wanted.found.load(Ordering::Relaxed)) {
@@ -99,11 +104,13 @@ impl Selection {
                 });
                 continue;
             }
-            found.push(
+            let mistake =
                 Diagnostic::error(format!("--target: `{text}` names no resource of these hosts"))
-                    .code("selector")
-                    .help("trueup render HOST lists the addresses of a host"),
-            );
+                    .code("selector");
+            found.push(match nearest(text, addresses.iter().map(String::as_str)) {
+                Some(near) if near != text => mistake.help(format!("did you mean `{near}`?")),
+                _ => mistake.help("trueup render HOST lists the addresses of a host"),
+            });
         }
         found
     }

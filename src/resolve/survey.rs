@@ -107,6 +107,13 @@ impl Survey {
         inherited.map(|tag| tag.value.clone()).chain(self.tags.iter().cloned()).collect()
     }
 
+    /// Every address that some host has, with its module and without.
+    #[must_use]
+    pub fn addresses(&self) -> BTreeSet<String> {
+        let all = self.present.iter();
+        all.flat_map(|address| [address.to_string(), address.short()]).collect()
+    }
+
     /// Every mistake once, those that `told` has left out; each says the hosts that it is on, unless
     /// it is on all.
     #[must_use]
@@ -130,10 +137,10 @@ impl Survey {
             };
             mistakes.push(match (first.as_slice(), *count) {
                 (_, count) if count == self.hosts => mistake,
-                ([one], _) => mistake.help(format!("for host {one}")),
-                ([one, other], _) => mistake.help(format!("for hosts {one} and {other}")),
+                ([one], _) => mistake.note(format!("on host {one}")),
+                ([one, other], _) => mistake.note(format!("on hosts {one} and {other}")),
                 ([one, ..], count) => {
-                    mistake.help(format!("for host {one} and {} others", count - 1))
+                    mistake.note(format!("on host {one} and {} others", count - 1))
                 }
                 ([], _) => mistake,
             });

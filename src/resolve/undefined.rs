@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bind::Bound;
-use super::template::{Engine, Names, ROOTS, Scope, Use, within};
-use crate::config::{Inventory, Module, ModuleUse, Project, Sources, TomlValue};
+use super::template::{Engine, Names, ROOTS, Use, within};
+use super::wanted::{KnownVars, not_defined};
+use crate::config::{Module, ModuleUse, Project, TomlValue};
 use crate::model::suggest::nearest;
 use crate::model::{Diagnostic, Facts, FileId, Label, Span, Value};
 
@@ -15,58 +16,6 @@ use toml::de::DeValue;
 const HOST: [&str; 3] = ["name", "address", "groups"];
 const EACH: [&str; 3] = ["key", "value", "index"];
 const NAMED: [&str; 1] = ["name"];
-
-/// Every var of an inventory, with the first place that says it.
-#[derive(Debug, Default)]
-pub(super) struct KnownVars {
-    places: BTreeMap<String, Option<Span>>,
-}
-
-impl KnownVars {
-    pub(super) fn new(inventory: &Inventory, overrides: &BTreeMap<String, Value>) -> Self {
-        let mut places: BTreeMap<String, Option<Span>> = BTreeMap::new();
-        let groups = inventory.groups.values().map(|group| &group.vars);
-        let hosts = inventory.hosts.values().map(|host| &host.vars);
-        for vars in std::iter::once(&inventory.vars).chain(groups).chain(hosts) {
-            for (name, value) in vars {
-                places.entry(name.clone()).or_insert(Some(value.span));
-            }
-        }
-        for name in overrides.keys() {
-            places.entry(name.clone()).or_insert(None);
-        }
-        Self { places }
-    }
-
-    /// A var that is not there, with the one that was meant and where that is said.
-    fn undefined(&self, sources: &Sources, span: Span, path: &[String]) -> Diagnostic {
-        let known = self.places.keys().map(String::as_str);
-        let Some(first) = path.first().filter(|name| !self.places.contains_key(*name)) else {
-            return not_defined(span, "vars", path);
-        };
-        let mistake = not_defined(span, "vars", &path[..1]);
-        match nearest(first, known) {
-            Some(near) => {
-                let place = self.places[near].map(|span| format!(" ({})", sources.place(span)));
-                mistake.label(format!("did you mean `vars.{near}`{}?", place.unwrap_or_default()))
-            }
-            None => mistake.help("set it in the inventory: for all hosts, a group or a host"),
-        }
-    }
-}
-
-fn not_defined(span: Span, root: &str, path: &[String]) -> Diagnostic {
-    let name = std::iter::once(root).chain(path.iter().map(String::as_str));
-    let name = name.collect::<Vec<_>>().join(".");
-    Diagnostic::at(span, format!("`{name}` is not defined")).code("undefined")
-}
-
-/// A var that a text takes for granted.
-#[derive(Debug, Clone)]
-pub(super) struct Wanted {
-    span: Span,
-    path: Vec<String>,
-}
 
 /// A text with its place and the names in it.
 struct Seen<'s> {
@@ -276,37 +225,37 @@ impl Context<'_> {
         }
     }
 
+    /// A fact that no host has, or one that is no value.
     fn fact(&self, used: &Use, span: Span) -> Option<Diagnostic> {
-        let mut facts = self.facts;
-        for (depth, name) in used.path.iter().enumerate() {
-            match facts.get(name) {
-                Some(Value::Table(inner)) => facts = inner,
-                Some(_) => return None,
-                None => {
-                    let path = &used.path[..=depth];
-                    let known: Vec<&str> = facts.keys().map(String::as_str).collect();
-                    let mistake = not_defined(span, "facts", path);
-                    let mut prefix = used.path[..depth].join(".");
-                    if depth > 0 {
-                        prefix.push('.');
-                    }
-                    return Some(match nearest(name, known.iter().copied()) {
-                        Some(near) => {
-                            mistake.label(format!("did you mean `facts.{prefix}{near}`?"))
-                        }
-                        None => mistake.help(format!(
-                            "there are {}",
-                            known
-                                .iter()
-                                .map(|name| format!("facts.{prefix}{name}"))
-                                .collect::<Vec<_>>()
-                                .join(", ")
-                        )),
-                    });
-                }
-            }
+        let known = fact_names(self.facts);
+        let name = std::iter::once("facts").chain(used.path.iter().map(String::as_str));
+        let name = name.collect::<Vec<_>>().join(".");
+        if used.path.is_empty() || known.contains(&name) {
+            return None;
         }
-        None
+        let inside = format!("{name}.");
+        let fields = known.iter().filter(|known| known.starts_with(&inside));
+        let fields: Vec<&str> = fields.map(String::as_str).collect();
+        if !fields.is_empty() {
+            let mistake = Diagnostic::at(span, format!("`{name}` is no value by itself"));
+            return Some(mistake.code("wrong-type").help(format!("name {}", fields.join(", "))));
+        }
+        let mistake = not_defined(span, "facts", &used.path);
+        let last = used.path.last().map_or("", String::as_str);
+        // `facts.family` and `facts.os_family` mean `facts.os.family`.
+        let meant = known.iter().find(|known| {
+            known.rsplit('.').next() == Some(last)
+                || known.replace('.', "_") == name.replace('.', "_")
+        });
+        Some(
+            match meant
+                .map(String::as_str)
+                .or_else(|| nearest(&name, known.iter().map(String::as_str)))
+            {
+                Some(near) => mistake.label(format!("did you mean `{near}`?")),
+                None => mistake.help(format!("there are {}", known.join(", "))),
+            },
+        )
     }
 
     /// A name without a prefix.
@@ -318,7 +267,11 @@ impl Context<'_> {
             meant.extend(module.locals.get(name).map(|_| format!("locals.{name}")));
         }
         meant.extend(self.known.places.get(name).map(|_| format!("vars.{name}")));
-        meant.extend(self.facts.get(name).map(|_| format!("facts.{name}")));
+        let facts = fact_names(self.facts).into_iter();
+        meant.extend(facts.filter(|fact| {
+            let fact = fact.trim_start_matches("facts.");
+            fact == name || fact.rsplit('.').next() == Some(name) || fact.replace('.', "_") == name
+        }));
         match meant.first() {
             Some(meant) => mistake.label(format!("did you mean `{meant}`?")),
             None => mistake.suggest(name, ROOTS).help(
@@ -326,6 +279,23 @@ impl Context<'_> {
             ),
         }
     }
+}
+
+/// Every fact that is a value, by its whole name.
+fn fact_names(facts: &BTreeMap<String, Value>) -> Vec<String> {
+    let mut names = Vec::new();
+    for (name, value) in facts {
+        match value {
+            Value::Table(inner) => {
+                let inner = fact_names(inner).into_iter();
+                names.extend(
+                    inner.map(|field| field.replacen("facts.", &format!("facts.{name}."), 1)),
+                );
+            }
+            _ => names.push(format!("facts.{name}")),
+        }
+    }
+    names
 }
 
 fn suggest(mistake: Diagnostic, used: &Use, known: &[&str]) -> Diagnostic {
@@ -349,51 +319,4 @@ pub(super) fn each_text(value: &TomlValue, tell: &mut dyn FnMut(&str, std::ops::
         DeValue::Table(table) => table.values().for_each(|value| each_text(value, tell)),
         _ => {}
     }
-}
-
-/// The vars that a text takes for granted whenever it is evaluated.
-pub(super) fn wanted(
-    names: &Names,
-    place: impl Fn(std::ops::Range<usize>) -> Span,
-    all: &mut Vec<Wanted>,
-) {
-    let sure =
-        names.uses.iter().filter(|used| used.root == "vars" && !used.guarded && !used.nested);
-    all.extend(
-        sure.filter(|used| !used.path.is_empty())
-            .map(|used| Wanted { span: place(used.at.clone()), path: used.path.clone() }),
-    );
-}
-
-/// Those of `wanted` that a host does not have.
-pub(super) fn missing(
-    wanted: &[Wanted],
-    scope: &Scope,
-    known: &KnownVars,
-    sources: &Sources,
-) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for Wanted { span, path } in wanted {
-        let Some(first) = scope.vars.get(&path[0]) else {
-            found.push(known.undefined(sources, *span, path));
-            continue;
-        };
-        let mut value = &first.value;
-        for (depth, part) in path.iter().enumerate().skip(1) {
-            // Of other things than tables tera knows more than we do.
-            let Value::Table(entries) = value else { break };
-            let Some(inner) = entries.get(part) else {
-                let mistake = not_defined(*span, "vars", &path[..=depth]);
-                let near = nearest(part, entries.keys().map(String::as_str));
-                found.push(match near {
-                    Some(near) => mistake
-                        .label(format!("did you mean `vars.{}.{near}`?", path[..depth].join("."))),
-                    None => mistake,
-                });
-                break;
-            };
-            value = inner;
-        }
-    }
-    found
 }

@@ -213,7 +213,8 @@ pub(super) fn targets(
     found.extend(disagree.into_values().map(|(mistake, hosts)| {
         let hosts = match hosts.as_slice() {
             [one] => format!("host `{one}` is"),
-            [one, rest @ ..] => format!("host `{one}` and {} more are", rest.len()),
+            [one, other] => format!("hosts `{one}` and `{other}` are"),
+            [one, rest @ ..] => format!("hosts `{one}` and {} more are", rest.len()),
             [] => unreachable!("a mistake of no host"),
         };
         mistake.help(format!(

@@ -69,7 +69,7 @@ impl Input<'_> {
             let Some((key, range)) = at_fault(&table, &error) else {
                 let message = error.message();
                 if !removed.iter().any(|key| message.contains(&format!("`{key}`"))) {
-                    found.push(self.mistake(&error, what, self.header));
+                    found.push(self.mistake(&error, what, None, self.header));
                 }
                 return Err(found);
             };
@@ -81,7 +81,8 @@ impl Input<'_> {
                     continue;
                 }
             }
-            let mut mistake = self.mistake(&error, what, Span::new(self.header.file, range));
+            let mut mistake =
+                self.mistake(&error, what, Some(&key), Span::new(self.header.file, range));
             if let Some(toml::de::DeValue::Integer(number)) =
                 table.get(key.as_str()).map(Spanned::get_ref)
                 && mistake.message == BARE_MODE
@@ -96,14 +97,24 @@ impl Input<'_> {
     }
 
     /// An error of serde in the words of this project.
-    fn mistake(&self, error: &toml::de::Error, what: &str, span: Span) -> Diagnostic {
+    fn mistake(
+        &self,
+        error: &toml::de::Error,
+        what: &str,
+        key: Option<&str>,
+        span: Span,
+    ) -> Diagnostic {
         let message = error.message();
         let mut names = message.split('`').skip(1).step_by(2);
         if message.starts_with("unknown field") {
             let name = names.next().unwrap_or_default();
-            let mut known: Vec<&str> = names.chain(self.meta_keys.iter().copied()).collect();
-            known.sort_unstable();
-            return Diagnostic::unknown_key(span, name, what, &known);
+            let mut own: Vec<&str> = names.collect();
+            own.sort_unstable();
+            let all: Vec<&str> = own.iter().chain(self.meta_keys).copied().collect();
+            let shared: Vec<String> = self.meta_keys.iter().map(|key| format!("`{key}`")).collect();
+            return Diagnostic::unknown_key(span, name, what, &own)
+                .suggest_free(name, all, |key| self.table.contains_key(key))
+                .help(format!("and as every resource {}", shared.join(", ")));
         }
         if message.starts_with("missing field") {
             let name = names.next().unwrap_or_default();
@@ -129,10 +140,19 @@ impl Input<'_> {
             let wanted = match wanted {
                 "u32" => "a whole number",
                 "a sequence" => "a list",
+                "a boolean" => "true or false",
                 wanted => wanted,
             };
             let given = given.replace("sequence", "list").replace("map", "table");
-            return Diagnostic::at(span, format!("{wanted} is expected here, not {}", a(&given)));
+            let given = a(&given);
+            return Diagnostic::at(
+                span,
+                match key {
+                    Some(key) => format!("`{key}` takes {wanted}, not {given}"),
+                    None => format!("{wanted} is expected here, not {given}"),
+                },
+            )
+            .code("wrong-type");
         }
         Diagnostic::at(span, message.trim_end().replace('\n', ", "))
     }
@@ -167,10 +187,13 @@ impl Input<'_> {
         if let Some(name) = name
             && !account_name(name.get_ref())
         {
-            found.push(Diagnostic::at(
-                self.span(name),
-                format!("`{}` is not a name for a {what}", name.get_ref().escape_debug()),
-            ));
+            found.push(
+                Diagnostic::at(
+                    self.span(name),
+                    format!("`{}` is not a name for a {what}", name.get_ref().escape_debug()),
+                )
+                .label("letters, digits, `_`, `-` and `.`, or a number in quotes"),
+            );
         }
     }
 }
@@ -271,7 +294,7 @@ impl<'de> Deserialize<'de> for Mode {
         impl de::Visitor<'_> for Visitor {
             type Value = Mode;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a mode as a quoted octal string, such as \"0644\"")
+                f.write_str("a quoted octal string such as \"0644\"")
             }
             fn visit_i64<E: de::Error>(self, _: i64) -> Result<Mode, E> {
                 Err(E::custom(BARE_MODE))

@@ -175,9 +175,11 @@ fn keys(document: Document, path: &str) -> BTreeSet<String> {
 fn told(project: &Project) -> BTreeSet<String> {
     let said = project.run(&["check"]).expect(1).stderr;
     assert_eq!(said.matches("unknown key").count(), 1, "{said}");
-    let list = said.split_once(" has ").unwrap_or_else(|| panic!("{said}")).1;
-    let list = list.lines().next().expect("a line").split(", ");
-    list.map(|key| key.trim_matches('`').to_owned()).collect()
+    // The keys of its own, and those of every resource.
+    let own = said.lines().find_map(|line| line.split_once(" has ")).expect("its keys").1;
+    let shared = said.lines().find_map(|line| line.split_once("and as every resource "));
+    let all = own.split(", ").chain(shared.into_iter().flat_map(|(_, list)| list.split(", ")));
+    all.map(|key| key.trim_matches('`').to_owned()).collect()
 }
 
 /// The readers' keys equal the schema's.
