@@ -11,6 +11,7 @@ mod support;
 mod cli;
 mod examples;
 mod hosts;
+mod laws;
 mod manual;
 mod resources;
 mod stages;

@@ -1,0 +1,5 @@
+//! What holds for every project: properties on random ones, against oracles that are too simple to be
+//! wrong. Each failure that was ever found stands beside them as a plain test.
+
+mod memory;
+mod sharing;
