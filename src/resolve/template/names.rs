@@ -229,6 +229,11 @@ impl Reader<'_> {
 
     /// A path behind something that is no name, as in `hosts(group='db')[0].vars.port`.
     fn attribute(&mut self, at: usize) -> usize {
+        if self.is(at, "?.") {
+            let name = self.words.get(at + 1).filter(|word| word.kind == Kind::Name);
+            self.peer(&name.map(|word| word.text.to_owned()).into_iter().collect::<Vec<_>>());
+            return at + 1 + usize::from(name.is_some());
+        }
         let (path, next, _) = self.path(at);
         self.peer(&path);
         next.max(at + 1)
@@ -319,6 +324,7 @@ mod tests {
         assert!(
             bare("{{ [h.name for h in hosts(group='web') if h.vars.port is defined] }}").is_empty()
         );
+        assert!(bare("{{ vars?.a }}{{ vars.t?.x?.y }}{{ vars['t']?.x.y }}").is_empty());
         let peers =
             names("{{ [h.vars.port for h in hosts(group='web')] }}{{ hosts(group='a')[0].vars }}");
         assert!(peers.hosts);
