@@ -1,5 +1,10 @@
 //! What holds for every project: properties on random ones, against oracles that are too simple to be
 //! wrong. Each failure that was ever found stands beside them as a plain test.
 
+mod inert;
 mod memory;
+mod patterns;
+mod precedence;
 mod sharing;
+mod texts;
+mod values;

@@ -10,7 +10,7 @@ use trueup::model::{Diagnostic, Facts, Severity, Value};
 use trueup::resolve::Resolver;
 
 /// The files of a project by their path.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Files(BTreeMap<PathBuf, Vec<u8>>);
 
 /// A project with one stage, in which every host has the module `m`.
@@ -46,6 +46,13 @@ impl Files {
         let (resolver, errors) = self.resolver(&BTreeMap::new());
         assert!(errors.is_empty(), "{errors:?}\n{self}");
         resolver
+    }
+}
+
+/// As text: a failing project is read by somebody.
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
     }
 }
 

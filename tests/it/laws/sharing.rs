@@ -1,10 +1,17 @@
 //! What is made once for many hosts is what each of them would get alone.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 use trueup::resolve::{Desired, Resolver};
 
-use super::memory::{Files, errors, facts, rendered};
+use super::memory::{Files, errors, facts, rendered, runner};
+use super::texts::project;
+
+/// Random projects that are tried.
+const CASES: u32 = 96;
 
 /// What a host should be, as far as it can be compared.
 fn desired(resolver: &Resolver, host: usize) -> Result<Desired, Vec<String>> {
@@ -38,13 +45,14 @@ pub(super) fn shared_is_alone(files: &Files) -> Result<(), String> {
         return Err(format!("the project has mistakes: {mistakes:?}\n{files}"));
     }
     let hosts = 0..together.targets.len();
+    let alone: Vec<Resolver> = hosts.clone().map(|_| files.resolver(&BTreeMap::new()).0).collect();
     for host in hosts.clone().chain(hosts.rev()) {
-        let (alone, _) = files.resolver(&BTreeMap::new());
+        let alone = &alone[host];
         let name = &together.targets[host].host.name;
         let facts = facts(name);
-        let (one, other) = (desired(&together, host), desired(&alone, host));
+        let (one, other) = (desired(&together, host), desired(alone, host));
         let (one_text, other_text) =
-            (rendered(&together, host, &facts), rendered(&alone, host, &facts));
+            (rendered(&together, host, &facts), rendered(alone, host, &facts));
         let differ = match (&one, &other) {
             (Ok(one), Ok(other)) => same(one, other).err(),
             (Err(one), Err(other)) if one == other => None,
@@ -121,4 +129,21 @@ fn every_form_of_a_text_shows_what_it_depends_on() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_shared_is_what_a_host_gets_alone() {
+    let whole = Cell::new(0);
+    runner(CASES)
+        .run(&project(), |files| {
+            let (resolver, mistakes) = files.resolver(&BTreeMap::new());
+            // tera has bounds of its own, such as on lists in lists.
+            if !mistakes.is_empty() || desired(&resolver, 0).is_err() {
+                return Ok(());
+            }
+            whole.set(whole.get() + 1);
+            shared_is_alone(&files).map_err(TestCaseError::fail)
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert!(whole.get() > CASES / 4, "{} of {CASES} projects are right", whole.get());
 }
