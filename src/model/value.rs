@@ -130,7 +130,7 @@ fn string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
             '"' => f.write_str("\\\"")?,
             '\'' => f.write_str("'")?,
             _ if char.escape_debug().len() < 3 && char != '\0' => {
-                write!(f, "{}", char.escape_debug())?
+                write!(f, "{}", char.escape_debug())?;
             }
             _ if u32::from(char) <= 0xffff => write!(f, "\\u{:04X}", u32::from(char))?,
             _ => write!(f, "\\U{:08X}", u32::from(char))?,

@@ -78,7 +78,8 @@ fn after_raw(text: &str, from: usize) -> usize {
     let mut at = from;
     while let Some(found) = text[at..].find("{%") {
         let inside = at + found + 2;
-        let rest = text[inside..].strip_prefix('-').unwrap_or(&text[inside..]);
+        let rest = &text[inside..];
+        let rest = rest.strip_prefix('-').unwrap_or(rest);
         if let Some(rest) = rest.trim_ascii_start().strip_prefix("endraw") {
             let rest = rest.trim_ascii_start();
             let rest = rest.strip_prefix('-').unwrap_or(rest);
@@ -142,7 +143,7 @@ fn string(text: &str, quote: char) -> usize {
 fn sign(text: &str, first: char) -> usize {
     let long = ["...", "?.", "?[", "==", "!=", ">=", "<=", "</"];
     let found = long.iter().find(|sign| text.starts_with(*sign));
-    found.map_or(first.len_utf8(), |sign| sign.len())
+    found.map_or_else(|| first.len_utf8(), |sign| sign.len())
 }
 
 #[cfg(test)]

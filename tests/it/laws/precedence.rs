@@ -1,5 +1,6 @@
 //! Vars against a dumb ladder: inventory < group (parent < child) < host < `--var`.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -77,7 +78,7 @@ impl Model {
         tables
     }
 
-    fn files(&self, tables: &[String]) -> Files {
+    fn files(tables: &[String]) -> Files {
         let mut content = String::new();
         for key in 0..KEYS {
             let _ = write!(content, "{{{{ vars.k{key} | default(value='-') }}}} ");
@@ -97,8 +98,8 @@ impl Model {
 
     /// The groups that say a key to a host.
     fn voices(&self, host: usize, key: usize) -> BTreeSet<usize> {
-        let (_, named, names) = &self.hosts[host];
-        let own = || named.union(names);
+        let (_, inside, names) = &self.hosts[host];
+        let own = || inside.union(names);
         let member = |group: usize| own().any(|&own| own == group || self.above(group, own));
         (0..GROUPS)
             .filter(|&group| member(group) && self.groups[group].0.contains_key(&key))
@@ -188,14 +189,14 @@ fn in_order(
 }
 
 fn agrees(model: &Model) -> Result<(), String> {
-    let (resolver, errors) = model.files(&model.tables()).resolver(&model.given());
+    let (resolver, errors) = Model::files(&model.tables()).resolver(&model.given());
     let mut clashes = BTreeSet::new();
     for host in 0..HOSTS {
         let name = resolver.targets[host].host.name.clone();
         let shown =
             rendered(&resolver, host, &facts(&name)).map_err(|errors| format!("{errors:?}"))?;
         let shown: Vec<&str> = shown["m/file[/a]"].split_whitespace().collect();
-        for key in 0..KEYS {
+        for (key, shown) in shown.iter().enumerate() {
             let (value, said) = explained(&resolver, host, key);
             in_order(model, (host, key), &said).map_err(|why| format!("{name} k{key}: {why}"))?;
             let Ok(wanted) = model.value(host, key) else {
@@ -203,18 +204,17 @@ fn agrees(model: &Model) -> Result<(), String> {
                 continue;
             };
             let text = wanted.map_or_else(|| "-".to_owned(), |value| value.to_string());
-            if shown[key] != text || value != wanted.map(Value::Integer) {
-                return Err(format!(
-                    "{name} k{key}: {} and {value:?} instead of {text}",
-                    shown[key]
-                ));
+            if *shown != text || value != wanted.map(Value::Integer) {
+                return Err(format!("{name} k{key}: {shown} and {value:?} instead of {text}"));
             }
         }
     }
     let told: BTreeSet<String> = errors
         .iter()
         .map(|error| {
-            error.split_once("disagree").map_or(error.clone(), |(_, key)| format!("disagree{key}"))
+            error
+                .split_once("disagree")
+                .map_or_else(|| error.clone(), |(_, key)| format!("disagree{key}"))
         })
         .collect();
     if told == clashes { Ok(()) } else { Err(format!("{told:?} instead of {clashes:?}")) }
@@ -222,23 +222,17 @@ fn agrees(model: &Model) -> Result<(), String> {
 
 #[test]
 fn vars_are_what_the_ladder_says() {
-    let (mut clashing, mut right) = (0, 0);
-    let mut runner = runner(400);
-    let counts = std::cell::RefCell::new((&mut clashing, &mut right));
-    runner
+    let (clashing, right) = (Cell::new(0), Cell::new(0));
+    runner(400)
         .run(&model(), |model| {
             let clash = (0..HOSTS).any(|host| (0..KEYS).any(|key| model.value(host, key).is_err()));
-            let mut counts = counts.borrow_mut();
-            if clash {
-                *counts.0 += 1
-            } else {
-                *counts.1 += 1
-            }
-            drop(counts);
-            agrees(&model)
-                .map_err(|why| TestCaseError::fail(format!("{why}\n{}", model.tables().concat())))
+            let count = if clash { &clashing } else { &right };
+            count.set(count.get() + 1);
+            let agrees = agrees(&model);
+            agrees.map_err(|why| TestCaseError::fail(format!("{why}\n{}", model.tables().concat())))
         })
         .unwrap_or_else(|error| panic!("{error}"));
+    let (clashing, right) = (clashing.get(), right.get());
     assert!(clashing > 20 && right > 20, "{clashing} with clashes, {right} without");
 }
 
@@ -253,8 +247,8 @@ fn the_order_of_tables_changes_nothing() {
         .run(&shuffled, |(model, order)| {
             let tables = model.tables();
             let other = [&tables[..1], &order].concat();
-            let (one, mut errors) = model.files(&tables).resolver(&model.given());
-            let (other, mut other_errors) = model.files(&other).resolver(&model.given());
+            let (one, mut errors) = Model::files(&tables).resolver(&model.given());
+            let (other, mut other_errors) = Model::files(&other).resolver(&model.given());
             errors.sort();
             other_errors.sort();
             prop_assert_eq!(errors.len(), other_errors.len());

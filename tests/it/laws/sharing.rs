@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use trueup::resolve::{Desired, Resolver};
 
