@@ -1,5 +1,7 @@
 //! Where values come from: each var, param and connection setting of a host, with what it overrode.
 
+use std::collections::BTreeSet;
+
 use super::Resolver;
 use super::template::{Engine, Scope};
 use super::undefined::each_text;
@@ -61,8 +63,9 @@ impl Resolver {
                 continue;
             }
             let scope = self.scope(index, target, facts);
+            let mut seen = BTreeSet::new();
             for used in &stage.modules {
-                self.explain_use((used, &self.stages, &scope), 0, &mut all);
+                self.explain_use((used, &self.stages, &scope), &mut seen, &mut all);
             }
         }
         all
@@ -72,10 +75,15 @@ impl Resolver {
     fn explain_use(
         &self,
         (used, engine, scope): (&ModuleUse, &Engine, &Scope),
-        depth: usize,
+        seen: &mut BTreeSet<(usize, u32)>,
         all: &mut Vec<Explained>,
     ) {
         let name = &used.module.value;
+        let around = scope.params.as_ref().map_or(0, |params| params.whole(&self.pool));
+        // Uses cannot go round: modules that use themselves are not bound.
+        if !seen.insert((std::ptr::from_ref(used) as usize, around)) {
+            return;
+        }
         let (Some(module), Some(bound)) = (self.project.modules.get(name), self.bound.get(name))
         else {
             return;
@@ -105,13 +113,10 @@ impl Resolver {
             let facts = said.first().is_some_and(|first| first.by.contains("facts."));
             all.push(Explained { name, value, sensitive: param.sensitive, facts, said });
         }
-        // Uses cannot go round: modules that use themselves are not bound.
-        if depth < self.bound.len() {
-            let params = std::sync::Arc::new(super::template::Space::new(params));
-            let scope = scope.with_params(params);
-            for inner in &module.uses {
-                self.explain_use((inner, &bound.engine, &scope), depth + 1, all);
-            }
+        let params = std::sync::Arc::new(super::template::Space::new(params));
+        let scope = scope.with_params(params);
+        for inner in &module.uses {
+            self.explain_use((inner, &bound.engine, &scope), seen, all);
         }
     }
 }

@@ -52,10 +52,15 @@ pub(super) struct Work<'r> {
     found: Vec<Diagnostic>,
     /// Types of modules of which some resource could not be made.
     pub(super) failed: BTreeSet<(String, String)>,
+    /// Uses of modules that were looked at: again, with all equal, they would make the same.
+    seen: BTreeSet<Seen>,
     /// All resources of the host, whatever is selected.
     whole: bool,
     records: Option<&'r Records>,
 }
+
+/// A module, the number of its params, its stage, which of the params are sensitive, and its tags.
+type Seen = (String, u32, usize, Secrets, Vec<String>);
 
 /// Resources as they are written, where somebody wants to read them.
 pub(super) type Records = RefCell<BTreeMap<Address, Rendered>>;
@@ -143,7 +148,8 @@ impl Resolver {
 impl<'r> Work<'r> {
     fn new(resolver: &'r Resolver, facts: FactsAre, whole: bool) -> Self {
         let (placed, found, failed) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Self { resolver, facts, placed, found, failed, whole, records: None }
+        let seen = BTreeSet::new();
+        Self { resolver, facts, placed, found, failed, seen, whole, records: None }
     }
 
     fn host(&mut self, target: &Target, facts: &Facts) {
@@ -186,6 +192,9 @@ impl<'r> Work<'r> {
             self.failed.extend(kinds.map(|kind| (module.name.clone(), kind)));
             return;
         }
+        if !self.is_new(site, &scope, &secrets) {
+            return;
+        }
         for used in &module.uses {
             self.used(&Site {
                 used,
@@ -226,6 +235,14 @@ impl<'r> Work<'r> {
                 }
             }
         }
+    }
+
+    /// Whether nothing equal to this use, whose inside is `scope`, was looked at before.
+    fn is_new(&mut self, site: &Site<'_>, scope: &Scope, secrets: &Secrets) -> bool {
+        let name = site.used.module.value.clone();
+        let params = scope.params.as_ref().map_or(0, |params| params.whole(&self.resolver.pool));
+        let tags = site.tags.iter().map(|&tag| tag.to_owned()).collect();
+        self.seen.insert((name, params, site.stage, secrets.clone(), tags))
     }
 
     /// What expressions can name inside a module, and which of it is sensitive.

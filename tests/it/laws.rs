@@ -8,4 +8,5 @@ mod patterns;
 mod precedence;
 mod sharing;
 mod texts;
+mod uses;
 mod values;
