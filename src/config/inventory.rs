@@ -59,6 +59,9 @@ impl Inventory {
     }
 }
 
+/// The most hosts of an inventory.
+const HOSTS: usize = 1_000_000;
+
 /// Every setting of `[connection]`.
 pub const CONNECTION_KEYS: [&str; 7] =
     ["transport", "user", "port", "identity", "jump", "become", "command"];
@@ -116,6 +119,11 @@ fn group(
     for written in fields.strings("hosts", found) {
         match range::expand(&written.value) {
             Err(error) => found.push(Diagnostic::at(written.span, error.to_string())),
+            Ok(hosts) if inventory.hosts.len() + hosts.len() > HOSTS => {
+                let message = format!("the inventory has more than {HOSTS} hosts");
+                found.push(Diagnostic::at(written.span, message));
+                break;
+            }
             Ok(hosts) => {
                 for host in hosts {
                     let located = Located { value: host, span: written.span };

@@ -17,9 +17,12 @@ pub struct HostPattern {
 enum Node {
     Name(Name),
     Not(Box<Self>),
-    And(Box<Self>, Box<Self>),
-    Or(Box<Self>, Box<Self>),
+    And(Vec<Self>),
+    Or(Vec<Self>),
 }
+
+/// How deep parentheses may nest.
+const DEPTH_MAX: usize = 64;
 
 /// One name or glob and where it stands in the pattern.
 #[derive(Debug, Clone)]
@@ -44,7 +47,7 @@ impl HostPattern {
     /// # Errors
     /// When it is not one, with the place in `text`.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
-        let mut parser = Parser { words: words(text), at: 0, end: text.len() };
+        let mut parser = Parser { words: words(text), at: 0, end: text.len(), depth: 0 };
         let root = parser.or()?;
         match parser.peek() {
             None => Ok(Self { text: text.to_owned(), root }),
@@ -95,8 +98,8 @@ fn matches(node: &Node, host: &Host) -> bool {
     match node {
         Node::Name(name) => name.selects(host),
         Node::Not(inner) => !matches(inner, host),
-        Node::And(left, right) => matches(left, host) && matches(right, host),
-        Node::Or(left, right) => matches(left, host) || matches(right, host),
+        Node::And(nodes) => nodes.iter().all(|node| matches(node, host)),
+        Node::Or(nodes) => nodes.iter().any(|node| matches(node, host)),
     }
 }
 
@@ -104,10 +107,7 @@ fn collect<'n>(node: &'n Node, names: &mut Vec<&'n Name>) {
     match node {
         Node::Name(name) => names.push(name),
         Node::Not(inner) => collect(inner, names),
-        Node::And(left, right) | Node::Or(left, right) => {
-            collect(left, names);
-            collect(right, names);
-        }
+        Node::And(nodes) | Node::Or(nodes) => nodes.iter().for_each(|node| collect(node, names)),
     }
 }
 
@@ -137,6 +137,8 @@ struct Parser {
     words: Vec<(String, Range<usize>)>,
     at: usize,
     end: usize,
+    /// Parentheses that are open.
+    depth: usize,
 }
 
 impl Parser {
@@ -151,19 +153,19 @@ impl Parser {
     }
 
     fn or(&mut self) -> Result<Node, PatternError> {
-        let mut node = self.and()?;
+        let mut nodes = vec![self.and()?];
         while self.accept(&["or", ","]) {
-            node = Node::Or(Box::new(node), Box::new(self.and()?));
+            nodes.push(self.and()?);
         }
-        Ok(node)
+        Ok(Node::Or(nodes))
     }
 
     fn and(&mut self) -> Result<Node, PatternError> {
-        let mut node = self.not()?;
+        let mut nodes = vec![self.not()?];
         while self.accept(&["and"]) {
-            node = Node::And(Box::new(node), Box::new(self.not()?));
+            nodes.push(self.not()?);
         }
-        Ok(node)
+        Ok(Node::And(nodes))
     }
 
     fn not(&mut self) -> Result<Node, PatternError> {
@@ -182,7 +184,13 @@ impl Parser {
         };
         self.at += 1;
         if word == "(" {
+            if self.depth == DEPTH_MAX {
+                let why = format!("parentheses nest deeper than {DEPTH_MAX}");
+                return Err(PatternError { why, at });
+            }
+            self.depth += 1;
             let node = self.or()?;
+            self.depth -= 1;
             return if self.accept(&[")"]) {
                 Ok(node)
             } else {

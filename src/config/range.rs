@@ -11,10 +11,15 @@ pub(super) enum RangeError {
     Backwards,
     #[error("it stands for more than {MAX} hosts")]
     TooMany,
+    #[error("a host's name has at most {NAME_MAX} characters")]
+    TooLong,
 }
 
 /// The most hosts that one written name may stand for.
 const MAX: usize = 100_000;
+
+/// The longest name that a host can have in the DNS.
+const NAME_MAX: usize = 253;
 
 /// All names that `text` stands for, in order.
 pub(super) fn expand(text: &str) -> Result<Vec<String>, RangeError> {
@@ -52,6 +57,9 @@ fn items(range: &str) -> Result<Vec<String>, RangeError> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(first) || !digits(last) {
         return Err(RangeError::Shape);
+    }
+    if first.len() > NAME_MAX {
+        return Err(RangeError::TooLong);
     }
     let width = if first.starts_with('0') { first.len() } else { 1 };
     let from = first.parse().map_err(|_| RangeError::TooMany)?;
@@ -98,5 +106,6 @@ mod tests {
         assert_eq!(expand("web[1:9:0]"), Err(RangeError::Shape));
         assert_eq!(expand("web[1:99999999999999999999]"), Err(RangeError::TooMany));
         assert_eq!(expand("w[1:999]x[1:999]"), Err(RangeError::TooMany));
+        assert_eq!(expand(&format!("w[{}:1]", "0".repeat(1 << 16))), Err(RangeError::TooLong));
     }
 }

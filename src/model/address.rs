@@ -32,10 +32,9 @@ impl fmt::Display for Address {
 pub struct AddressPattern {
     module: Option<String>,
     kind: String,
-    name: GlobMatcher,
-    /// The name as it is written, and whether it has anything of a glob.
+    /// The name as it is written, and what it matches besides where it has anything of a glob.
     written: String,
-    glob: bool,
+    glob: Option<GlobMatcher>,
     text: String,
 }
 
@@ -66,14 +65,16 @@ impl AddressPattern {
         if kind.is_empty() || name.is_empty() || module.as_deref() == Some("") {
             return Err(PatternError::Shape);
         }
-        let (written, glob) = (name.to_owned(), name.contains(['*', '?', '[', '{', '\\']));
-        let name = GlobBuilder::new(name)
-            .literal_separator(true)
-            .backslash_escape(true)
-            .build()
-            .map_err(|error| PatternError::Glob(error.kind().to_string()))?
-            .compile_matcher();
-        Ok(Self { module, kind: kind.to_owned(), name, written, glob, text: text.to_owned() })
+        let glob = if name.contains(['*', '?', '[', '{', '\\']) {
+            let mut builder = GlobBuilder::new(name);
+            let built = builder.literal_separator(true).backslash_escape(true).build();
+            let built = built.map_err(|error| PatternError::Glob(error.kind().to_string()))?;
+            Some(built.compile_matcher())
+        } else {
+            None
+        };
+        let (kind, written, text) = (kind.to_owned(), name.to_owned(), text.to_owned());
+        Ok(Self { module, kind, written, glob, text })
     }
 
     /// Whether it selects `address`, read inside `module`.
@@ -81,7 +82,8 @@ impl AddressPattern {
     pub fn matches(&self, address: &Address, module: &str) -> bool {
         self.module.as_deref().unwrap_or(module) == address.module
             && self.kind == address.kind
-            && (self.written == address.name || self.name.is_match(&address.name))
+            && (self.written == address.name
+                || self.glob.as_ref().is_some_and(|glob| glob.is_match(&address.name)))
     }
 
     /// The module that it names, if it does.
@@ -93,7 +95,7 @@ impl AddressPattern {
     /// The one name that it selects, where it is no glob.
     #[must_use]
     pub fn literal(&self) -> Option<&str> {
-        (!self.glob).then_some(self.written.as_str())
+        self.glob.is_none().then_some(self.written.as_str())
     }
 
     /// The type that it names.

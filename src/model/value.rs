@@ -91,8 +91,11 @@ impl fmt::Display for Value {
         match self {
             Self::Boolean(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
+            Self::Float(value) if value.is_nan() => {
+                f.write_str(if value.is_sign_negative() { "-nan" } else { "nan" })
+            }
             Self::Float(value) => write!(f, "{value:?}"),
-            Self::String(value) => write!(f, "{value:?}"),
+            Self::String(value) => string(f, value),
             Self::Datetime(value) => f.write_str(value),
             Self::List(items) => {
                 f.write_str("[")?;
@@ -109,11 +112,29 @@ impl fmt::Display for Value {
                     if !key.is_empty() && key.chars().all(plain) {
                         write!(f, "{key} = {value}")?;
                     } else {
-                        write!(f, "{key:?} = {value}")?;
+                        string(f, key)?;
+                        write!(f, " = {value}")?;
                     }
                 }
                 f.write_str(if entries.is_empty() { "}" } else { " }" })
             }
         }
     }
+}
+
+/// A basic string of TOML; what would not be seen is written by its number.
+fn string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_str("\"")?;
+    for char in text.chars() {
+        match char {
+            '"' => f.write_str("\\\"")?,
+            '\'' => f.write_str("'")?,
+            _ if char.escape_debug().len() < 3 && char != '\0' => {
+                write!(f, "{}", char.escape_debug())?;
+            }
+            _ if u32::from(char) <= 0xffff => write!(f, "\\u{:04X}", u32::from(char))?,
+            _ => write!(f, "\\U{:08X}", u32::from(char))?,
+        }
+    }
+    f.write_str("\"")
 }

@@ -69,11 +69,16 @@ pub(super) struct Work<'r> {
     found: Vec<Diagnostic>,
     /// Types of modules of which some resource could not be made.
     pub(super) failed: BTreeSet<(String, String)>,
+    /// Uses of modules that were looked at: again, with all equal, they would make the same.
+    seen: BTreeSet<Seen>,
     /// All resources of the host, whatever is selected.
     whole: bool,
     records: Option<&'r Records>,
     explained: Option<&'r RefCell<Vec<Explained>>>,
 }
+
+/// A module, the number of its params, its stage, which of the params are sensitive, and its tags.
+type Seen = (String, u32, usize, Secrets, Vec<String>);
 
 /// Resources as they are written, where somebody wants to read them.
 pub(super) type Records = RefCell<BTreeMap<Address, Rendered>>;
@@ -177,8 +182,9 @@ impl Resolver {
 impl<'r> Work<'r> {
     fn new(resolver: &'r Resolver, facts: FactsAre, whole: bool) -> Self {
         let (placed, left, found) = (Vec::new(), Vec::new(), Vec::new());
-        let failed = BTreeSet::new();
-        Self { resolver, facts, placed, left, found, failed, whole, records: None, explained: None }
+        let (failed, seen) = (BTreeSet::new(), BTreeSet::new());
+        let (records, explained) = (None, None);
+        Self { resolver, facts, placed, left, found, failed, seen, whole, records, explained }
     }
 
     fn host(&mut self, target: &Target, facts: &Facts) {
@@ -218,6 +224,9 @@ impl<'r> Work<'r> {
         if let (Some(explained), Some(params)) = (self.explained, &scope.params) {
             let said = explain::params(module, site.used, params, &secrets);
             explained.borrow_mut().extend(said);
+        }
+        if !self.is_new(site, &scope, &secrets) {
+            return;
         }
         for used in &module.uses {
             let mut needs = Needs::default();
@@ -280,6 +289,14 @@ impl<'r> Work<'r> {
                 if selected { &mut self.placed } else { &mut self.left }.push(placed);
             }
         }
+    }
+
+    /// Whether nothing equal to this use, whose inside is `scope`, was looked at before.
+    fn is_new(&mut self, site: &Site<'_>, scope: &Scope, secrets: &Secrets) -> bool {
+        let name = site.used.module.value.clone();
+        let params = scope.params.as_ref().map_or(0, |params| params.whole(&self.resolver.pool));
+        let tags = site.tags.iter().map(|&tag| tag.to_owned()).collect();
+        self.seen.insert((name, params, site.stage, secrets.clone(), tags))
     }
 
     /// What expressions can name inside a module.

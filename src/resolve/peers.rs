@@ -16,11 +16,8 @@ pub(super) fn groups(stages: &Engine, bound: &BTreeMap<String, Bound>) -> BTreeS
         if !engine.all_names().any(|names| names.peer_facts) {
             continue;
         }
-        for names in engine.all_names().filter(|names| names.hosts) {
-            groups.extend(names.groups.iter().map(|(group, _)| group.clone()));
-            if names.any_group {
-                groups.insert("all".to_owned());
-            }
+        for named in engine.all_names().flat_map(|names| &names.groups) {
+            groups.insert(named.as_ref().map_or("all", |(group, _)| group).to_owned());
         }
     }
     groups

@@ -178,7 +178,7 @@ impl Context<'_> {
                 found.push(self.bare(name, seen.place(at)));
             }
         }
-        for (group, at) in &seen.names.groups {
+        for (group, at) in seen.names.groups.iter().flatten() {
             let groups = &self.project.inventory.groups;
             if group != "all" && !groups.contains_key(group) {
                 found.push(

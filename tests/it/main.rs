@@ -13,6 +13,7 @@ mod cli;
 mod examples;
 mod hosts;
 mod language;
+mod laws;
 mod machines;
 mod manual;
 mod mistakes;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "it starts the tools that it names")]
 
+mod fuzz;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -16,6 +18,8 @@ const USAGE: &str = "cargo xtask NAME
   docs              docs/resources.md, from the resource types themselves
   book              the book, as HTML in target/book; installs mdbook into target/tools if it is missing
   ci                lint and test: what CI runs
+  fuzz [TARGET] [SECONDS]      looks for inputs that break a target of fuzz/src/targets.rs (60 seconds each)
+  fuzz minimise TARGET         keeps of what was found the fewest small inputs, in fuzz/corpus
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
 
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         ["bench", "check"] => run(cargo().args(["bench", "--quiet", "--bench", "check"])),
         ["docs"] => docs(),
         ["book"] => book(),
+        ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["ci"] => lint().and_then(|()| test(&[])),
         ["lab", rest @ ..] => run(lab().args(rest)),
         _ => Err(USAGE.to_owned()),

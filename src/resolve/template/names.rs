@@ -16,6 +16,9 @@ const KEYWORDS: [&str; 20] = [
     "none", "None", "null", "loop", "super", "body", "as",
 ];
 
+/// Those behind which a value begins.
+const OPERATORS: [&str; 8] = ["and", "or", "not", "in", "is", "if", "elif", "else"];
+
 /// One use of a name: `vars.db.port` is the root `vars` and the path `db`, `port`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::resolve) struct Use {
@@ -39,12 +42,11 @@ pub(in crate::resolve) struct Names {
     pub(in crate::resolve) bound: BTreeSet<String>,
     /// Templates that it includes or extends, and whether it does so for sure.
     pub(in crate::resolve) templates: Vec<(String, bool)>,
-    /// Whether `hosts(…)` stands in it.
-    pub(in crate::resolve) hosts: bool,
-    /// The groups that `hosts(group="…")` names.
-    pub(in crate::resolve) groups: Vec<(String, Range<usize>)>,
-    /// Whether some `hosts(…)` names its group by an expression.
-    pub(in crate::resolve) any_group: bool,
+    /// Whether it names a template in a way that is not read here.
+    pub(in crate::resolve) opaque: bool,
+    /// The groups that `hosts(group="…")` names, one for each time that it stands in the text; `None`
+    /// where the group is computed.
+    pub(in crate::resolve) groups: Vec<Option<(String, Range<usize>)>>,
     /// Vars of other hosts: `….vars.NAME`; `None` for all of them.
     pub(in crate::resolve) peer_vars: BTreeSet<Option<String>>,
     /// Whether facts of other hosts are named: `….facts`.
@@ -96,6 +98,12 @@ struct Reader<'r> {
 impl Reader<'_> {
     fn read(mut self, tag: &Tag<'_>, verb: &str) {
         let start = self.words.iter().position(|word| !word.is("-")).unwrap_or(0);
+        // A list made from a list names its variables behind their first use.
+        for at in start + 1..self.words.len() {
+            if self.is(at, "for") {
+                self.bind_loop(at + 1);
+            }
+        }
         match verb {
             "for" => self.bind_loop(start + 1),
             "set" | "set_global" => self.bind(start + 1),
@@ -105,17 +113,14 @@ impl Reader<'_> {
                 }
                 return;
             }
-            "include" | "extends" => {
-                let named = self.words.get(start + 1).and_then(Word::literal);
-                if let Some(name) = named {
-                    self.names.templates.push((name.to_owned(), !self.nested));
-                }
-            }
+            "include" | "extends" => match self.words.get(start + 1).and_then(Word::literal) {
+                Some(name) => self.names.templates.push((name.to_owned(), !self.nested)),
+                None => self.names.opaque = true,
+            },
+            "block" | "endblock" | "endcomponent" => return,
             _ => {}
         }
-        // The name of a block or a filter is none of these.
-        let own = matches!(verb, "block" | "endblock" | "filter");
-        let mut at = start + usize::from(tag.block) + usize::from(own);
+        let mut at = start + usize::from(tag.block) + usize::from(verb == "filter");
         while at < self.words.len() {
             // What stands behind these may or may not be evaluated.
             self.nested |= ["and", "or"].iter().any(|word| self.words[at].is(word))
@@ -159,13 +164,12 @@ impl Reader<'_> {
         if word.text == "for" {
             // A list made from a list: its variables are its own.
             self.nested = true;
-            self.bind_loop(at + 1);
             return at + 1;
         }
         let argument =
             self.is(at + 1, "=") || (self.is(at + 1, ":") && (before("{") || before(",")));
         let test = before("is") || (before("not") && at > 1 && self.words[at - 2].is("is"));
-        if KEYWORDS.contains(&word.text) || before("|") || test || argument || before("<") {
+        if KEYWORDS.contains(&word.text) || before("|") || test || argument || self.component(at) {
             return at + 1;
         }
         if self.is(at + 1, "(") {
@@ -177,15 +181,26 @@ impl Reader<'_> {
         self.name(at)
     }
 
+    /// Whether the name at `at` is a component's: `<` before it compares where a value stands before.
+    fn component(&self, at: usize) -> bool {
+        let before = |back: usize| at.checked_sub(back).map(|at| self.word(at));
+        let value = |word: &Word<'_>| match word.kind {
+            Kind::Name => !OPERATORS.contains(&word.text),
+            Kind::String => true,
+            Kind::Sign => matches!(word.text, ")" | "]" | "}"),
+        };
+        before(1).is_some_and(|word| word.is("</"))
+            || (before(1).is_some_and(|word| word.is("<")) && !before(2).is_some_and(value))
+    }
+
     /// The arguments of `hosts(`.
     fn hosts(&mut self, at: usize) {
-        self.names.hosts = true;
         let group = self.words.get(at + 2).filter(|_| self.is(at, "group") && self.is(at + 1, "="));
-        if let Some((word, text)) = group.and_then(|word| Some((word, word.literal()?))) {
-            self.names.groups.push((text.to_owned(), word.at.start + 1..word.at.end - 1));
-        } else {
-            self.names.any_group = true;
-        }
+        let named = group.and_then(|word| {
+            let text = word.literal()?.to_owned();
+            Some((text, word.at.start + 1..word.at.end - 1))
+        });
+        self.names.groups.push(named);
     }
 
     /// A name with the path behind it.
@@ -216,6 +231,11 @@ impl Reader<'_> {
 
     /// A path behind something that is no name, as in `hosts(group='db')[0].vars.port`.
     fn attribute(&mut self, at: usize) -> usize {
+        if self.is(at, "?.") {
+            let name = self.words.get(at + 1).filter(|word| word.kind == Kind::Name);
+            self.peer(&name.map(|word| word.text.to_owned()).into_iter().collect::<Vec<_>>());
+            return at + 1 + usize::from(name.is_some());
+        }
         let (path, next, _) = self.path(at);
         self.peer(&path);
         next.max(at + 1)
@@ -289,6 +309,8 @@ mod tests {
             Vec::<String>::new()
         );
         assert_eq!(shown("{{ 'vars.no' ~ 1.5 }}"), Vec::<String>::new());
+        assert_eq!(shown("{{ 1 < vars.a }}{{ <vars x={vars.b} /> }}"), ["vars.a", "vars.b"]);
+        assert_eq!(shown("{% <c> %}{% </vars> %}{{ [1, ...vars.a] }}"), ["vars.a"]);
     }
 
     #[test]
@@ -305,12 +327,14 @@ mod tests {
                 .is_empty()
         );
         assert!(bare("{% for k, v in vars.t %}{{ k }}{{ v.w }}{% endfor %}").is_empty());
+        assert!(bare("{% filter upper %}{% block a %}{% endblock a %}{% endfilter %}").is_empty());
         assert!(
             bare("{{ [h.name for h in hosts(group='web') if h.vars.port is defined] }}").is_empty()
         );
+        assert!(bare("{{ vars?.a }}{{ vars.t?.x?.y }}{{ vars['t']?.x.y }}").is_empty());
         let peers =
             names("{{ [h.vars.port for h in hosts(group='web')] }}{{ hosts(group='a')[0].vars }}");
-        assert!(peers.hosts);
+        assert_eq!(peers.groups.len(), 2);
         assert_eq!(peers.peer_vars, BTreeSet::from([None, Some("port".to_owned())]));
     }
 

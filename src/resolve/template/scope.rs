@@ -55,7 +55,9 @@ impl Needs {
                 (None, _) => {}
             }
         }
-        needs
+        // Where a text makes a name of its own like a prefix, it is not seen which of the two is meant.
+        needs.whole.extend(names.bound.iter().filter_map(|name| Root::of(name)));
+        if names.opaque { Self::everything() } else { needs }
     }
 
     /// Everything: for a text that could not be seen through.

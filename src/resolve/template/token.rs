@@ -46,7 +46,9 @@ pub(super) fn tags(text: &str) -> Vec<Tag<'_>> {
     while let Some((start, block)) = next_tag(text, &mut at) {
         let (words, end) = words(text, start, if block { "%}" } else { "}}" });
         at = end;
-        let raw = block && words.len() == 1 && words[0].is("raw");
+        let mut plain = words.iter().filter(|word| !word.is("-"));
+        let raw =
+            block && plain.next().is_some_and(|word| word.is("raw")) && plain.next().is_none();
         tags.push(Tag { block, words });
         if raw {
             at = after_raw(text, at);
@@ -60,7 +62,10 @@ fn next_tag(text: &str, at: &mut usize) -> Option<(usize, bool)> {
     loop {
         let open = *at + text[*at..].find('{')?;
         match text.as_bytes().get(open + 1) {
-            Some(b'#') => *at = text[open..].find("#}").map_or(text.len(), |end| open + end + 2),
+            Some(b'#') => {
+                let from = open + 2;
+                *at = text[from..].find("#}").map_or(text.len(), |end| from + end + 2);
+            }
             Some(b'{') => return Some((open + 2, false)),
             Some(b'%') => return Some((open + 2, true)),
             _ => *at = open + 1,
@@ -73,11 +78,14 @@ fn after_raw(text: &str, from: usize) -> usize {
     let mut at = from;
     while let Some(found) = text[at..].find("{%") {
         let inside = at + found + 2;
-        let rest = text[inside..].trim_start_matches('-').trim_start();
-        if let Some(rest) = rest.strip_prefix("endraw")
-            && let Some(end) = rest.find("%}")
-        {
-            return text.len() - rest.len() + end + 2;
+        let rest = &text[inside..];
+        let rest = rest.strip_prefix('-').unwrap_or(rest);
+        if let Some(rest) = rest.trim_ascii_start().strip_prefix("endraw") {
+            let rest = rest.trim_ascii_start();
+            let rest = rest.strip_prefix('-').unwrap_or(rest);
+            if let Some(rest) = rest.strip_prefix("%}") {
+                return text.len() - rest.len();
+            }
         }
         at = inside;
     }
@@ -131,10 +139,11 @@ fn string(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// The length of a sign; those of two characters that matter here are one word.
+/// The length of a sign; those of more characters that matter here are one word.
 fn sign(text: &str, first: char) -> usize {
-    let two = ["?.", "?[", "==", "!=", ">=", "<="];
-    if two.iter().any(|sign| text.starts_with(sign)) { 2 } else { first.len_utf8() }
+    let long = ["...", "?.", "?[", "==", "!=", ">=", "<=", "</"];
+    let found = long.iter().find(|sign| text.starts_with(*sign));
+    found.map_or_else(|| first.len_utf8(), |sign| sign.len())
 }
 
 #[cfg(test)]
@@ -143,14 +152,13 @@ mod tests {
 
     #[test]
     fn finds_the_words_of_tags_and_nothing_else() {
-        let text =
-            "a {# {{ no }} #}{% raw %}{{ no }}{% endraw %}{%- if x?.y == \"}}\" -%}{{ {'k': v} }}";
+        let text = "a {# {{ no }} #}{%- raw -%}{{ '{% endrawx %}{%- endraw -%}{#}{{ \" #}{%- if x?.y == \"}}\" -%}{{ {'k': v} }}";
         let tags = tags(text);
         let shown: Vec<String> = tags
             .iter()
             .map(|tag| tag.words.iter().map(|word| word.text).collect::<Vec<_>>().join(" "))
             .collect();
-        assert_eq!(shown, ["raw", "- if x ?. y == \"}}\" -", "{ 'k' : v }"]);
+        assert_eq!(shown, ["- raw -", "- if x ?. y == \"}}\" -", "{ 'k' : v }"]);
         for word in tags.iter().flat_map(|tag| &tag.words) {
             assert_eq!(&text[word.at.clone()], word.text);
         }

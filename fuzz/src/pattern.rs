@@ -1,0 +1,6 @@
+//! Fuzzes `targets::pattern`.
+#![no_main]
+
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| targets::run("pattern", input));
