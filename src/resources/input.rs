@@ -112,9 +112,13 @@ impl Input<'_> {
             own.sort_unstable();
             let all: Vec<&str> = own.iter().chain(self.meta_keys).copied().collect();
             let shared: Vec<String> = self.meta_keys.iter().map(|key| format!("`{key}`")).collect();
-            return Diagnostic::unknown_key(span, name, what, &own)
-                .suggest_free(name, all, |key| self.table.contains_key(key))
-                .help(format!("and as every resource {}", shared.join(", ")));
+            let mistake =
+                Diagnostic::unknown_key(span, name, what, &own)
+                    .suggest_free(name, all, |key| self.table.contains_key(key));
+            return match shared.as_slice() {
+                [] => mistake,
+                shared => mistake.help(format!("and as every resource {}", shared.join(", "))),
+            };
         }
         if message.starts_with("missing field") {
             let name = names.next().unwrap_or_default();
