@@ -155,6 +155,11 @@ impl Survey {
         for address in &self.present {
             by_kind.entry((&address.module, address.kind)).or_default().push(address);
         }
+        let names: HashSet<(&str, &str, &str)> = self
+            .present
+            .iter()
+            .map(|address| (address.module.as_str(), address.kind, address.name.as_str()))
+            .collect();
         let used: BTreeSet<&str> = by_kind.keys().map(|(module, _)| *module).collect();
         let mut found = Vec::new();
         for module in resolver.project.modules.values() {
@@ -164,10 +169,11 @@ impl Survey {
             for declaration in &module.resources {
                 for (text, span) in selectors(module.file, declaration) {
                     let Ok(pattern) = AddressPattern::parse(text) else { continue };
-                    if !resolver.types_known(pattern.module().unwrap_or(&module.name), &pattern) {
+                    let home = pattern.module().unwrap_or(&module.name);
+                    let literal = (home, pattern.kind(), pattern.literal().unwrap_or_default());
+                    if names.contains(&literal) || !resolver.types_known(home, &pattern) {
                         continue;
                     }
-                    let home = pattern.module().unwrap_or(&module.name);
                     let same = by_kind.get(&(home, pattern.kind())).map_or(&[][..], Vec::as_slice);
                     let failed = (home.to_owned(), pattern.kind().to_owned());
                     let own = |address: &&&Address| {
