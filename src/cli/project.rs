@@ -1,6 +1,7 @@
 //! Loads and resolves the project for a verb, and finds every mistake that shows without a host.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -41,6 +42,12 @@ pub(super) struct Ready {
 pub(super) fn load(common: &Common, modules: Modules) -> Loaded {
     // Like every path of the command line, -i is read from where the user stands.
     let inventory = common.inventory.as_ref().map(std::path::absolute).and_then(Result::ok);
+    // One of the project is shown as its other files are.
+    let root = std::path::absolute(&common.directory).ok();
+    let inventory = inventory.map(|path| match &root {
+        Some(root) => path.strip_prefix(root).map_or_else(|_| path.clone(), Path::to_owned),
+        None => path,
+    });
     config::load(&Tree::Folder(common.directory.clone()), inventory.as_deref(), modules)
 }
 
@@ -76,6 +83,9 @@ pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPatt
         };
         let later = found.split_off(read);
         found.extend(later.into_iter().filter(|mistake| !doubtful(mistake)));
+    }
+    if let Some(resolver) = &resolver {
+        found = resolver.masked(found);
     }
     sort(&mut found);
     Examined { project, resolver, survey, found }

@@ -45,7 +45,7 @@ pub struct ModuleUse {
 /// The settings of trueup.toml.
 #[derive(Default)]
 pub(super) struct ProjectFile {
-    /// Where [project] is, if it is there.
+    /// Where `[project]` is, if it is there.
     pub(super) place: Option<Span>,
     pub(super) name: String,
     pub(super) inventory: Option<Located<String>>,

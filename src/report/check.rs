@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::view::CheckView;
 use crate::model::{CODES, Diagnostic, FileId, Label, Severity};
 
-/// The version of [`json`]'s form: the first number changes when a reader of the old form would fail.
+/// The version of [`json()`]'s form: the first number changes when a reader of the old form would fail.
 const FORMAT: &str = "1.0";
 
 /// One JSON document: counts, and each mistake with its places.

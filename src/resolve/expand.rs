@@ -78,6 +78,9 @@ impl Expansion<'_> {
         let declaration = &self.module.resources[index];
         let needs = &self.bound.declarations[index];
         let sensitive = needs.touch(secrets);
+        if sensitive && let Some(mistake) = self.shown(declaration, secrets) {
+            return Arc::new(Made { drafts: Vec::new(), mistakes: vec![mistake] });
+        }
         let make = || Arc::new(self.make(index, sensitive));
         if needs.differ_by_host() || self.records.is_some() {
             return make();

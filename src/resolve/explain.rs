@@ -59,14 +59,10 @@ impl Resolver {
         }
         all.extend(self.params_of(target, facts));
         // A var that a sensitive param is made of is no less sensitive.
-        let from: Vec<String> = all
-            .iter()
-            .filter(|explained| explained.sensitive)
-            .flat_map(|explained| explained.said.iter().map(|said| format!("{} ", said.by)))
-            .collect();
+        let secret = self.secret_vars();
         for explained in &mut all {
-            let name = format!(" {} ", explained.name);
-            explained.sensitive |= from.iter().any(|by| by.contains(&name));
+            let name = explained.name.strip_prefix("vars.");
+            explained.sensitive |= name.is_some_and(|name| secret.contains(name));
         }
         all
     }

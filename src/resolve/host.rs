@@ -232,6 +232,7 @@ impl<'r> Work<'r> {
             let mut needs = Needs::default();
             used.with.iter().for_each(|(_, value)| bound.engine.needs_of(value, &mut needs));
             if needs.touch(&broken) {
+                self.fail(used);
                 continue;
             }
             self.used(&Site {
@@ -257,6 +258,20 @@ impl<'r> Work<'r> {
             records: self.records,
         };
         self.declarations(&expansion, (&secrets, &broken), site);
+    }
+
+    /// Nothing is known of what a use of a module would make.
+    fn fail(&mut self, used: &ModuleUse) {
+        let Some(module) = self.resolver.project.modules.get(&used.module.value) else { return };
+        // The module itself stands among them, so that it is gone through once.
+        if !self.failed.insert((module.name.clone(), String::new())) {
+            return;
+        }
+        let kinds = module.resources.iter().map(|resource| resource.kind.value.clone());
+        self.failed.extend(kinds.map(|kind| (module.name.clone(), kind)));
+        for inner in &module.uses {
+            self.fail(inner);
+        }
     }
 
     /// The resources of one use of a module.

@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use toml::de::DeValue;
 
 use super::expand::Expansion;
+use super::secret::Secrets;
+use super::template::Needs;
 use super::toml_value::duration;
+use super::undefined;
 use crate::config::{Declaration, TomlTable, to_value};
 use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, a};
 
@@ -121,5 +124,40 @@ impl Expansion<'_> {
             );
         }
         seconds
+    }
+
+    /// A sensitive value where every screen would show it: in a name or a tag.
+    pub(super) fn shown(&self, declaration: &Declaration, secrets: &Secrets) -> Option<Diagnostic> {
+        let engine = &self.bound.engine;
+        let touches = |text: &str| {
+            let mut needs = Needs::default();
+            engine.needs_of_text(text, &mut needs);
+            needs.touch(secrets)
+        };
+        let name = &declaration.name;
+        let each = declaration.table.get("for_each").filter(|_| name.value.contains("each"));
+        let by_each = each.is_some_and(|value| {
+            let mut needs = Needs::default();
+            match value.get_ref().as_str() {
+                Some(text) => needs.add(&engine.needs_of_expression(text)),
+                None => engine.needs_of(value, &mut needs),
+            }
+            needs.touch(secrets)
+        });
+        let told = |span| {
+            Diagnostic::at(span, "a sensitive value would be shown here")
+                .label("names and tags stand on every screen")
+        };
+        if by_each || touches(&name.value) {
+            return Some(told(name.span));
+        }
+        let tags = declaration.table.get("tags")?;
+        let mut found = None;
+        undefined::each_text(tags, &mut |text, range| {
+            if touches(text) {
+                found = Some(told(Span::new(self.module.file, range)));
+            }
+        });
+        found
     }
 }

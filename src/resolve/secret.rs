@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::Resolver;
 use super::bind::Bound;
-use super::template::{Engine, Needs, Root, Scope};
-use crate::config::{Module, ModuleUse, Sources};
+use super::template::{Engine, Needs, Root, Scope, is_template, names};
+use super::undefined::each_text;
+use crate::config::{Module, ModuleUse, Sources, TomlValue};
 use crate::model::{Diagnostic, Span, Value};
 
 /// Names behind which sensitive values stand.
@@ -86,4 +88,66 @@ pub(super) fn mask(mistake: Diagnostic, secrets: &[String], sources: &Sources) -
     let mut mistake = mistake.masked(secrets);
     mistake.sensitive = before || open;
     mistake
+}
+
+impl Resolver {
+    /// Vars that sensitive params are made of, on whatever host.
+    pub(super) fn secret_vars(&self) -> BTreeSet<String> {
+        let mut vars = BTreeSet::new();
+        self.each_secret(&mut |value| {
+            each_text(value, &mut |text, _| {
+                let uses = names(text).uses.into_iter().filter(|used| used.root == "vars");
+                vars.extend(uses.filter_map(|used| used.path.into_iter().next()));
+            });
+        });
+        vars
+    }
+
+    /// Calls `tell` for every value that is written for a sensitive param.
+    fn each_secret(&self, tell: &mut dyn FnMut(&TomlValue)) {
+        let project = &self.project;
+        let stages = project.stages.iter().flat_map(|stage| &stage.modules);
+        let uses = stages.chain(project.modules.values().flat_map(|module| &module.uses));
+        for used in uses {
+            let Some(module) = project.modules.get(&used.module.value) else { continue };
+            for (name, value) in &used.with {
+                if module.params.get(&name.value).is_some_and(|param| param.sensitive) {
+                    tell(value);
+                }
+            }
+        }
+        let params = project.modules.values().flat_map(|module| module.params.values());
+        params
+            .filter(|param| param.sensitive)
+            .filter_map(|param| param.default.as_ref())
+            .for_each(tell);
+    }
+
+    /// Mistakes without the texts of sensitive values, wherever in the project these are written.
+    #[must_use]
+    pub fn masked(&self, mistakes: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        let mut texts = Vec::new();
+        self.each_secret(&mut |value| {
+            each_text(value, &mut |text, _| {
+                if !is_template(text) {
+                    texts.push(text.to_owned());
+                }
+            });
+        });
+        let inventory = &self.project.inventory;
+        let groups = inventory.groups.values().map(|group| &group.vars);
+        let hosts = inventory.hosts.values().map(|host| &host.vars);
+        let layers: Vec<_> = std::iter::once(&inventory.vars).chain(groups).chain(hosts).collect();
+        for name in self.secret_vars() {
+            for value in layers.iter().filter_map(|vars| vars.get(&name)) {
+                leaves(&value.value, &mut texts);
+            }
+            self.overrides.get(&name).into_iter().for_each(|value| leaves(value, &mut texts));
+        }
+        texts.retain(|text| text.chars().count() >= 4);
+        texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        texts.dedup();
+        let sources = &self.project.sources;
+        mistakes.into_iter().map(|mistake| mask(mistake, &texts, sources)).collect()
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bind::Bound;
-use super::template::{Engine, Names, ROOTS, Use, within};
+use super::template::{Engine, Names, ROOTS, Use, arguments, within};
 use super::wanted::{KnownVars, not_defined};
 use crate::config::{Module, ModuleUse, Project, TomlValue};
 use crate::model::suggest::nearest;
@@ -171,6 +171,23 @@ impl Context<'_> {
             let span = seen.place(&used.at);
             if let Some(mistake) = self.wrong(used, span) {
                 found.push(mistake);
+            }
+        }
+        for used in seen.names.peer_uses.iter().filter(|used| !used.guarded) {
+            let span = seen.place(&used.at);
+            let missing = |name: &String| !self.known.places.contains_key(name);
+            if used.root == "facts" {
+                found.extend(self.fact(used, span));
+            } else if self.vars && used.path.first().is_some_and(missing) {
+                found.push(self.known.undefined(&self.project.sources, span, &used.path));
+            }
+        }
+        for (called, argument, at) in &seen.names.arguments {
+            let known = arguments(called).unwrap_or(&[]);
+            if arguments(called).is_some() && !known.contains(&argument.as_str()) {
+                let message = format!("`{called}` has no argument `{argument}`");
+                let mistake = Diagnostic::at(seen.place(at), message).code("template");
+                found.push(mistake.suggest(argument, known.iter().copied()));
             }
         }
         for (name, at) in &seen.names.bare {

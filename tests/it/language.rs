@@ -310,3 +310,80 @@ mode = "{{ locals.mode }}"
     assert!(!explained.contains("CANARY"), "{explained}");
     insta::assert_snapshot!("sensitive", project.run(&["check"]).expect(1).stderr);
 }
+
+/// What `check` says of a module `m` on hosts of which one has less than the others.
+fn said(module: &str) -> String {
+    let inventory = "[vars]\nlist = [{ name = \"a\" }, {}]\n[groups.web]\nhosts = [\"w1\", \"w2\"]\n\
+                     [hosts.w1]\nvars = { size = 1 }\n";
+    let project = project(
+        inventory,
+        &format!("[locals]\nuse_list = \"{{{{ vars.list | length }}}}\"\n{module}"),
+    );
+    project.run(&["check"]).stderr
+}
+
+#[test]
+fn what_is_missing_in_a_list_is_no_empty_text() {
+    for (content, wanted) in [
+        (
+            "{{ [p.facts.cpu for p in hosts(group='web')] | join(sep=' ') }}.",
+            "`facts.cpu` is not defined",
+        ),
+        (
+            "{{ [p.vars.sizee for p in hosts(group='web')] | join(sep=' ') }}.",
+            "`vars.sizee` is not defined",
+        ),
+        (
+            "{{ [p.vars.size for p in hosts(group='web')] | join(sep=' ') }}.",
+            "item 1 of this list is not defined",
+        ),
+        (
+            "{{ [i.name for i in vars.list] | join(sep=' ') }}.",
+            "item 1 of this list is not defined",
+        ),
+        ("{{ hosts(group='web')[0].facts.oss.id }}", "`facts.oss.id` is not defined"),
+        ("{{ ['a'] | join(sp=',') }}", "`join` has no argument `sp`"),
+        ("{{ hosts(group='web', wehre='x') | length }}", "`hosts` has no argument `wehre`"),
+        ("{{ 'a' | upper(x=1) }}", "`upper` has no argument `x`"),
+    ] {
+        let said = said(&format!(
+            "[file.\"/a\"]\ncontent = \"\"\"{content}{{{{ locals.use_list }}}}\"\"\"\n"
+        ));
+        assert!(said.contains(wanted), "{content}\n{said}");
+    }
+}
+
+#[test]
+fn sensitive_values_are_no_names_and_no_lines_of_mistakes_show_them() {
+    let project = project(
+        "[vars]\ntoken = \"CANARY-VAR\"\n[groups.web]\nhosts = [\"w1\", \"w2\"]\n[groups.eu]\nhosts = [\"w1\"]\n\
+         vars = { token = \"CANARY-EU\" }\n[groups.us]\nhosts = [\"w1\"]\nvars = { token = \"CANARY-US\" }\n[hosts.alone]\n",
+        "use = [{ use = \"inner\", with = { token = \"{{ vars.token }}\", other = \"CANARY-WITH\", wrong = 1 } }]\n",
+    );
+    project
+        .file(
+            "trueup.toml",
+            "[project]\nname = \"l\"\ninventory = \"inventories/staging.toml\"\n\
+             [[stage]]\nname = \"all\"\nhosts = \"web\"\nmodules = [\"m\"]\n",
+        )
+        .file(
+            "modules/inner/module.toml",
+            "[params]\ntoken = { type = \"string\", sensitive = true }\nother = { type = \"string\", sensitive = true }\n\
+             dflt = { type = \"string\", sensitive = true, default = \"CANARY-DEFAULT\", min = 1 }\n\
+             [file.\"/x/{{ params.token }}\"]\n[file.\"/y\"]\ntags = [\"{{ params.other }}\"]\n",
+        );
+    for words in [
+        &["check"][..],
+        &["check", "--json"],
+        &["check", "--sarif"],
+        &["plan", "--tags", "x"],
+        &["inventory", "explain", "w2"],
+        &["inventory", "explain", "alone"],
+    ] {
+        let output = project.run(words);
+        let all = format!("{}{}", output.stdout, output.stderr);
+        assert!(!all.contains("CANARY"), "{words:?}\n{all}");
+    }
+    let said = project.run(&["check"]).expect(1).stderr;
+    assert_eq!(said.matches("a sensitive value would be shown here").count(), 2, "{said}");
+}

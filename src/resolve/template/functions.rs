@@ -85,6 +85,7 @@ pub(super) fn bare(peers: &Arc<Peers>) -> Tera {
     let mut tera = Tera::new();
     tera.autoescape_on(Vec::<&str>::new());
     tera.register_function("__keep", keep);
+    tera.register_filter("join", join);
     let peers = Arc::clone(peers);
     tera.register_function("hosts", move |kwargs: Kwargs, _: &State<'_>| {
         let group = kwargs.must_get::<&str>("group")?;
@@ -93,6 +94,48 @@ pub(super) fn bare(peers: &Arc<Peers>) -> Tera {
             .ok_or_else(|| tera::Error::message(format!("no host is in a group `{group}`")))
     });
     tera
+}
+
+/// tera's `join`, for which an item that is not defined is no empty text.
+#[expect(clippy::needless_pass_by_value, reason = "the form of tera's filters")]
+fn join(items: &[tera::Value], kwargs: Kwargs, _: &State<'_>) -> tera::TeraResult<String> {
+    if let Some(index) = items.iter().position(tera::Value::is_undefined) {
+        return Err(tera::Error::message(format!("item {index} of this list is not defined")));
+    }
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    Ok(items.join(kwargs.get::<&str>("sep")?.unwrap_or_default()))
+}
+
+/// The arguments of what can be called, where it has any: tera's documentation.
+pub(in crate::resolve) fn arguments(name: &str) -> Option<&'static [&'static str]> {
+    const CALLED: [(&str, &[&str]); 25] = [
+        ("containing", &["pat"]),
+        ("default", &["value", "boolean"]),
+        ("divisible_by", &["divisor"]),
+        ("ending_with", &["pat"]),
+        ("get", &["key", "default"]),
+        ("group_by", &["attribute"]),
+        ("hosts", &["group"]),
+        ("indent", &["width", "indentation", "first", "blank"]),
+        ("int", &["base"]),
+        ("join", &["sep"]),
+        ("lower", &[]),
+        ("nth", &["n"]),
+        ("pluralize", &["singular", "plural"]),
+        ("range", &["start", "end", "step_by"]),
+        ("replace", &["from", "to"]),
+        ("round", &["method", "precision"]),
+        ("sort", &["attribute"]),
+        ("split", &["pat"]),
+        ("starting_with", &["pat"]),
+        ("throw", &["message"]),
+        ("trim", &["pat"]),
+        ("trim_end", &["pat"]),
+        ("trim_start", &["pat"]),
+        ("truncate", &["length", "end"]),
+        ("upper", &[]),
+    ];
+    CALLED.iter().find(|(called, _)| *called == name).map(|(_, arguments)| *arguments)
 }
 
 /// The names of tera's own filters, functions and tests, for "did you mean": its documentation.

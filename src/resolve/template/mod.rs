@@ -25,7 +25,7 @@ use mistake::{in_file, in_string, plain};
 use scope::from_tera;
 
 pub(super) use compile::Compiler;
-pub(super) use functions::{PeerFacts, Peers};
+pub(super) use functions::{PeerFacts, Peers, arguments};
 pub(super) use mistake::within;
 pub(super) use names::{Names, ROOTS, Use, names};
 pub(super) use scope::{Needs, Root, Scope, host_value};

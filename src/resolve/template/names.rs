@@ -51,6 +51,10 @@ pub(in crate::resolve) struct Names {
     pub(in crate::resolve) peer_vars: BTreeSet<Option<String>>,
     /// Whether facts of other hosts are named: `….facts`.
     pub(in crate::resolve) peer_facts: bool,
+    /// Each use of a var or fact of other hosts, as if it were the host's own.
+    pub(in crate::resolve) peer_uses: Vec<Use>,
+    /// Arguments of filters, tests and functions: the name of what is called, and the argument's.
+    pub(in crate::resolve) arguments: Vec<(String, String, Range<usize>)>,
 }
 
 /// Reads the names of a text.
@@ -161,6 +165,9 @@ impl Reader<'_> {
         if word.kind != Kind::Name || word.text.starts_with(|char: char| char.is_ascii_digit()) {
             return at + 1;
         }
+        if self.is(at + 1, "(") {
+            self.arguments(at);
+        }
         if word.text == "for" {
             // A list made from a list: its variables are its own.
             self.nested = true;
@@ -225,6 +232,7 @@ impl Reader<'_> {
         } else {
             self.names.bare.push((word.text.to_owned(), word.at.clone()));
             self.peer(&path);
+            self.peer_use(&path, (at, next), guarded);
         }
         next
     }
@@ -236,9 +244,49 @@ impl Reader<'_> {
             self.peer(&name.map(|word| word.text.to_owned()).into_iter().collect::<Vec<_>>());
             return at + 1 + usize::from(name.is_some());
         }
-        let (path, next, _) = self.path(at);
+        let (path, next, guarded) = self.path(at);
         self.peer(&path);
+        self.peer_use(&path, (at, next), guarded);
         next.max(at + 1)
+    }
+
+    /// Remembers `….vars.NAME` and `….facts.NAME`, which stand in the words `from..to`.
+    fn peer_use(&mut self, path: &[String], (from, to): (usize, usize), guarded: bool) {
+        let Some(at) = path.iter().position(|part| part == "vars" || part == "facts") else {
+            return;
+        };
+        let Some(last) = to.checked_sub(1).filter(|last| *last >= from) else { return };
+        let guarded = guarded
+            || (self.is(to, "|") && self.is(to + 1, "default"))
+            || (self.is(to, "is") && (1..3).any(|more| self.is(to + more, "defined")));
+        self.names.peer_uses.push(Use {
+            root: path[at].clone(),
+            path: path[at + 1..].to_vec(),
+            at: self.words[from].at.start..self.words[last].at.end,
+            guarded,
+            nested: true,
+        });
+    }
+
+    /// The names of the arguments behind a name that is called.
+    fn arguments(&mut self, at: usize) {
+        let callee = self.words[at].text;
+        let mut depth = 0_usize;
+        for index in at + 1..self.words.len() {
+            let word = &self.words[index];
+            match word.text {
+                "(" | "[" | "{" if word.kind == Kind::Sign => depth += 1,
+                ")" | "]" | "}" if word.kind == Kind::Sign => depth -= 1,
+                _ if depth == 1 && word.kind == Kind::Name && self.is(index + 1, "=") => {
+                    let argument = (callee.to_owned(), word.text.to_owned(), word.at.clone());
+                    self.names.arguments.push(argument);
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                return;
+            }
+        }
     }
 
     fn peer(&mut self, path: &[String]) {
