@@ -35,6 +35,9 @@ pub(super) struct Common {
     /// Sets a var over all others; VALUE is TOML, or a string
     #[arg(long = "var", value_name = "NAME=VALUE", action = ArgAction::Append, global = true)]
     pub(super) vars: Vec<String>,
+    /// Seconds that making one host's resources may take: a loop in a template may have no end
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..), global = true)]
+    pub(super) render_timeout: u64,
     /// When to use colours
     #[arg(long, value_name = "WHEN", value_parser = ["auto", "always", "never"], default_value = "auto", global = true)]
     pub(super) color: String,

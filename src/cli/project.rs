@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::args::{Common, Hosts, Select};
 use super::settings;
@@ -65,7 +66,7 @@ pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPatt
     let resolver = whole.then(|| Resolver::new(&project, overrides, &mut found));
     if let Some(resolver) = &resolver {
         match resolver.select(limit) {
-            Ok(every) => survey = look(resolver, &every),
+            Ok(every) => survey = look(resolver, &every, common.render_timeout),
             Err(mistakes) => found.extend(mistakes),
         }
         found.extend(survey.mistakes(resolver, &found));
@@ -91,26 +92,48 @@ pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPatt
     Examined { project, resolver, survey, found }
 }
 
-/// Looks at hosts on all cores.
-fn look(resolver: &Resolver, hosts: &[usize]) -> Survey {
+/// Looks at hosts on all cores. Where one host takes longer than `seconds` the program ends: nothing
+/// else can stop a template that goes on and on.
+fn look(resolver: &Resolver, hosts: &[usize], seconds: u64) -> Survey {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
+    let cores = if hosts.len() < 64 { 1 } else { cores };
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = || {
         let mut survey = Survey::default();
         while let Some(&target) = hosts.get(next.fetch_add(1, Ordering::Relaxed)) {
             survey.add(resolver, target);
+            done.fetch_add(1, Ordering::Relaxed);
         }
         survey
     };
     let mut all = Survey::default();
-    if hosts.len() < 64 {
-        return work();
-    }
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let watch = scope.spawn(|| {
+            let mut before = (0, Instant::now());
+            loop {
+                std::thread::park_timeout(Duration::from_secs(1));
+                let now = done.load(Ordering::Relaxed);
+                if now == hosts.len() {
+                    return;
+                }
+                if now != before.0 {
+                    before = (now, Instant::now());
+                } else if before.1.elapsed() >= Duration::from_secs(seconds) {
+                    let names = &resolver.targets;
+                    let host = hosts.get(now).map_or("?", |&target| &names[target].host.name);
+                    report::print_error(&format!(
+                        "error: making the resources of {host} takes longer than {seconds} s\n  \
+                         help: a loop in a template goes on and on, or --render-timeout is too short\n"
+                    ));
+                    std::process::exit(1);
+                }
+            }
+        });
         for worker in workers {
             all.merge(worker.join().expect("looking at hosts does not panic"));
         }
+        watch.thread().unpark();
     });
     all
 }

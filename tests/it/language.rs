@@ -387,3 +387,11 @@ fn sensitive_values_are_no_names_and_no_lines_of_mistakes_show_them() {
     let said = project.run(&["check"]).expect(1).stderr;
     assert_eq!(said.matches("a sensitive value would be shown here").count(), 2, "{said}");
 }
+
+#[test]
+fn a_template_that_goes_on_and_on_is_stopped() {
+    let loops = "{% for a in range(end=99999) %}{% for b in range(end=99999) %}{% for c in range(end=99999) %}{% endfor %}{% endfor %}{% endfor %}x";
+    let project = project("[hosts.h]\n", &format!("[file.\"/a\"]\ncontent = \"{loops}\"\n"));
+    let said = project.run(&["check", "--render-timeout", "1"]).expect(1).stderr;
+    assert!(said.starts_with("error: making the resources of h takes longer than 1 s\n"), "{said}");
+}
