@@ -200,7 +200,7 @@ fn hosts_of_ranges(text: &[u8]) -> usize {
         let ranges = ranges.filter_map(|rest| rest.split(|byte| *byte == b']').next());
         let sizes = ranges.filter(|range| range.contains(&b':')).map(|range| {
             let digits = range.iter().filter(|byte| byte.is_ascii_digit()).count();
-            10_usize.saturating_pow(u32::try_from(digits.div_ceil(2)).unwrap_or(9)).max(26)
+            10_usize.saturating_pow(u32::try_from(digits.saturating_sub(1)).unwrap_or(9)).max(26)
         });
         sizes.fold(0_usize, |all, size| all.max(1).saturating_mul(size))
     };

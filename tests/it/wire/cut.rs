@@ -251,14 +251,20 @@ fn pieces_of_a_stream_may_come_late() {
     everywhere(|shell| in_pieces(shell, &[]));
 }
 
-/// Plays a whole recording in small pieces, slowly.
+/// Plays a whole recording in small pieces, slowly. Where a guard was taken out, ever slower: on a busy
+/// machine pieces wait for their reader and come together after all.
 pub fn in_pieces(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let pauses: &[u64] = if edits.is_empty() { &[2] } else { &[2, 10, 50, 150] };
+    pauses.iter().try_for_each(|pause| paced(shell, edits, Duration::from_millis(*pause)))
+}
+
+fn paced(shell: &Shell, edits: &[Edit], pause: Duration) -> Result<(), String> {
     let stage = Stage::new();
     let recording = record(&stage).edited(&stage, edits);
     stage.reset();
     let mut session = Session::open(shell.start(), &stage.prelude(edits));
     for piece in recording.bytes[recording.opening..].chunks(97) {
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(pause);
         session.send(piece);
     }
     session.shut();
