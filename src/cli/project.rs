@@ -34,9 +34,8 @@ impl Examined {
 pub(super) struct Ready {
     pub(super) project: Arc<Project>,
     pub(super) resolver: Arc<Resolver>,
-    /// Each host with its desired state: as it will be where no fact is named, else with facts that
-    /// only stand in.
-    pub(super) hosts: Vec<(usize, Arc<Desired>)>,
+    /// Each host, with its desired state where no fact is named.
+    pub(super) hosts: Vec<(usize, Option<Arc<Desired>>)>,
 }
 
 /// Reads the project's files.
@@ -172,7 +171,7 @@ fn choose(
     select: &Select,
     resolver: Resolver,
     survey: &Survey,
-) -> Result<(Resolver, Vec<(usize, Arc<Desired>)>), Vec<Diagnostic>> {
+) -> Result<(Resolver, Vec<(usize, Option<Arc<Desired>>)>), Vec<Diagnostic>> {
     let limit = settings::limit(common).map_err(|mistake| vec![mistake])?;
     let selection = settings::selection(select)?;
     let all = selection.is_none();
@@ -184,11 +183,18 @@ fn choose(
     };
     let mut ready = Vec::with_capacity(selected.len());
     for index in selected {
-        let facts = Facts::stand_in(&resolver.targets[index].host.name);
-        let desired = resolver.desired(index, &facts)?;
+        let name = &resolver.targets[index].host.name;
+        if resolver.uses_facts() {
+            // What stands in shows what selectors may select, and says nothing about this host.
+            let selecting = if all { Vec::new() } else { Facts::stand_ins(name) };
+            selecting.iter().for_each(|facts| drop(resolver.desired(index, facts)));
+            ready.push((index, None));
+            continue;
+        }
+        let desired = resolver.desired(index, &Facts::stand_in(name))?;
         // A host of which nothing is selected is not contacted.
         if all || !desired.resources.is_empty() {
-            ready.push((index, Arc::new(desired)));
+            ready.push((index, Some(Arc::new(desired))));
         }
     }
     let unmatched = resolver

@@ -35,13 +35,7 @@ impl<'r> Run<'r> {
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
     pub(super) async fn look(&mut self) -> Option<Vec<HostResult>> {
-        let facts = self.ready.resolver.uses_facts();
-        let hosts = self
-            .ready
-            .hosts
-            .iter()
-            .map(|(target, desired)| (*target, (!facts).then(|| Arc::clone(desired))));
-        let hosts: Vec<_> = hosts.collect();
+        let hosts = self.ready.hosts.clone();
         let fleet = self.fleet.clone();
         let count = hosts.len();
         tokio::select! {

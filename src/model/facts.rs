@@ -57,8 +57,8 @@ impl Facts {
         }
     }
 
-    /// Other hosts that may be meant where [`Self::stand_in`] stands in: what is wrong with all of
-    /// them does not hang on one system's values.
+    /// All hosts that may be meant, [`Self::stand_in`] first: what is wrong with all of them does not
+    /// hang on one system's values.
     #[must_use]
     pub fn stand_ins(hostname: &str) -> Vec<Self> {
         let other = |arch: &str, init: &str, os: [&str; 5]| {
@@ -71,6 +71,7 @@ impl Facts {
             }
         };
         vec![
+            Self::stand_in(hostname),
             other("aarch64", "systemd", ["ubuntu", "debian", "24.04", "noble", "Ubuntu 24.04 LTS"]),
             other("x86_64", "other", ["alpine", "alpine", "3.22.1", "", "Alpine Linux v3.22"]),
         ]

@@ -31,8 +31,8 @@ impl Survey {
         self.hosts += 1;
         let name = &resolver.targets[target].host.name;
         let mut all: Option<(Vec<Diagnostic>, Failed)> = None;
-        let variants = if resolver.uses_facts { Facts::stand_ins(name) } else { Vec::new() };
-        for facts in std::iter::once(Facts::stand_in(name)).chain(variants) {
+        let one = || vec![Facts::stand_in(name)];
+        for facts in if resolver.uses_facts { Facts::stand_ins(name) } else { one() } {
             let (desired, found, failed) = resolver.resolve_whole(target, &facts);
             if let (Some(desired), None) = (&desired, &all) {
                 self.resources += desired.resources.len();

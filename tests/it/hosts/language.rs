@@ -112,6 +112,30 @@ template = "evil.tera"
     assert_eq!(content, format!("{evil}\n{evil}\nnone\n"));
 }
 
+#[test]
+fn what_only_the_stand_in_would_lack_does_not_stop_a_plan() {
+    if left_out() {
+        return;
+    }
+    let _hosts = own("web");
+    let lab = lab();
+    lab.on("web2", "rm -f /etc/chosen; cp -L /etc/os-release /etc/os-release.kept; rm /etc/os-release; printf 'ID=ubuntu\\nID_LIKE=debian\\nVERSION_ID=24.04\\n' >/etc/os-release");
+    // A Debian stands in for hosts that were not asked, and has no entry.
+    let module = "[file.\"/etc/chosen\"]\ncontent = \"{{ vars.names[facts.os.id] }}\\n\"\n";
+    let project = project(
+        "[vars]\nnames = { ubuntu = \"u\", alpine = \"a\" }\n[groups.web]\nhosts = [\"web2\"]\n",
+        &[("web", module)],
+    );
+    let applied = project.on_lab(&["apply", "--yes", "--target", "web/file[/etc/chosen]"]);
+    let content = lab.on("web2", "cat /etc/chosen 2>&1 || true");
+    lab.on(
+        "web2",
+        "rm /etc/os-release; mv /etc/os-release.kept /etc/os-release; rm -f /etc/chosen",
+    );
+    assert_eq!(applied.status, 0, "{}{}", applied.stdout, applied.stderr);
+    assert_eq!(content, "u\n");
+}
+
 const TAGGED: &str = r#"
 use = [{ use = "inner", tags = ["deep"] }]
 
