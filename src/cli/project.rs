@@ -70,7 +70,9 @@ pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPatt
         }
         found.extend(survey.mistakes(resolver, &found));
         found.extend(resolver.unnamed_overrides());
-        if found.iter().all(|mistake| mistake.severity == Severity::Warning) {
+        // Only a check, which reads all modules, tells warnings.
+        let good = found.iter().all(|mistake| mistake.severity == Severity::Warning);
+        if good && modules == Modules::All {
             found.extend(resolver.unused());
         }
     }
@@ -187,7 +189,9 @@ fn choose(
         if resolver.uses_facts() {
             // What stands in shows what selectors may select, and says nothing about this host.
             let selecting = if all { Vec::new() } else { Facts::stand_ins(name) };
-            selecting.iter().for_each(|facts| drop(resolver.desired(index, facts)));
+            for facts in &selecting {
+                let _ = resolver.desired(index, facts);
+            }
             ready.push((index, None));
             continue;
         }

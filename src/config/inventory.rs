@@ -43,6 +43,13 @@ pub struct HostEntry {
 }
 
 impl Inventory {
+    /// The vars of every level: of the inventory, of its groups, of its hosts.
+    pub fn all_vars(&self) -> impl Iterator<Item = &Settings> {
+        let groups = self.groups.values().map(|group| &group.vars);
+        let hosts = self.hosts.values().map(|host| &host.vars);
+        std::iter::once(&self.vars).chain(groups).chain(hosts)
+    }
+
     /// Whether group `outer` is or holds group `inner`, directly or through others.
     #[must_use]
     pub fn holds(&self, outer: &str, inner: &str) -> bool {

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::param::ParamType;
+
 /// Any TOML value.
 type Any = BTreeMap<String, serde_json::Value>;
 
@@ -190,19 +192,6 @@ pub struct Param {
     pub sensitive: bool,
     /// What it is for: one line.
     pub description: Option<String>,
-}
-
-/// The types of params.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ParamType {
-    String,
-    Integer,
-    Float,
-    Boolean,
-    List,
-    Table,
-    Enum,
 }
 
 /// What every resource has, beside the keys of its type.

@@ -49,21 +49,6 @@ pub fn load(tree: &Tree, inventory: Option<&Path>, modules: Modules) -> Loaded {
     Loaded { project, mistakes: loader.found, whole: loader.whole }
 }
 
-/// The modules that come with the program, read alone.
-#[must_use]
-pub fn standard_modules() -> Loaded {
-    let tree = Tree::Memory(BTreeMap::new());
-    let mut loader =
-        Loader { tree: &tree, sources: Sources::default(), found: Vec::new(), whole: true };
-    let mut project = Project::default();
-    for name in standard::names() {
-        let dir = standard::module(name).expect("a module that is listed is there");
-        project.modules.insert(name.to_owned(), loader.shipped_module(name, dir));
-    }
-    project.sources = loader.sources;
-    Loaded { project, mistakes: loader.found, whole: true }
-}
-
 impl Loader<'_> {
     fn project(&mut self, inventory: Option<&Path>, modules: Modules) -> Project {
         let mut project = Project::default();

@@ -19,7 +19,7 @@ mod table;
 
 pub use inventory::{CONNECTION_KEYS, Group, HostEntry, Inventory, Settings};
 pub use load::Tree;
-pub use loader::{Loaded, Modules, load, standard_modules};
+pub use loader::{Loaded, Modules, load};
 pub use module::{Declaration, Module};
 pub use param::{Param, ParamType};
 pub use pattern::{HostPattern, PatternError};

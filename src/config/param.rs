@@ -1,5 +1,8 @@
 //! The typed inputs of modules: their declarations in `[params]`.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use super::table::{Fields, TomlValue, to_value};
 use crate::model::{Diagnostic, FileId, Located, Span, Value, a};
 
@@ -24,7 +27,8 @@ pub struct Param {
 }
 
 /// The types of params.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum ParamType {
     String,
     Integer,

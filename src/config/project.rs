@@ -21,6 +21,14 @@ pub struct Project {
     pub modules: BTreeMap<String, Module>,
 }
 
+impl Project {
+    /// Every use of a module: by stages, and by modules.
+    pub fn uses(&self) -> impl Iterator<Item = &ModuleUse> {
+        let stages = self.stages.iter().flat_map(|stage| &stage.modules);
+        stages.chain(self.modules.values().flat_map(|module| &module.uses))
+    }
+}
+
 /// What goes on which hosts.
 #[derive(Debug)]
 pub struct Stage {

@@ -5,8 +5,8 @@ use serde::de::IntoDeserializer as _;
 use toml::de::{DeTable, DeValue};
 
 use super::page::{self, Body, Key, Page, Section};
-use crate::config::Shelved;
-use crate::config::keys::{Param, ParamType};
+use crate::config::keys::Param;
+use crate::config::{ParamType, Shelved};
 use crate::resources;
 
 /// The page of a module; of one with mistakes, what can be told.
@@ -69,19 +69,6 @@ fn declares(table: &DeTable<'_>) -> Vec<String> {
     found.into_iter().map(|(_, address)| address).collect()
 }
 
-/// The name of a type of params.
-const fn word(kind: ParamType) -> &'static str {
-    match kind {
-        ParamType::String => "string",
-        ParamType::Integer => "integer",
-        ParamType::Float => "float",
-        ParamType::Boolean => "boolean",
-        ParamType::List => "list",
-        ParamType::Table => "table",
-        ParamType::Enum => "enum",
-    }
-}
-
 /// Whether a value must be given.
 fn required(param: &Param) -> bool {
     param.required.unwrap_or_else(|| param.default.is_none())
@@ -90,11 +77,11 @@ fn required(param: &Param) -> bool {
 /// A param as a key: its bounds stand behind its type.
 fn key(name: String, param: &Param) -> Key {
     let kind = match (param.of, &param.values) {
-        (Some(of), _) => format!("{} of {}s", word(param.r#type), word(of)),
+        (Some(of), _) => format!("{} of {}s", param.r#type.name(), of.name()),
         (_, Some(values)) if param.r#type == ParamType::Enum => {
             values.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(" or ")
         }
-        _ => word(param.r#type).to_owned(),
+        _ => param.r#type.name().to_owned(),
     };
     let bounds = match (&param.min, &param.max) {
         (Some(min), Some(max)) => format!(", {min} to {max}"),

@@ -27,6 +27,13 @@ impl Used {
         self.peers.extend(names.peer_vars.iter().cloned());
     }
 
+    fn merge(&mut self, other: Self) {
+        for (root, fields) in other.fields {
+            self.fields.entry(root).or_default().extend(fields);
+        }
+        self.peers.extend(other.peers);
+    }
+
     fn has(&self, root: &str, name: &str) -> bool {
         let named = |set: &BTreeSet<Option<String>>| {
             set.contains(&None) || set.contains(&Some(name.to_owned()))
@@ -90,7 +97,7 @@ impl Resolver {
                 unused_names(module, &used, &mut found);
                 unused_files(module, bound, &mut found);
             }
-            all.module(module, bound);
+            all.merge(used);
         }
         // A module that could not be read may use any var.
         if self.bound.len() == self.project.modules.len()
@@ -104,6 +111,9 @@ impl Resolver {
     /// Vars of the command line that nothing names: a slip of the pen.
     #[must_use]
     pub fn unnamed_overrides(&self) -> Vec<Diagnostic> {
+        if self.overrides.is_empty() {
+            return Vec::new();
+        }
         let mut all = Used::default();
         for used in self.project.stages.iter().flat_map(|stage| &stage.modules) {
             all.with(used);
@@ -127,11 +137,8 @@ impl Resolver {
     }
 
     fn unused_vars(&self, all: &Used, found: &mut Vec<Diagnostic>) {
-        let inventory = &self.project.inventory;
-        let groups = inventory.groups.values().map(|group| &group.vars);
-        let hosts = inventory.hosts.values().map(|host| &host.vars);
         let mut places: BTreeMap<&str, Vec<Span>> = BTreeMap::new();
-        for vars in std::iter::once(&inventory.vars).chain(groups).chain(hosts) {
+        for vars in self.project.inventory.all_vars() {
             for (name, value) in vars.iter().filter(|(name, _)| !all.has("vars", name)) {
                 places.entry(name).or_default().push(value.span);
             }

@@ -39,8 +39,7 @@ pub(super) fn secrets(
     secrets
 }
 
-/// The texts of all sensitive values, the longest first. What is short is in other texts too, and
-/// taking it out of them would tell more than it hides.
+/// The texts of all sensitive values of a use, as they are taken out of messages.
 pub(super) fn texts(scope: &Scope, secrets: &Secrets) -> Vec<String> {
     let space = |root: Root| match root {
         Root::Params => scope.params.as_deref(),
@@ -52,8 +51,15 @@ pub(super) fn texts(scope: &Scope, secrets: &Secrets) -> Vec<String> {
     for value in values {
         leaves(&value.value, &mut texts);
     }
+    hidden(texts)
+}
+
+/// Those that are taken out of messages, the longest first. What is short is in other texts too, and
+/// taking it out of them would tell more than it hides.
+fn hidden(mut texts: Vec<String>) -> Vec<String> {
     texts.retain(|text| text.chars().count() >= 4);
     texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    texts.dedup();
     texts
 }
 
@@ -106,9 +112,7 @@ impl Resolver {
     /// Calls `tell` for every value that is written for a sensitive param.
     fn each_secret(&self, tell: &mut dyn FnMut(&TomlValue)) {
         let project = &self.project;
-        let stages = project.stages.iter().flat_map(|stage| &stage.modules);
-        let uses = stages.chain(project.modules.values().flat_map(|module| &module.uses));
-        for used in uses {
+        for used in project.uses() {
             let Some(module) = project.modules.get(&used.module.value) else { continue };
             for (name, value) in &used.with {
                 if module.params.get(&name.value).is_some_and(|param| param.sensitive) {
@@ -126,6 +130,9 @@ impl Resolver {
     /// Mistakes without the texts of sensitive values, wherever in the project these are written.
     #[must_use]
     pub fn masked(&self, mistakes: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        if mistakes.is_empty() {
+            return mistakes;
+        }
         let mut texts = Vec::new();
         self.each_secret(&mut |value| {
             each_text(value, &mut |text, _| {
@@ -134,19 +141,13 @@ impl Resolver {
                 }
             });
         });
-        let inventory = &self.project.inventory;
-        let groups = inventory.groups.values().map(|group| &group.vars);
-        let hosts = inventory.hosts.values().map(|host| &host.vars);
-        let layers: Vec<_> = std::iter::once(&inventory.vars).chain(groups).chain(hosts).collect();
         for name in self.secret_vars() {
-            for value in layers.iter().filter_map(|vars| vars.get(&name)) {
+            for value in self.project.inventory.all_vars().filter_map(|vars| vars.get(&name)) {
                 leaves(&value.value, &mut texts);
             }
             self.overrides.get(&name).into_iter().for_each(|value| leaves(value, &mut texts));
         }
-        texts.retain(|text| text.chars().count() >= 4);
-        texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        texts.dedup();
+        let texts = hidden(texts);
         let sources = &self.project.sources;
         mistakes.into_iter().map(|mistake| mask(mistake, &texts, sources)).collect()
     }

@@ -99,11 +99,8 @@ impl Survey {
     #[must_use]
     pub fn tags(&self, resolver: &Resolver) -> BTreeSet<String> {
         let project = &resolver.project;
-        let stages = project.stages.iter();
-        let uses = stages.clone().flat_map(|stage| &stage.modules);
-        let uses = uses.chain(project.modules.values().flat_map(|module| &module.uses));
-        let inherited =
-            stages.flat_map(|stage| &stage.tags).chain(uses.flat_map(|used| &used.tags));
+        let stages = project.stages.iter().flat_map(|stage| &stage.tags);
+        let inherited = stages.chain(project.uses().flat_map(|used| &used.tags));
         inherited.map(|tag| tag.value.clone()).chain(self.tags.iter().cloned()).collect()
     }
 

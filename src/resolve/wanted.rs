@@ -16,9 +16,7 @@ pub(super) struct KnownVars {
 impl KnownVars {
     pub(super) fn new(inventory: &Inventory, overrides: &BTreeMap<String, Value>) -> Self {
         let mut places: BTreeMap<String, Option<Span>> = BTreeMap::new();
-        let groups = inventory.groups.values().map(|group| &group.vars);
-        let hosts = inventory.hosts.values().map(|host| &host.vars);
-        for vars in std::iter::once(&inventory.vars).chain(groups).chain(hosts) {
+        for vars in inventory.all_vars() {
             for (name, value) in vars {
                 places.entry(name.clone()).or_insert(Some(value.span));
             }
