@@ -64,7 +64,7 @@ async fn carry_out(
     mut ends: Vec<HostEndView>,
 ) -> (EndView, Counts) {
     let begun = Instant::now();
-    let announced: Vec<_> = runs.iter().map(view::announced).collect();
+    let announced: Vec<_> = runs.iter().map(|each| view::announced(&run.ready.key, each)).collect();
     let stop = run.fleet.stopper();
     let signals = tokio::spawn(async move {
         loop {

@@ -9,6 +9,7 @@ mod doc;
 mod exit;
 mod init;
 mod inventory;
+mod key;
 mod man;
 mod plan;
 mod project;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::args::{Common, Hosts, Select};
+use super::key::ProjectKey;
 use super::settings;
 use crate::config::{self, HostPattern, Loaded, Modules, Project, Sources, Tree};
 use crate::model::suggest::nearest;
@@ -36,6 +37,7 @@ pub(super) struct Ready {
     pub(super) resolver: Arc<Resolver>,
     /// Each host, with its desired state where no fact is named.
     pub(super) hosts: Vec<(usize, Option<Arc<Desired>>)>,
+    pub(super) key: ProjectKey,
 }
 
 /// Reads the project's files.
@@ -158,7 +160,10 @@ pub(super) fn ready(common: &Common, hosts: &Hosts, style: Style) -> Option<Read
         None => Err(found),
     };
     match chosen {
-        Ok((resolver, hosts)) => Some(Ready { project, resolver: Arc::new(resolver), hosts }),
+        Ok((resolver, hosts)) => {
+            let key = ProjectKey::new(&project.name);
+            Some(Ready { project, resolver: Arc::new(resolver), hosts, key })
+        }
         Err(mistakes) => {
             tell(style, &project.sources, mistakes);
             None

@@ -79,7 +79,7 @@ impl<'r> Run<'r> {
             return None;
         }
         let hosts = results.iter().map(|result| match result {
-            Ok(run) => view::planned(resolver, run),
+            Ok(run) => view::planned(self.ready, run),
             Err(ended) => view::ended(resolver, ended),
         });
         let stages = resolver.stage_names().into_iter().map(ToOwned::to_owned).collect();

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::{Common, Hosts, Select};
@@ -22,6 +23,23 @@ pub(super) const COMPLETE_VARIABLE: &str = "TRUEUP_COMPLETE";
 /// The shell that asks, if one does.
 pub(super) fn completing() -> Option<String> {
     std::env::var(COMPLETE_VARIABLE).ok().filter(|shell| !shell.is_empty())
+}
+
+/// Holds a project's key, 64 hex digits, where there is no state folder that lasts (CI).
+pub(super) const KEY_VARIABLE: &str = "TRUEUP_KEY";
+
+/// What [`KEY_VARIABLE`] holds.
+pub(super) fn key_variable() -> Option<String> {
+    std::env::var(KEY_VARIABLE).ok().filter(|text| !text.is_empty())
+}
+
+/// The folder for what outlives a run, for this user alone (XDG Base Directory Specification).
+pub(super) fn state_folder() -> PathBuf {
+    let variable =
+        |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = variable("XDG_STATE_HOME").filter(|path| path.is_absolute());
+    let home = || variable("HOME").unwrap_or_else(|| "/".into()).join(".local/state");
+    base.unwrap_or_else(home).join("trueup")
 }
 
 /// How text is drawn for this reader.

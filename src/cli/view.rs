@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::key::ProjectKey;
+use super::project::Ready;
 use crate::execute::{Applied, Ended, HostRun};
 use crate::model::{Change, Outcome};
 use crate::report::view::{ChangeView, HostEndView, HostPlanView, PlanState, ProblemView};
@@ -14,10 +16,12 @@ fn named(resolver: &Resolver, desired: &Desired, index: usize) -> (String, Strin
 }
 
 /// A change as it may be shown.
-fn shown(desired: &Desired, index: usize, change: &Change) -> Change {
+fn shown(key: &ProjectKey, desired: &Desired, index: usize, change: &Change) -> Change {
     let mut change = change.clone();
     if desired.resources[index].sensitive {
-        change = change.masked();
+        change = change.masked(key.for_screens());
+    } else if change.has_secret() {
+        change = change.shown(key.for_screens());
     }
     let address = &desired.resources[index].address;
     for left in desired.left_out.iter().filter(|left| left.cause == *address) {
@@ -40,11 +44,12 @@ fn said(desired: &Desired, index: Option<usize>, message: String) -> String {
 }
 
 /// A host that was compared.
-pub(super) fn planned(resolver: &Resolver, run: &HostRun) -> HostPlanView {
+pub(super) fn planned(ready: &Ready, run: &HostRun) -> HostPlanView {
+    let resolver = &ready.resolver;
     let changes = run.plan.changes().map(|(index, change)| {
         let (address, place) = named(resolver, &run.desired, index);
         let stage = run.desired.stage(index);
-        ChangeView { stage, address, place, change: shown(&run.desired, index, change) }
+        ChangeView { stage, address, place, change: shown(&ready.key, &run.desired, index, change) }
     });
     let problems = run.plan.problems().map(|(index, why)| ProblemView {
         resource: Some(named(resolver, &run.desired, index)),
@@ -86,9 +91,10 @@ pub(super) fn untouched(plan: HostPlanView) -> HostEndView {
 }
 
 /// What a plan announces, for the end of its apply.
-pub(super) fn announced(run: &HostRun) -> (Arc<Desired>, Vec<(usize, Change)>) {
+pub(super) fn announced(key: &ProjectKey, run: &HostRun) -> (Arc<Desired>, Vec<(usize, Change)>) {
     let desired = &run.desired;
-    let changes = run.plan.changes().map(|(index, change)| (index, shown(desired, index, change)));
+    let changes =
+        run.plan.changes().map(|(index, change)| (index, shown(key, desired, index, change)));
     (Arc::clone(&run.desired), changes.collect())
 }
 

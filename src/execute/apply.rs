@@ -354,7 +354,9 @@ fn differs(change: &Change) -> String {
             format!("{} is {}, wanted is {}", attribute.name, word(before), word(after))
         }
         Difference::Content { .. } => "its content".to_owned(),
-        Difference::Sensitive => format!("{} differs", attribute.name),
+        Difference::Secret { .. } | Difference::Sensitive { .. } => {
+            format!("{} differs", attribute.name)
+        }
     };
     change.attributes.iter().map(fact).collect::<Vec<_>>().join("; ")
 }

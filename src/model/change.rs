@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::Address;
+use super::{Address, Key, Secret};
 
 /// What is done to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,8 +86,14 @@ impl Body {
 /// SHA-256 of `bytes` in lowercase hex.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes in lowercase hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
@@ -100,8 +106,10 @@ pub enum Difference {
     Value { before: Option<String>, after: Option<String> },
     /// A content, shown as a unified diff.
     Content { before: Option<Body>, after: Option<Body> },
-    /// It differs, and a sensitive value went into it.
-    Sensitive,
+    /// A value that is sensitive whatever the files say, such as a password's hash.
+    Secret { before: Option<Secret>, after: Option<Secret> },
+    /// It differs, and nobody may see how: keyed digests ([`Key::digest`]) of both sides.
+    Sensitive { before: Option<String>, after: Option<String> },
 }
 
 /// Attributes that say who may do what, and no value of the user.
@@ -135,6 +143,32 @@ impl Attribute {
     #[must_use]
     pub const fn content(before: Option<Body>, after: Option<Body>) -> Self {
         Self { name: "content", difference: Difference::Content { before, after } }
+    }
+}
+
+impl Attribute {
+    /// A sensitive value that differs.
+    #[must_use]
+    pub const fn secret(name: &'static str, before: Option<Secret>, after: Option<Secret>) -> Self {
+        Self { name, difference: Difference::Secret { before, after } }
+    }
+
+    /// As `self`, with keyed digests in the place of its values.
+    fn masked(&mut self, key: &Key) {
+        let text = |value: &Option<String>| {
+            value.as_ref().map(|value| key.digest(&sha256_hex(value.as_bytes())))
+        };
+        let body = |body: &Option<Body>| body.as_ref().map(|body| key.digest(&body.digest));
+        let secret = |value: &Option<Secret>| {
+            value.as_ref().map(|value| key.digest(&sha256_hex(value.reveal())))
+        };
+        let (before, after) = match &self.difference {
+            Difference::Value { before, after } => (text(before), text(after)),
+            Difference::Content { before, after } => (body(before), body(after)),
+            Difference::Secret { before, after } => (secret(before), secret(after)),
+            Difference::Sensitive { .. } => return,
+        };
+        self.difference = Difference::Sensitive { before, after };
     }
 }
 
@@ -183,12 +217,29 @@ impl Change {
         Self { action, attributes, note: None, fired: None }
     }
 
+    /// Whether it holds values that are sensitive whatever the files say.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        let mut all = self.attributes.iter();
+        all.any(|attribute| matches!(attribute.difference, Difference::Secret { .. }))
+    }
+
+    /// As `self`, for any reader: values that are sensitive whatever the files say are masked.
+    #[must_use]
+    pub fn shown(mut self, key: &Key) -> Self {
+        let secrets = self.attributes.iter_mut();
+        secrets
+            .filter(|attribute| matches!(attribute.difference, Difference::Secret { .. }))
+            .for_each(|attribute| attribute.masked(key));
+        self
+    }
+
     /// As `self`, for a reader who must not see the values: only that they differ.
     #[must_use]
-    pub fn masked(mut self) -> Self {
+    pub fn masked(mut self, key: &Key) -> Self {
         for attribute in &mut self.attributes {
             if !ACCESS.contains(&attribute.name) {
-                attribute.difference = Difference::Sensitive;
+                attribute.masked(key);
             }
         }
         // A note may quote what was declared.

@@ -6,6 +6,7 @@ pub mod diagnostic;
 pub mod event;
 pub mod facts;
 pub mod host;
+pub mod secret;
 pub mod suggest;
 pub mod value;
 
@@ -15,5 +16,6 @@ pub use diagnostic::{CODES, Diagnostic, FileId, Label, Located, Severity, Span};
 pub use event::{Event, Outcome};
 pub use facts::Facts;
 pub use host::{Become, Connection, Host, TransportKind};
+pub use secret::{Key, Secret};
 pub use suggest::a;
 pub use value::Value;

@@ -165,10 +165,28 @@ fn facts(style: Style, change: &Change) -> Vec<String> {
             Difference::Content { before, after } => {
                 lines.extend(diff::lines(style, before.as_ref(), after.as_ref()));
             }
-            Difference::Sensitive => lines.push(format!("{:width$}  (sensitive)", attribute.name)),
+            Difference::Secret { .. } => {
+                lines.push(format!("{:width$}  (sensitive)", attribute.name));
+            }
+            Difference::Sensitive { before, after } => lines.push(format!(
+                "{:width$}  (sensitive)  {}",
+                attribute.name,
+                keyed(style, change.action, before.as_deref(), after.as_deref())
+            )),
         }
     }
     lines
+}
+
+/// Keyed digests of a sensitive value, so that a reader sees that it changed and where it is the same.
+fn keyed(style: Style, action: Action, before: Option<&str>, after: Option<&str>) -> String {
+    let short = |digest: Option<&str>| {
+        digest.map_or("none", |digest| digest.get(..12).unwrap_or(digest)).to_owned()
+    };
+    if matches!(action, Action::Create | Action::Run) && before.is_none() {
+        return short(after);
+    }
+    format!("{} {} {}", short(before), style.arrow(), short(after))
 }
 
 /// Hosts that could not be planned, or not whole.

@@ -216,7 +216,7 @@ impl Resource for File {
 fn new_content(change: &Change) -> Option<&Body> {
     change.attributes.iter().find_map(|attribute| match &attribute.difference {
         Difference::Content { after, .. } => after.as_ref(),
-        Difference::Value { .. } | Difference::Sensitive => None,
+        _ => None,
     })
 }
 

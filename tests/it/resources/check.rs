@@ -152,7 +152,8 @@ fn line(attribute: &Attribute) -> String {
         Difference::Content { before, after } => {
             (before.as_ref().map(size), after.as_ref().map(size))
         }
-        Difference::Sensitive => (None, None),
+        Difference::Secret { .. } => (None, Some("(sensitive)".to_owned())),
+        Difference::Sensitive { .. } => (None, None),
     };
     let sides = [before.as_deref(), Some("->"), after.as_deref()];
     let sides: Vec<&str> = sides.into_iter().flatten().collect();

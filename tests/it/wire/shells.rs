@@ -36,7 +36,12 @@ impl Shell {
     /// The command of the `local` transport, with this shell in the place of /bin/sh.
     pub fn start(&self) -> Command {
         let mut command = Command::new("/usr/bin/env");
-        command.arg("-i").arg(format!("PATH={}", self.path)).arg("LC_ALL=C");
+        // A shell cannot trap what was ignored when it began, as it is under nohup(1).
+        command
+            .arg("--default-signal")
+            .arg("-i")
+            .arg(format!("PATH={}", self.path))
+            .arg("LC_ALL=C");
         command.args(&self.words).args(["-c", START]);
         command
     }
