@@ -106,8 +106,9 @@ impl Resolver {
         work.host(&self.targets[target], facts);
         found.append(&mut work.found);
         let left = std::mem::take(&mut work.left);
-        let all = (!left.is_empty()).then(|| [work.placed.clone(), left].concat());
+        let all = (!left.is_empty()).then(|| [work.placed.clone(), left.clone()].concat());
         let mut desired = order::sort(work.placed, &self.shelf.orders, found)?;
+        desired.introduce(&left);
         if let Some(all) = all {
             let all = order::sort(all, &self.shelf.orders, &mut Vec::new());
             desired.left_out = all.map_or_else(Vec::new, |all| all.triggers_beside(&desired));
