@@ -76,9 +76,12 @@ at() {
   G=${G:-/}
   cd -P -- "$G" 2>/dev/null || { fail "its folder $G cannot be entered"; return; }
   [ "$U" -eq 0 ] || return 0
-  if [ "$(pwd -P)" != "$G" ]; then led "$G" || return; fi
-  l=$(pwd -P)
-  l=${l#/} n=
+  o=$(pwd -P)
+  if [ "$o" != "$G" ]; then
+    led "$G" || return
+    [ "$(pwd -P)" = "$o" ] || { fail "its folder $G leads elsewhere now"; return; }
+  fi
+  l=${o#/} n=
   set -- /
   while [ -n "$l" ]; do
     n=$n/${l%%/*}
@@ -89,9 +92,9 @@ at() {
 }
 # sound FOLDER…: can nobody but root change what stands in these folders? If not, W is whose it is.
 sound() {
-  for k in $(command stat -c '%U:%u:%a' -- "$@" 2>&1); do
-    W=${k%%:*}
-    case $k in
+  for q in $(command stat -c '%U:%u:%a' -- "$@" 2>&1); do
+    W=${q%%:*}
+    case $q in
       *:0:[1357]???) ;;
       *:0:*[2367] | *:0:*[2367]?) return 1 ;;
       *:0:*) ;;
@@ -112,7 +115,7 @@ led() {
       sound . || { fail "$n on the way is a link that $W may have put there: name the folder itself"; return; }
       a=$((a + 1))
       [ "$a" -le 40 ] || { fail "$n on the way leads round in a circle"; return; }
-      k=$(readlink -- "./$k")
+      k=$(readlink -- "./$k") || { fail "$n on the way is another thing now"; return; }
       case $k in /*) cd / ;; esac
       l=$k/$l
     else
