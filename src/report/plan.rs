@@ -13,6 +13,8 @@ use crate::model::{Action, Change, Difference, Outcome};
 
 /// The column where the place of a declaration begins, if the address leaves it free.
 const PLACE_COLUMN: usize = 54;
+/// Facts of one name, such as entries that are purged, that are shown unless all are asked for.
+const ALIKE: usize = 20;
 /// Names of hosts that a heading lists before it only counts.
 const NAMES: usize = 8;
 
@@ -146,7 +148,14 @@ fn facts(style: Style, change: &Change) -> Vec<String> {
         .max()
         .unwrap_or(0);
     let mut lines = Vec::new();
-    for attribute in &change.attributes {
+    let (mut alike, mut hidden) = (0, 0);
+    for (index, attribute) in change.attributes.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| change.attributes[before].name);
+        alike = if before == Some(attribute.name) { alike + 1 } else { 1 };
+        if alike > ALIKE && !style.full.on() {
+            hidden += 1;
+            continue;
+        }
         match &attribute.difference {
             Difference::Value { before, after } => {
                 let value = |value: &Option<String>| {
@@ -174,6 +183,9 @@ fn facts(style: Style, change: &Change) -> Vec<String> {
                 keyed(style, change.action, before.as_deref(), after.as_deref())
             )),
         }
+    }
+    if hidden > 0 {
+        lines.push(format!("… {hidden} more (--full shows all)"));
     }
     lines
 }

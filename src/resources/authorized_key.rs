@@ -9,7 +9,7 @@ use super::path::{self, Answers, FileKind, Meta};
 use super::public_key::PublicKey;
 use super::text::{self, Lines, bare};
 use super::{About, Claim, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
-use crate::model::{Action, Attribute, Body, Change, Diagnostic};
+use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference};
 use crate::shell::{Script, Step};
 
 /// `[authorized_key.NAME]`
@@ -162,7 +162,7 @@ impl Resource for AuthorizedKey {
             Observed::User { home, folder, file } => (home.as_deref(), folder, file),
         };
         let empty = Body::of([]);
-        let (body, mut attributes) = desired.edited(file.as_ref().map_or(&empty, |(_, body)| body));
+        let (_, mut attributes) = desired.edited(file.as_ref().map_or(&empty, |(_, body)| body));
         let had = file.as_ref().is_some_and(|(_, body)| desired.some_in(body));
         if attributes.is_empty() && (file.is_some() || !present) {
             let not = if present { "" } else { "not " };
@@ -178,11 +178,10 @@ impl Resource for AuthorizedKey {
             let new = format!("{ssh}, mode 0700");
             attributes.insert(0, Attribute::value("folder", None::<&str>, Some(new)));
         }
-        drop(body);
-        let action = match (present, had) {
-            (true, false) => Action::Create,
-            (true, true) => Action::Update,
-            (false, _) => Action::Delete,
+        let action = match present {
+            true if !had && !attributes.iter().any(removes) => Action::Create,
+            true => Action::Update,
+            false => Action::Delete,
         };
         let change = Change::new(action, attributes).note(format!("in {ssh}/authorized_keys"));
         let user = &desired.user;
@@ -345,6 +344,11 @@ impl AuthorizedKey {
         });
         keys.any(|key| self.keys.iter().any(|own| own.identity() == key))
     }
+}
+
+/// Whether a fact is that something goes.
+const fn removes(fact: &Attribute) -> bool {
+    matches!(fact.difference, Difference::Value { before: Some(_), .. })
 }
 
 /// What is another about a key that was there.

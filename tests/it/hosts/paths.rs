@@ -141,6 +141,39 @@ fn paths_are_made_changed_and_taken_away_with_busybox() {
     insta::assert_snapshot!("paths_cycle", text);
 }
 
+#[test]
+fn what_a_command_brings_into_a_purged_folder_goes_in_the_same_run_and_was_announced() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let lab = lab();
+    lab.on("spare1", "rm -rf /srv/brought; mkdir /srv/brought");
+    let module = "[command.bring]\ncommand = \"echo x >/srv/brought/by-command\"\nrun_on = [\"file[/srv/brought/kept]\"]\n\
+         [file.\"/srv/brought/kept\"]\ncontent = \"kept\\n\"\n[directory.\"/srv/brought\"]\npurge = true\nrequires = [\"command[bring]\"]\n";
+    let plan = settle("spare1", module);
+    insta::assert_snapshot!("brought_by_a_command", plan);
+    assert_eq!(lab.on("spare1", "ls -A /srv/brought"), "kept\n");
+}
+
+#[test]
+fn a_hard_link_is_parted_only_where_that_is_said() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let lab = lab();
+    lab.on("spare1", "rm -rf /srv/hard; mkdir /srv/hard; cd /srv/hard; echo old >a; ln a b; setfattr -n user.note -v kept a");
+    let module = "[file.\"/srv/hard/a\"]\ncontent = \"new\\n\"\nmode = \"0600\"\n";
+    let plan = project("spare1", module).on_lab(&["plan"]).expect(3);
+    assert!(plan.stdout.contains("`break_hardlinks = true` parts it from them"), "{}", plan.stdout);
+    let plan = settle("spare1", &format!("{module}break_hardlinks = true\n"));
+    assert!(plan.contains("hard links  2 → 1"), "{plan}");
+    let state =
+        "cd /srv/hard; cat a b; stat -c '%n %a %h' a b; getfattr --only-values -n user.note a";
+    assert_eq!(lab.on("spare1", state), "new\nold\na 600 1\nb 644 1\nkept");
+}
+
 /// What a hand does between plan and step, with the resource that finds it and what it says.
 const HANDS: [(&str, &str, &str); 9] = [
     (
