@@ -48,11 +48,15 @@ const FUNCTIONS: &str = include_str!("authorized_key.sh");
 /// Shown by the manual.
 const EXAMPLES: &[&str] = &[
     r#"[authorized_key.deploy]
-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDyEDz7r+sVkqjwPfM1mf/nh/x+VZJLXIjxZ0DgQuQB9 anna@shop"]
+keys = ["""
+ssh-ed25519 \
+  AAAAC3NzaC1lZDI1NTE5AAAAIDyEDz7r+sVkqjwPfM1mf/nh/x+VZJLXIjxZ0DgQuQB9 me"""]
 "#,
     r#"[authorized_key.backup]
 user = "root"
-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDyEDz7r+sVkqjwPfM1mf/nh/x+VZJLXIjxZ0DgQuQB9"]
+keys = ["""
+ssh-ed25519 \
+  AAAAC3NzaC1lZDI1NTE5AAAAIDyEDz7r+sVkqjwPfM1mf/nh/x+VZJLXIjxZ0DgQuQB9"""]
 options = ["restrict", 'command="/usr/local/bin/backup"']
 exclusive = true
 "#,

@@ -102,7 +102,7 @@ fn cycle(host: &str) -> String {
         host,
         "rm -rf /srv/paths /home/pat; deluser pat >/dev/null 2>&1 || userdel pat >/dev/null 2>&1 || true",
     );
-    let state = "cd /srv/paths; ls -l conf conf/deep 2>&1 | grep -v total | cut -c1-10; cat hosts; \
+    let state = "cd /srv/paths; ls -l conf conf/deep 2>/dev/null | grep -v total | cut -c1-10; cat hosts; \
          stat -c '%a %U %G' /home/pat/.ssh /home/pat/.ssh/authorized_keys; cat /home/pat/.ssh/authorized_keys";
     let mut text = settle(host, MADE);
     text.push_str(&lab.on(host, state));
