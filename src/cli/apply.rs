@@ -15,7 +15,7 @@ use crate::report::{self, Style};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
-    let style = settings::style(common, verb.hosts.full);
+    let style = settings::style(common, settings::zoom(&verb.hosts.shown));
     if !verb.yes && !report::can_ask() {
         report::print_error(
             "error: apply asks before it changes anything, and there is no terminal to ask on\n  \

@@ -80,9 +80,8 @@ pub(super) struct Hosts {
     /// Seconds until a host counts as unreachable
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) connect_timeout: u16,
-    /// Show contents whole, however long
-    #[arg(long)]
-    pub(super) full: bool,
+    #[command(flatten)]
+    pub(super) shown: Shown,
     #[command(flatten)]
     pub(super) select: Select,
     /// Say what the run cost: connections, exchanges, bytes
@@ -91,6 +90,20 @@ pub(super) struct Hosts {
     /// Exit with 2 when there are changes
     #[arg(long)]
     pub(super) detailed_exitcode: bool,
+}
+
+/// How much of a plan is shown.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Shown {
+    /// Show one line for each address only
+    #[arg(long, conflicts_with = "full")]
+    pub(super) summary: bool,
+    /// Show contents and lists whole, however long
+    #[arg(long)]
+    pub(super) full: bool,
+    /// Show for each change where the values that went into it come from
+    #[arg(long)]
+    pub(super) why: bool,
 }
 
 /// Which resources a run is about.
@@ -114,6 +127,9 @@ pub(super) struct Select {
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) hosts: Hosts,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -211,6 +227,8 @@ pub(super) enum SchemaOf {
     Inventory,
     /// modules/NAME/module.toml
     Module,
+    /// What `trueup plan --json` prints
+    Plan,
 }
 
 #[derive(Debug, ClapArgs)]

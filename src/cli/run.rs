@@ -8,9 +8,10 @@ use super::args::Hosts;
 use super::exit::Exit;
 use super::project::{self, Ready};
 use super::{settings, view};
+use crate::config::Project;
 use crate::execute::{Counts, Fleet, HostResult};
 use crate::model::Event;
-use crate::report::view::PlanView;
+use crate::plan::Document;
 use crate::report::{self, Progress, Style, counted};
 
 /// A fleet at work, and the events that it sends.
@@ -18,6 +19,7 @@ pub(super) struct Run<'r> {
     pub(super) ready: &'r Ready,
     pub(super) fleet: Fleet,
     events: mpsc::UnboundedReceiver<Event>,
+    why: bool,
 }
 
 /// The runtime in which hosts are worked on.
@@ -30,7 +32,7 @@ impl<'r> Run<'r> {
     pub(super) fn new(ready: &'r Ready, hosts: &Hosts) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         let fleet = Fleet::new(Arc::clone(&ready.resolver), settings::execution(hosts), sender);
-        Self { ready, fleet, events }
+        Self { ready, fleet, events, why: hosts.shown.why }
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
@@ -66,7 +68,7 @@ impl<'r> Run<'r> {
 
     /// What is shown of the results; `None` when facts of hosts brought out mistakes in the project,
     /// which are told then.
-    pub(super) fn plan_view(&self, style: Style, results: &[HostResult]) -> Option<PlanView> {
+    pub(super) fn plan_view(&self, style: Style, results: &[HostResult]) -> Option<Document> {
         let resolver = &self.ready.resolver;
         let mut mistakes = Vec::new();
         for ended in results.iter().filter_map(|result| result.as_ref().err()) {
@@ -79,11 +81,14 @@ impl<'r> Run<'r> {
             return None;
         }
         let hosts = results.iter().map(|result| match result {
-            Ok(run) => view::planned(self.ready, run),
+            Ok(run) => view::planned(self.ready, run, self.why),
             Err(ended) => view::ended(resolver, ended),
         });
         let stages = resolver.stage_names().into_iter().map(ToOwned::to_owned).collect();
-        Some(PlanView { stages, hosts: hosts.collect() })
+        let Project { name, inventory, sources, .. } = &*self.ready.project;
+        let inventory = inventory.file.map(|file| sources.get(file).path.display().to_string());
+        let (project, inventory) = (name.clone(), inventory.unwrap_or_default());
+        Some(Document { project, inventory, stages, hosts: hosts.collect() })
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn lines(style: Style, before: Option<&Body>, after: Option<&Body>) -
     }
     let mut lines = unified(style, &old, &new);
     let most = if whole { WHOLE_LINES + 1 } else { DIFF_LINES };
-    if lines.len() > most + 1 && !style.full.on() {
+    if lines.len() > most + 1 && !style.full() {
         let more = lines.len() - most;
         lines.truncate(most);
         lines.push(paint(style, Label::Quiet, &format!("… {more} more lines (--full shows all)")));
