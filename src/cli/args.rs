@@ -50,6 +50,8 @@ pub(super) enum Verb {
     Plan(Plan),
     /// Plan, ask, and make it so
     Apply(Apply),
+    /// Print a saved plan again; no host is contacted
+    Show(Show),
     /// Find mistakes in the project; no host is contacted
     Check(Check),
     /// Print what would be put on a host; it is not contacted
@@ -130,15 +132,44 @@ pub(super) struct Plan {
     /// Print one JSON document instead of text
     #[arg(long)]
     pub(super) json: bool,
+    /// Save the plan, to do exactly it with `trueup apply FILE`
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Apply {
+    /// A saved plan: exactly it is done, without a question; a host that has moved since is refused
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(super) hosts: Hosts,
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Show {
+    /// The saved plan
+    #[arg(value_name = "PLAN")]
+    pub(super) file: PathBuf,
+    /// The form
+    #[arg(long = "as", value_name = "FORM", default_value = "text")]
+    pub(super) r#as: ShowAs,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+}
+
+/// Forms of a plan.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ShowAs {
+    /// As `trueup plan` prints it
+    Text,
+    /// As `trueup plan --json` prints it
+    Json,
+    /// For a merge request
+    Markdown,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::args::Hosts;
+use super::args::{Hosts, Select};
 use super::exit::Exit;
 use super::project::{self, Ready};
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{Counts, Fleet, HostResult};
+use crate::execute::{self, Counts, Fleet, HostResult, Spend};
 use crate::model::Event;
 use crate::plan::Document;
 use crate::report::{self, Progress, Style, counted};
@@ -19,6 +19,7 @@ pub(super) struct Run<'r> {
     pub(super) ready: &'r Ready,
     pub(super) fleet: Fleet,
     events: mpsc::UnboundedReceiver<Event>,
+    pub(super) select: &'r Select,
     why: bool,
 }
 
@@ -29,10 +30,11 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 }
 
 impl<'r> Run<'r> {
-    pub(super) fn new(ready: &'r Ready, hosts: &Hosts) -> Self {
+    pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, spend: Option<Spend>) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
-        let fleet = Fleet::new(Arc::clone(&ready.resolver), settings::execution(hosts), sender);
-        Self { ready, fleet, events, why: hosts.shown.why }
+        let execution = execute::Settings { spend, ..settings::execution(hosts) };
+        let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
+        Self { ready, fleet, events, select: &hosts.select, why: hosts.shown.why }
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.

@@ -87,6 +87,7 @@ pub(super) fn execution(hosts: &Hosts) -> execute::Settings {
         parallel: usize::from(hosts.parallel),
         probe_timeout: PROBE_SECONDS,
         limits: Limits::default(),
+        spend: None,
     }
 }
 

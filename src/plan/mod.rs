@@ -7,6 +7,8 @@
 mod danger;
 mod document;
 pub mod json;
+mod moved;
+pub mod saved;
 mod wave;
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +20,7 @@ use crate::resources::{Erased, Subject, Verdict};
 
 pub use danger::{Danger, Dangers, dangers};
 pub use document::{Document, HostPlan, HostState, Planned, Problem, Sets, Why};
+pub use moved::{Moved, moved};
 pub use wave::next_wave;
 
 /// The plan of one host: an item for each of its resources, in their order.

@@ -13,7 +13,8 @@ use crate::plan::{Danger, Document, Planned};
 
 /// Harmless lines that are shown unless all are asked for.
 const HARMLESS: usize = 20;
-/// Up to so many changes of one set a plan is read at once, and nothing is said twice.
+/// Up to so many changes of one set a plan is read at once, and nothing is said twice; so is one of one set
+/// without danger.
 const SHORT: usize = 5;
 
 /// What the lines of one address have in common.
@@ -30,7 +31,9 @@ pub(super) fn list(style: Style, plan: &Document) -> String {
     let sets = plan.sets(|_| true);
     let short = match sets.as_slice() {
         [] => true,
-        [(_, changes)] => changes.len() <= SHORT,
+        [(_, changes)] => {
+            changes.len() <= SHORT || changes.iter().all(|planned| planned.dangers.0.is_empty())
+        }
         _ => false,
     };
     if short && style.zoom != super::Zoom::Summary {

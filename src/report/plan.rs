@@ -75,7 +75,7 @@ fn stage(style: Style, text: &mut String, plan: &Document, (index, name): (usize
 }
 
 /// Hosts with the same changes.
-fn block(
+pub(super) fn block(
     style: Style,
     text: &mut String,
     hosts: &[&str],
@@ -106,7 +106,7 @@ fn names_of(style: Style, hosts: &[&str]) -> String {
 }
 
 /// Hosts that could not be planned, or not whole.
-fn troubles(style: Style, text: &mut String, plan: &Document) {
+pub(super) fn troubles(style: Style, text: &mut String, plan: &Document) {
     for HostPlan { host, state } in &plan.hosts {
         match state {
             HostState::Ended { outcome, message, help } => {
@@ -177,7 +177,7 @@ pub(super) fn names(hosts: &[&str]) -> String {
 }
 
 /// The answer in one line.
-fn last_line(plan: &Document) -> String {
+pub(super) fn last_line(plan: &Document) -> String {
     let outcomes: Vec<Outcome> = plan.hosts.iter().map(HostPlan::outcome).collect();
     let count = |outcome| outcomes.iter().filter(|found| **found == outcome).count();
     let mut parts = Vec::new();
