@@ -3,6 +3,7 @@
 mod cost;
 mod language;
 mod outcomes;
+mod truth;
 mod types;
 mod waves;
 mod work;
