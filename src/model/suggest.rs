@@ -47,6 +47,16 @@ pub fn list(words: &[String]) -> String {
     }
 }
 
+/// Words of which one is to be taken: `"a", "b" or "c"`.
+#[must_use]
+pub fn either<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    let quoted: Vec<String> = words.into_iter().map(|word| format!("\"{word}\"")).collect();
+    match quoted.as_slice() {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        one => one.concat(),
+    }
+}
+
 /// What of `name` is not allowed: its first character, if that is not `first`, or the first of all that
 /// is not `right`.
 #[must_use]
@@ -85,7 +95,7 @@ fn score(given: &str, candidate: &str) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{list, nearest, ranked, wrong_character};
+    use super::{either, list, nearest, ranked, wrong_character};
 
     #[test]
     fn says_what_stands_in_the_way_of_a_name() {
@@ -96,6 +106,7 @@ mod tests {
         assert_eq!(said("1a!").as_deref(), Some("`1` is not allowed at the beginning"));
         assert_eq!(said("a\u{7f}").as_deref(), Some("`\\u{7f}` is not allowed"));
         assert_eq!(list(&["a".into(), "b".into(), "c".into()]), "a, b and c");
+        assert_eq!((either(["a"]), either(["a", "b"])), ("\"a\"".into(), "\"a\" or \"b\"".into()));
         assert_eq!(ranked("file[/a/x]", ["file[/b]", "file[/a/y]"], 1), ["file[/a/y]"]);
     }
 

@@ -32,8 +32,8 @@ pub(super) fn unique(all: Vec<Placed>, found: &mut Vec<Diagnostic>) -> Vec<Place
             } else if uses.0 != uses.1 {
                 mistake
                     .related(uses.0, "by this use of its module")
-                    .related(uses.1, "and by this one, with other params")
-                    .help("let there be one use of the module, or give both the same params")
+                    .related(uses.1, "and by this one, which makes it otherwise")
+                    .help("let there be one use of the module on a host, or let both make the same")
             } else {
                 mistake
                     .label("two items of its `for_each` have this name")

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{CONNECTION_KEYS, HostEntry};
+use crate::model::suggest::either;
 use crate::model::{Become, Connection, Diagnostic, Located, Span, TransportKind, Value};
 
 /// What may reach ssh's arguments, for messages.
@@ -106,8 +107,7 @@ fn one_of<T: Copy>(
     let found = names.iter().find(|(name, _)| value.as_str() == Some(*name));
     found.map(|(_, meaning)| *meaning).ok_or_else(|| {
         let words = || names.iter().map(|(name, _)| *name);
-        let list: Vec<String> = words().map(|name| format!("\"{name}\"")).collect();
-        let message = format!("`{key}` takes one of {}, not {value}", list.join(", "));
+        let message = format!("`{key}` takes {}, not {value}", either(words()));
         Box::new(Diagnostic::at(span, message).suggest(value.as_str().unwrap_or_default(), words()))
     })
 }

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::input::{BARE_MODE, Input};
 use crate::model::diagnostic::LIKE_EVERY_RESOURCE;
-use crate::model::suggest::a;
+use crate::model::suggest::{a, either};
 use crate::model::{Diagnostic, Span, key_text};
 
 /// Keys of other tools: the types where they mean it (all where none is said), the key, and ours; none
@@ -187,11 +187,7 @@ impl Input<'_> {
 
 /// A word that is none of those that are known.
 fn unknown_word(error: &Error<'_>, name: &str, known: &[&str]) -> Diagnostic {
-    let quoted: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
-    let all = match quoted.as_slice() {
-        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
-        one => one.concat(),
-    };
+    let all = either(known.iter().copied());
     let key = error.key.unwrap_or("this");
     let mistake = Diagnostic::at(error.span, format!("`{key}` takes {all}, not \"{name}\""));
     let meant = STATES.iter().find(|(theirs, ours)| *theirs == name && known.contains(ours));
