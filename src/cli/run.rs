@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::args::Hosts;
+use super::args::{Hosts, Select};
 use super::exit::Exit;
 use super::project::{self, Ready};
 use super::{settings, view};
-use crate::execute::{Counts, Fleet, HostResult};
+use crate::config::Project;
+use crate::execute::{self, Counts, Fleet, HostResult, Spend};
 use crate::model::Event;
-use crate::report::view::PlanView;
+use crate::plan::Document;
 use crate::report::{self, Progress, Style, counted};
 
 /// A fleet at work, and the events that it sends.
@@ -18,6 +19,8 @@ pub(super) struct Run<'r> {
     pub(super) ready: &'r Ready,
     pub(super) fleet: Fleet,
     events: mpsc::UnboundedReceiver<Event>,
+    pub(super) select: &'r Select,
+    why: bool,
 }
 
 /// The runtime in which hosts are worked on.
@@ -27,10 +30,11 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 }
 
 impl<'r> Run<'r> {
-    pub(super) fn new(ready: &'r Ready, hosts: &Hosts) -> Self {
+    pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, spend: Option<Spend>) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
-        let fleet = Fleet::new(Arc::clone(&ready.resolver), settings::execution(hosts), sender);
-        Self { ready, fleet, events }
+        let execution = execute::Settings { spend, ..settings::execution(hosts) };
+        let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
+        Self { ready, fleet, events, select: &hosts.select, why: hosts.shown.why }
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
@@ -66,7 +70,7 @@ impl<'r> Run<'r> {
 
     /// What is shown of the results; `None` when facts of hosts brought out mistakes in the project,
     /// which are told then.
-    pub(super) fn plan_view(&self, style: Style, results: &[HostResult]) -> Option<PlanView> {
+    pub(super) fn plan_view(&self, style: Style, results: &[HostResult]) -> Option<Document> {
         let resolver = &self.ready.resolver;
         let mut mistakes = Vec::new();
         for ended in results.iter().filter_map(|result| result.as_ref().err()) {
@@ -79,11 +83,14 @@ impl<'r> Run<'r> {
             return None;
         }
         let hosts = results.iter().map(|result| match result {
-            Ok(run) => view::planned(self.ready, run),
+            Ok(run) => view::planned(self.ready, run, self.why),
             Err(ended) => view::ended(resolver, ended),
         });
         let stages = resolver.stage_names().into_iter().map(ToOwned::to_owned).collect();
-        Some(PlanView { stages, hosts: hosts.collect() })
+        let Project { name, inventory, sources, .. } = &*self.ready.project;
+        let inventory = inventory.file.map(|file| sources.get(file).path.display().to_string());
+        let (project, inventory) = (name.clone(), inventory.unwrap_or_default());
+        Some(Document { project, inventory, stages, hosts: hosts.collect() })
     }
 }
 

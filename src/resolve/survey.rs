@@ -16,6 +16,9 @@ type Failed = BTreeSet<(String, String)>;
 /// Where a mistake is, and of what kind.
 type Place<'p> = (Option<Span>, &'p str);
 
+/// The first hosts of a mistake, how many have it, and the mistake.
+type Told<'t> = (&'t BTreeSet<usize>, usize, &'t Diagnostic);
+
 /// What was found on hosts so far.
 #[derive(Debug, Default)]
 pub struct Survey {
@@ -124,31 +127,46 @@ impl Survey {
             (mistake.message.clone(), mistake.primary.as_ref().map(|label| label.span))
         };
         let told: HashSet<_> = told.iter().map(what).collect();
-        let name = |target: &usize| resolver.targets[*target].host.name.as_str();
         let ladder = Ladder::new(&resolver.project.inventory);
-        let mut places: HashMap<Place<'_>, Vec<(usize, Diagnostic)>> = HashMap::new();
+        let mut places: HashMap<Place<'_>, Vec<Told<'_>>> = HashMap::new();
         for (mistake, (hosts, count)) in &self.found {
-            if told.contains(&what(mistake)) || follows(mistake, known) {
-                continue;
+            if !told.contains(&what(mistake)) && !follows(mistake, known) {
+                let place = (mistake.primary.as_ref().map(|label| label.span), mistake.code);
+                places.entry(place).or_default().push((hosts, *count, mistake));
             }
-            let place = (mistake.primary.as_ref().map(|label| label.span), mistake.code);
-            let first: Vec<&str> = hosts.iter().map(name).collect();
-            let mistake = ladder.origin(mistake.clone(), (&first, *count), resolver);
-            let mistake = match (first.as_slice(), *count) {
-                (_, count) if count == self.hosts => mistake,
-                ([one], _) => mistake.note(format!("on host {one}")),
-                ([one, other], _) => mistake.note(format!("on hosts {one} and {other}")),
-                ([one, ..], count) => {
-                    mistake.note(format!("on host {one} and {} others", count - 1))
-                }
-                ([], _) => mistake,
-            };
-            let host = hosts.first().copied().unwrap_or_default();
-            places.entry(place).or_default().push((host, mistake));
         }
-        let mut mistakes: Vec<Diagnostic> = places.into_values().flat_map(few).collect();
+        let mut mistakes: Vec<Diagnostic> = Vec::new();
+        for here in places.into_values() {
+            let (few, more) = few(here);
+            let told = few.into_iter().map(|told| self.on_hosts(told, &ladder, resolver));
+            mistakes.extend(told);
+            if let (Some(last), 1..) = (mistakes.last_mut(), more) {
+                let word = if more == 1 { "mistake" } else { "mistakes" };
+                let note = format!("and {more} more {word} here with other values on other hosts");
+                last.notes.push(note);
+            }
+        }
         mistakes.extend(self.unmatched(resolver));
         mistakes
+    }
+
+    /// A mistake with where its values come from and the hosts that it is on.
+    fn on_hosts(
+        &self,
+        (hosts, count, mistake): Told<'_>,
+        ladder: &Ladder<'_>,
+        resolver: &Resolver,
+    ) -> Diagnostic {
+        let name = |target: &usize| resolver.targets[*target].host.name.as_str();
+        let first: Vec<&str> = hosts.iter().map(name).collect();
+        let mistake = ladder.origin(mistake.clone(), (&first, count), resolver);
+        match (first.as_slice(), count) {
+            (_, count) if count == self.hosts => mistake,
+            ([one], _) => mistake.note(format!("on host {one}")),
+            ([one, other], _) => mistake.note(format!("on hosts {one} and {other}")),
+            ([one, ..], count) => mistake.note(format!("on host {one} and {} others", count - 1)),
+            ([], _) => mistake,
+        }
     }
 
     /// `requires` and triggers that name nothing on any host.
@@ -208,27 +226,22 @@ impl Survey {
     }
 }
 
-/// Mistakes at one place that differ by host, as each has another value: those of the first hosts are
-/// enough.
-fn few(mut here: Vec<(usize, Diagnostic)>) -> Vec<Diagnostic> {
+/// Of mistakes at one place that differ by host, as each has another value, those of the first hosts,
+/// and how many more there are.
+fn few(mut here: Vec<Told<'_>>) -> (Vec<Told<'_>>, usize) {
     const HOSTS: usize = 3;
-    here.sort_by(|(host, one), (other, two)| (host, &one.message).cmp(&(other, &two.message)));
-    let about_a_value = |mistake: &Diagnostic| matches!(mistake.code, "invalid" | "wrong-type");
-    let placed =
-        |(_, mistake): &(usize, Diagnostic)| mistake.primary.is_some() && about_a_value(mistake);
-    let hosts: BTreeSet<usize> = here.iter().map(|(host, _)| *host).collect();
-    let last = hosts.into_iter().nth(HOSTS - 1).unwrap_or(usize::MAX);
+    let first = |(hosts, ..): &Told<'_>| hosts.first().copied();
+    here.sort_by(|one, other| (first(one), &one.2.message).cmp(&(first(other), &other.2.message)));
+    let values = here.iter().all(|(.., mistake)| {
+        mistake.primary.is_some() && matches!(mistake.code, "invalid" | "wrong-type")
+    });
+    let hosts: BTreeSet<Option<usize>> = here.iter().map(first).collect();
     let all = here.len();
-    if here.iter().all(placed) {
-        here.retain(|(host, _)| *host <= last);
+    if let Some(last) = hosts.into_iter().nth(HOSTS - 1).filter(|_| values) {
+        here.retain(|told| first(told) <= last);
     }
     let more = all - here.len();
-    let mut few: Vec<Diagnostic> = here.into_iter().map(|(_, mistake)| mistake).collect();
-    if let (Some(last), 1..) = (few.last_mut(), more) {
-        let word = if more == 1 { "mistake" } else { "mistakes" };
-        last.notes.push(format!("and {more} more {word} here with other values on other hosts"));
-    }
-    few
+    (here, more)
 }
 
 /// What a selector that names nothing may have meant: of its module, else of others.
