@@ -12,7 +12,8 @@ use crate::config::Project;
 use crate::execute::{self, Counts, Fleet, HostResult, Spend};
 use crate::model::Event;
 use crate::plan::Document;
-use crate::report::{self, Progress, Style, counted};
+use crate::report::events::EventJson;
+use crate::report::{self, Log, Progress, Style, counted};
 
 /// A fleet at work, and the events that it sends.
 pub(super) struct Run<'r> {
@@ -21,6 +22,9 @@ pub(super) struct Run<'r> {
     events: mpsc::UnboundedReceiver<Event>,
     pub(super) select: &'r Select,
     why: bool,
+    /// Whether each thing that happens is a line of standard output.
+    pub(super) json: bool,
+    log: Option<Log>,
 }
 
 /// The runtime in which hosts are worked on.
@@ -30,11 +34,19 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 }
 
 impl<'r> Run<'r> {
-    pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, spend: Option<Spend>) -> Self {
+    pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, spend: Option<Spend>) -> Option<Self> {
         let (sender, events) = mpsc::unbounded_channel();
         let execution = execute::Settings { spend, ..settings::execution(hosts) };
         let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
-        Self { ready, fleet, events, select: &hosts.select, why: hosts.shown.why }
+        let log = hosts.log.as_ref().map(|path| {
+            Log::open(path).map_err(|error| {
+                let path = path.display();
+                report::print_error(&format!("error: cannot write the log {path}: {error}\n"));
+            })
+        });
+        let log = log.transpose().ok()?;
+        let (select, why) = (&hosts.select, hosts.shown.why);
+        Some(Self { ready, fleet, events, select, why, json: false, log })
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
@@ -60,11 +72,30 @@ impl<'r> Run<'r> {
         loop {
             tokio::select! {
                 result = &mut work => {
+                    // What happened last may not have been told yet.
+                    while let Ok(event) = self.events.try_recv() {
+                        self.tell(&event);
+                    }
                     progress.finish();
                     return result;
                 }
-                Some(event) = self.events.recv() => progress.event(&event),
+                Some(event) = self.events.recv() => {
+                    progress.event(&event);
+                    self.tell(&event);
+                }
             }
+        }
+    }
+
+    /// Tells what happened where it is to be told besides the live line.
+    fn tell(&mut self, event: &Event) {
+        let name = &self.ready.resolver.targets[event.host()].host.name;
+        if self.json {
+            let lines = EventJson::of(event, name);
+            report::print(&lines.iter().map(EventJson::line).collect::<String>());
+        }
+        if let Some(log) = &mut self.log {
+            log.event(event, name);
         }
     }
 

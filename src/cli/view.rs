@@ -154,7 +154,11 @@ pub(super) fn applied(
     HostEndView {
         host: resolver.targets[target].host.name.clone(),
         outcome: applied.outcome,
-        done: applied.done.into_iter().map(|(_, change)| change).collect(),
+        done: applied
+            .done
+            .into_iter()
+            .map(|(index, change)| (desired.resources[index].address.to_string(), change))
+            .collect(),
         problems: problems.collect(),
         help: None,
         not_done,

@@ -8,6 +8,7 @@ use super::host::HostRun;
 use super::probe::Probe;
 use super::session::{Counts, Session, SessionError};
 use super::wave::Wave;
+use crate::model::event::Stepped;
 use crate::model::{Action, Attribute, Change, Difference, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
 use crate::resources::{Erased, Verdict};
@@ -180,6 +181,7 @@ impl Applying {
         let exchanged = session
             .exchange(program, |answer| {
                 if answer.kind != AnswerKind::Data {
+                    emit(stepped(run, covers.get(&answer.seq).copied(), answer));
                     position += 1;
                     running(position);
                     results.push(answer.clone());
@@ -350,6 +352,18 @@ impl Applying {
         };
         self.applied
     }
+}
+
+/// What a step's answer says of the resources that it is about.
+fn stepped(run: &HostRun, items: Option<&Vec<usize>>, answer: &Answer) -> Event {
+    let how = match answer.kind {
+        AnswerKind::Done => Stepped::Done,
+        AnswerKind::Failed => Stepped::Failed,
+        _ => Stepped::Skipped,
+    };
+    let items = items.into_iter().flatten();
+    let addresses = items.map(|&item| run.desired.resources[item].address.clone());
+    Event::Stepped { host: run.target, addresses: addresses.collect(), how }
 }
 
 /// What a change that should not be there any more would do, in a few words.

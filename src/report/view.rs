@@ -11,7 +11,8 @@ use crate::plan::Problem;
 pub struct HostEndView {
     pub host: String,
     pub outcome: Outcome,
-    pub done: Vec<Change>,
+    /// Addresses that were done, with their changes.
+    pub done: Vec<(String, Change)>,
     pub problems: Vec<Problem>,
     pub help: Option<String>,
     /// Addresses that the plan named and that were not done, with their changes.
