@@ -14,7 +14,7 @@ use super::order::Draft;
 use super::record::{Rendered, content, written};
 use super::secret::Secrets;
 use super::source::Recording;
-use super::template::{Engine, Root, Scope};
+use super::template::{Engine, Root, Scope, named};
 use super::toml_value::to_toml;
 use super::wanted::{self, Wanted};
 use super::{Instance, Resolver};
@@ -178,6 +178,7 @@ impl Expansion<'_> {
                     Ok(Some(each(index, key, item)))
                 })
                 .collect(),
+            // What an expression gave may be another value on each host.
             other => Err(Diagnostic::at(
                 span,
                 format!("`for_each` takes a list or a table, not {}", a(other.kind())),
@@ -243,7 +244,7 @@ impl Expansion<'_> {
             name: &name,
             header: declaration.span,
             table: &table,
-            evaluated: &expressions(&declaration.table),
+            evaluated: &expressions(declaration),
             bodies: if self.resolver.keeping { &recording } else { &bodies },
             meta_keys: &META_KEYS,
         });
@@ -280,7 +281,7 @@ impl Expansion<'_> {
             if !matches!(&**key.get_ref(), "when" | "for_each" | "key") {
                 match self.evaluated(value, scope) {
                     Ok(value) => drop(table.insert(key.clone(), value)),
-                    Err(mistake) => found.push(mistake),
+                    Err(mistake) => found.push(named(mistake, &format!("`{}`", key.get_ref()))),
                 }
             }
         }
@@ -330,9 +331,12 @@ impl Expansion<'_> {
         };
         match result {
             Value::Boolean(answer) => Ok(answer),
-            other => Err(Diagnostic::at(span, "`when` must be true or false")
-                .code("wrong-type")
-                .label(format!("this is {}", a(other.kind())))),
+            other if value.get_ref().as_str().is_some() => Err(Diagnostic::at(
+                span,
+                format!("`when` takes true or false, not {}", a(other.kind())),
+            )
+            .code("wrong-type")),
+            other => Err(Diagnostic::wrong_type(span, "when", "true or false", &other)),
         }
     }
 

@@ -10,6 +10,7 @@ mod conflict;
 mod connection;
 mod expand;
 mod explain;
+mod foreign;
 mod host;
 mod lint;
 mod locals;
@@ -29,13 +30,13 @@ mod undefined;
 mod variables;
 mod wanted;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::config::{HostPattern, Project};
 use crate::model::change::TriggerKind;
 use crate::model::{Address, Diagnostic, Facts, Host, Located, Span, Value};
-use crate::resources::{Erased, ResourceType};
+use crate::resources::{Erased, ResourceType, Subject};
 
 pub use explain::{Explained, Explanation};
 pub use order::Order;
@@ -83,6 +84,8 @@ pub struct Desired {
     pub resources: Vec<Arc<Instance>>,
     /// Triggers that the selection leaves out although what sets them off is selected.
     pub left_out: Vec<LeftOut>,
+    /// What the resources that the selection leaves out would provide.
+    unselected: HashMap<Subject, Address>,
     order: Arc<Order>,
 }
 

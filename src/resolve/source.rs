@@ -2,7 +2,7 @@
 //! with every expression evaluated, and the contents that the table names.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -164,7 +164,8 @@ impl Desired {
         }
         let sequence = (0..count).collect();
         let order = Arc::new(Order { sequence, stages, after, triggers });
-        Ok(Self { resources, left_out: Vec::new(), order })
+        let (left_out, unselected) = (Vec::new(), HashMap::new());
+        Ok(Self { resources, left_out, unselected, order })
     }
 }
 

@@ -150,7 +150,10 @@ fn what_a_module_cannot_use_is_a_mistake() {
         (site(r#"name = "s", root = "/a", listne = 80"#), "a site has no key `listne`"),
         (site(r#"root = "/a""#), "`site.name` is not defined"),
         (users(r#"name = "one", autorized_keys = []"#), "a user has no key `autorized_keys`"),
-        (users(r#"name = "one", uid = 9, state = "gone""#), "\"gone\" is not one of"),
+        (
+            users(r#"name = "one", uid = 9, state = "gone""#),
+            "takes \"present\" or \"absent\", not \"gone\"",
+        ),
     ] {
         let said = using(&module).run(&["check"]).expect(1);
         assert!(said.stderr.contains(message), "{}", said.stderr);

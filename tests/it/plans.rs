@@ -116,6 +116,19 @@ fn json(text: &str) -> Value {
 }
 
 #[test]
+fn a_folder_that_is_declared_and_not_selected_is_named() {
+    let bench = own();
+    let plan = bench.run(&["plan", "--target", "m/file[**/made]", "--limit", "web1"]).expect(3);
+    let told = bench.told(&plan.stdout);
+    let why = "ROOT/web1 does not exist; m/directory[ROOT/web1] is declared, but not selected";
+    assert!(told.contains(why), "{told}");
+    // What nobody declares is to be declared.
+    let bench = Bench::new("[file.\"ROOT/none/x\"]\ncontent = \"x\"\n[file.\"ROOT/y\"]\n");
+    let plan = bench.run(&["plan", "--target", "m/file[**/x]", "--limit", "web1"]).expect(3);
+    assert!(bench.told(&plan.stdout).contains("declare it too"), "{}", plan.stdout);
+}
+
+#[test]
 fn a_plan_names_the_odd_one_out_and_what_is_dangerous() {
     let bench = Bench::new(SHARED);
     fs::write(bench.path("app.conf"), "name = app\nworkers = 2\n").expect("a file");
