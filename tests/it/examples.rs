@@ -49,7 +49,9 @@ fn using(module: &str) -> Project {
 /// The addresses of all changes that a plan shows, in its order, each once for each block.
 fn changes(plan: &Output) -> Vec<&str> {
     let change = |line: &'_ str| line.starts_with("  ") && !line.starts_with("   ");
-    let lines = plan.stdout.lines().filter(|line| change(line));
+    // The closing list names them once more.
+    let lines = plan.stdout.lines().take_while(|line| !line.starts_with("In short"));
+    let lines = lines.filter(|line| change(line));
     lines.filter_map(|line| line.split_whitespace().nth(1)).collect()
 }
 
