@@ -17,6 +17,7 @@ pub mod input;
 mod key_table;
 mod kind;
 mod line;
+mod mistake;
 mod package;
 mod path;
 mod public_key;
