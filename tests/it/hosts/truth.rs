@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use serde_json::Value;
 
@@ -336,7 +337,7 @@ fn an_apply_changes_what_its_plan_named_and_nothing_else() {
         }
     }
     assert!(changes > 0, "no project changed anything");
-    println!("{rounds} projects, {changes} changes");
+    let _ = writeln!(std::io::stderr(), "{rounds} projects from seed {first}, {changes} changes");
     lab.on(
         HOST,
         "rm -rf /srv/truth; for u in tu1 tu2 tu3; do userdel $u 2>/dev/null; done; \
