@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use serde_json::Value;
 
@@ -19,11 +20,11 @@ const HOST: &str = "spare1";
 /// Everything that is declared on paths is below this folder.
 const ROOT: &str = "/srv/truth";
 
-/// Numbers that follow from a seed (SplitMix64).
+/// Numbers that follow from a seed (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -336,7 +337,7 @@ fn an_apply_changes_what_its_plan_named_and_nothing_else() {
         }
     }
     assert!(changes > 0, "no project changed anything");
-    println!("{rounds} projects, {changes} changes");
+    let _ = writeln!(std::io::stderr(), "{rounds} projects from seed {first}, {changes} changes");
     lab.on(
         HOST,
         "rm -rf /srv/truth; for u in tu1 tu2 tu3; do userdel $u 2>/dev/null; done; \
