@@ -35,7 +35,7 @@ impl Progress {
         let target = ProgressDrawTarget::stderr_with_hz(HERTZ);
         let bar = ProgressBar::with_draw_target(Some(hosts as u64), target);
         let style = ProgressStyle::with_template(
-            "{prefix}  {bar:20}  {pos}/{len} hosts   {elapsed_precise}{msg}",
+            "{prefix}  {wide_bar}  {pos}/{len} hosts   {elapsed_precise}{msg}",
         );
         bar.set_style(style.expect("the template is one of ours"));
         bar.enable_steady_tick(Duration::from_millis(200));
