@@ -15,6 +15,10 @@ const NAMED: usize = 3;
 /// Times in a second that the block is drawn at most.
 const HERTZ: u8 = 5;
 
+/// How the block is drawn, in indicatif's own words.
+#[expect(clippy::literal_string_with_formatting_args, reason = "indicatif reads it, not format!")]
+const TEMPLATE: &str = "{prefix}  {bar:20}  {pos}/{len} hosts   {elapsed_precise}{msg}";
+
 /// The live block of a run.
 #[derive(Debug)]
 pub struct Progress {
@@ -34,9 +38,7 @@ impl Progress {
     pub fn new(names: Vec<String>, stages: Vec<String>, hosts: usize) -> Self {
         let target = ProgressDrawTarget::stderr_with_hz(HERTZ);
         let bar = ProgressBar::with_draw_target(Some(hosts as u64), target);
-        let style = ProgressStyle::with_template(
-            "{prefix}  {wide_bar}  {pos}/{len} hosts   {elapsed_precise}{msg}",
-        );
+        let style = ProgressStyle::with_template(TEMPLATE);
         bar.set_style(style.expect("the template is one of ours"));
         bar.enable_steady_tick(Duration::from_millis(200));
         let (doing, running) = ("plan".to_owned(), BTreeMap::new());
