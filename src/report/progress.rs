@@ -16,7 +16,6 @@ const NAMED: usize = 3;
 const HERTZ: u8 = 5;
 
 /// How the block is drawn, in indicatif's own words.
-#[expect(clippy::literal_string_with_formatting_args, reason = "indicatif reads it, not format!")]
 const TEMPLATE: &str = "{prefix}  {bar:20}  {pos}/{len} hosts   {elapsed_precise}{msg}";
 
 /// The live block of a run.
