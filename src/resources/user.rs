@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::input::{Presence, absolute_path, account_name};
-use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Claim, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -175,6 +175,12 @@ impl Resource for User {
 
     fn wants(desired: &Self) -> Vec<Subject> {
         desired.group.iter().chain(&desired.groups).cloned().map(Subject::Group).collect()
+    }
+
+    fn claims(desired: &Self) -> Vec<Claim> {
+        let home = || desired.home.clone().unwrap_or_else(|| format!("/home/{}", desired.name));
+        let there = desired.state == Presence::Present;
+        there.then(home).map(Claim::Stays).into_iter().collect()
     }
 
     fn probe(items: &[&Self], script: &mut Script) {

@@ -3,6 +3,7 @@
 mod cost;
 mod language;
 mod outcomes;
+mod paths;
 mod truth;
 mod types;
 mod waves;
