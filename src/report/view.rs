@@ -66,6 +66,8 @@ pub struct HostEndView {
     pub outcome: Outcome,
     pub done: Vec<Change>,
     pub problems: Vec<ProblemView>,
+    /// Addresses of resources that were done, with what a reader should know of it.
+    pub notes: Vec<(String, String)>,
     pub help: Option<String>,
     /// Addresses that the plan named and that were not done, with their changes.
     pub not_done: Vec<(String, Change)>,

@@ -67,6 +67,8 @@ pub struct Instance {
     pub place: Span,
     /// Seconds that a step of it may take, where the files say.
     pub timeout: Option<u32>,
+    /// How often a step of it that failed is tried again.
+    pub retries: u32,
     /// Its own tags; those of its stage and of the uses of its module it has besides.
     pub tags: BTreeSet<String>,
     /// Whether a sensitive value went into it, so that what it holds is not shown.

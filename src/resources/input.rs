@@ -108,6 +108,11 @@ impl Input<'_> {
         let mut names = message.split('`').skip(1).step_by(2);
         if message.starts_with("unknown field") {
             let name = names.next().unwrap_or_default();
+            if name == "as_user" {
+                return Diagnostic::at(span, format!("{what} has no `as_user`: only a command runs as another user"))
+                    .code("unknown-key")
+                    .help("all else is done by the login, after `become`; `owner` and `group` say whose a path is");
+            }
             let mut own: Vec<&str> = names.collect();
             own.sort_unstable();
             let all: Vec<&str> = own.iter().chain(self.meta_keys).copied().collect();

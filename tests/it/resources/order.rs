@@ -92,6 +92,7 @@ fn plan(items: &[Item], observed: &States) -> BTreeMap<String, String> {
         desired: item.desired.clone(),
         place: Span::new(FileId(0), 0..0),
         timeout: None,
+        retries: 0,
         tags: BTreeSet::new(),
         sensitive: false,
     };
