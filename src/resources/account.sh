@@ -103,7 +103,7 @@ group_to() {
   n=${n%%:*}
   [ -n "$n" ] || n=absent
   [ "$n" != "$4" ] || return 0
-  if [ "$T" -eq 0 ] && [ "$n" != "$3" ]; then
+  if [ "$G" -eq 0 ] && [ "$n" != "$3" ]; then
     [ "$4" = any ] && return
     moved "$3" "$n"; return
   fi
@@ -120,7 +120,7 @@ give that user another group, or declare it absent too" ;;
 # user_is NAME ENTRY GROUPS SHADOW: is the user as planned against? ENTRY is `absent` or
 # `uid:group:comment:home:shell`, GROUPS is `,a,b,`, SHADOW as `shadow` says it; `-` is not asked.
 user_is() {
-  [ "$T" -eq 0 ] || return 0
+  [ "$G" -eq 0 ] || return 0
   pick "$1" "$(database passwd "$1")"
   n=absent
   if [ -n "$E" ]; then
@@ -130,6 +130,7 @@ user_is() {
   fi
   if [ "$n" != "$2" ]; then moved "$2" "$n"; return; fi
   if [ "$3" != - ]; then
+    k=${3#,}
     n=$(database group | while IFS=: read -r a p p b; do
       case ,$b, in *",$1,"*) p=in ;; *) p='not in' ;; esac
       case $3:$p in
@@ -138,7 +139,8 @@ user_is() {
         *:in) echo "in $a" ;;
       esac
     done)
-    if [ -n "$n" ]; then moved "groups $3" "$n"; return; fi
+    k=${k%,}
+    if [ -n "$n" ]; then moved "groups ${k:-none}" "$n"; return; fi
   fi
   [ "$4" != - ] || return 0
   shadow "$1" '' "$(database shadow "$1")"

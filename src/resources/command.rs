@@ -69,7 +69,7 @@ command = "newaliases"
 run_on = ["file[/etc/aliases]"]
 "#,
     r#"[params]
-token = { type = "string", sensitive = true }
+token = { type = "string", sensitive = true, default = "none" }
 
 [command.register]
 command = "app register --token-from-stdin"

@@ -59,16 +59,16 @@ probed() {
 }
 # needless CREATES UNLESS ONLY_IF: does what asked for the run ask no more? An empty one asks nothing.
 needless() {
-  if [ -n "$1" ] && { [ -e "$1" ] || [ -L "$1" ]; }; then note "not run: $1 is there now"; return 0; fi
+  if [ -n "$1" ] && { [ -e "$1" ] || [ -L "$1" ]; }; then remark "not run: $1 is there now"; return 0; fi
   if [ -n "$2" ]; then
     held 60 "$2"
     probed unless || return
-    if [ "$r" -eq 0 ]; then note 'not run: `unless` succeeds now'; return 0; fi
+    if [ "$r" -eq 0 ]; then remark 'not run: `unless` succeeds now'; return 0; fi
   fi
   if [ -n "$3" ]; then
     held 60 "$3"
     probed only_if || return
-    if [ "$r" -ne 0 ]; then note 'not run: `only_if` fails now'; return 0; fi
+    if [ "$r" -ne 0 ]; then remark 'not run: `only_if` fails now'; return 0; fi
   fi
   M=
   return 1

@@ -109,9 +109,7 @@ impl Input<'_> {
         if message.starts_with("unknown field") {
             let name = names.next().unwrap_or_default();
             if name == "as_user" {
-                return Diagnostic::at(span, format!("{what} has no `as_user`: only a command runs as another user"))
-                    .code("unknown-key")
-                    .help("all else is done by the login, after `become`; `owner` and `group` say whose a path is");
+                return only_a_command(span, what);
             }
             let mut own: Vec<&str> = names.collect();
             own.sort_unstable();
@@ -149,6 +147,7 @@ impl Input<'_> {
             let wanted = match wanted {
                 "u32" => "a whole number",
                 "a sequence" => "a list",
+                "a map" => "a table",
                 "a boolean" => "true or false",
                 wanted => wanted,
             };
@@ -205,6 +204,14 @@ impl Input<'_> {
             );
         }
     }
+}
+
+/// `as_user` where it is not a command's.
+fn only_a_command(span: Span, what: &str) -> Diagnostic {
+    let message = format!("{what} has no `as_user`: only a command runs as another user");
+    Diagnostic::at(span, message).code("unknown-key").help(
+        "all else is done by the login, after `become`; `owner` and `group` say whose a path is",
+    )
 }
 
 /// What is said of a mode that is a number: how it is written right comes behind it.

@@ -3,7 +3,7 @@
 //! never answers a question of a package: what becomes of changed configuration files is said in the files.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::able::{self, Lacks};
@@ -27,7 +27,7 @@ pub(super) struct Package {
     conffiles: Conffiles,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum State {
     #[default]
@@ -37,7 +37,7 @@ enum State {
 }
 
 /// What becomes of configuration files that were changed on the host and that a package changes too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Conffiles {
     #[default]
@@ -55,7 +55,7 @@ struct Table {
     #[schemars(with = "Option<String>")]
     version: Option<Spanned<String>>,
     /// With `state = "absent"`: whether its configuration files go too.
-    #[schemars(with = "bool", extend("default" = false))]
+    #[schemars(with = "Option<bool>", extend("default" = false))]
     purge: Option<Spanned<bool>>,
     /// What becomes of configuration files that were changed on the host and that the package changes too: "keep" them, or "replace" them by the package's.
     #[serde(default)]
@@ -103,13 +103,16 @@ impl Resource for Package {
         let name = input.name.value.clone();
         let mut found = Vec::new();
         if !package_name(&name) {
-            found.push(
-                Diagnostic::at(
-                    input.name.span,
-                    format!("`{}` is not the name of a package", name.escape_debug()),
-                )
-                .label("lower case letters, digits, `+`, `-` and `.`, two at least"),
-            );
+            let mistake = Diagnostic::at(
+                input.name.span,
+                format!("`{}` is not the name of a package", name.escape_debug()),
+            )
+            .label("lower case letters, digits, `+`, `-` and `.`, two at least");
+            found.push(if name.contains('=') {
+                mistake.help("a version is a key: version = \"…\"")
+            } else {
+                mistake
+            });
         }
         if let Some(version) = &table.version {
             let (span, text) = (input.span(version), version.get_ref());

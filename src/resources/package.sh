@@ -131,7 +131,7 @@ transact() {
 }
 # as_known NAME BEFORE AFTER…
 as_known() {
-  [ "$T" -eq 0 ] || return 0
+  [ "$G" -eq 0 ] || return 0
   k=
   n=0
   for p do
@@ -147,7 +147,11 @@ $l
     found "$1"
     case $3:$f in
       *:"$2" | "$f:$f" | installed:installed=* | none:config-files) ;;
-      *) moved "$1 $2" "$1 $f"; return ;;
+      *)
+        n=$2
+        for p in n f; do eval "case \$$p in *=*) $p=\${$p%%=*}\ \${$p#*=} ;; esac"; done
+        moved "$1 $n" "$1 $f"
+        return ;;
     esac
     shift 3
   done
@@ -261,9 +265,9 @@ told_of_files() {
     case $p in
       "Configuration file '"*) h=${p#*\'} h=${h%\'*} ;;
       *'==> Keeping old config file'* | *'==> Using current old file'*)
-        note "kept $h, which was changed on this host; the package's is beside it, as .dpkg-dist" ;;
-      *'==> Using new config file'*)
-        note "replaced $h by the package's; the old one is beside it, as .dpkg-old" ;;
+        remark "kept $h, which was changed on this host; the package's is beside it, as .dpkg-dist" ;;
+      *'==> Using new '*)
+        remark "replaced $h by the package's; the old one is beside it, as .dpkg-old" ;;
     esac
   done
   IFS=' '

@@ -244,7 +244,7 @@ impl Resource for Service {
             let masked = matches!(unit.load, Load::Masked { .. });
             if !masked || desired.state != Some(State::Stopped) {
                 unit.load = Load::Loaded;
-                unit.unit_file = "disabled".into();
+                unit.file_state = "disabled".into();
             }
             if !masked {
                 unit.id.clone_from(&desired.unit);
@@ -258,10 +258,10 @@ impl Resource for Service {
         }
         if desired.state == Some(State::Masked) {
             unit.load = Load::Masked { by_package: false };
-            unit.unit_file = "masked".into();
+            unit.file_state = "masked".into();
         }
         if let Some(enabled) = desired.enabled {
-            if enabled { "enabled" } else { "disabled" }.clone_into(&mut unit.unit_file);
+            if enabled { "enabled" } else { "disabled" }.clone_into(&mut unit.file_state);
         }
         after
     }
@@ -289,13 +289,13 @@ impl Service {
         }
         if let Some(wanted) = self.enabled {
             let now = unit.boots();
-            let cannot = match unit.unit_file.as_str() {
+            let cannot = match unit.file_state.as_str() {
                 "generated" => true,
-                "static" | "transient" | "indirect" => wanted,
+                "static" | "transient" => wanted,
                 _ => false,
             };
             if cannot {
-                let (name, file) = (&self.unit, &unit.unit_file);
+                let (name, file) = (&self.unit, &unit.file_state);
                 let word = if wanted { "enabled" } else { "disabled" };
                 return Verdict::Refused(format!(
                     "{name} cannot be {word}: its unit file is {file}"

@@ -42,7 +42,7 @@ unit_now() {
 # unit SECONDS UNIT RUNS BOOT RUN START VERB…: one systemctl for each verb, if the unit runs and starts as it
 # did when this was planned (RUNS and BOOT; `-`: not asked) or as is wanted (RUN and START) already.
 unit() {
-  if [ "$T" -eq 0 ] && [ "$3$4" != -- ]; then
+  if [ "$G" -eq 0 ] && [ "$3$4" != -- ]; then
     unit_now "$2"
     case $3 in - | "$a") ;; *) [ "$a" = "$5" ] || { moved "$3" "$a"; return; } ;; esac
     case $4 in - | "$b") ;; *) [ "$b" = "$6" ] || { moved "at boot $4" "at boot $b"; return; } ;; esac
@@ -63,7 +63,14 @@ verb() {
       return 1 ;;
   esac
   if try "$1" systemctl --no-ask-password "$2" -- "$3"; then
-    case $2 in start | restart | reload) ;; *) return 0 ;; esac
+    case $2 in
+      start | restart | reload) ;;
+      enable)
+        unit_now "$3"
+        [ "$b" != off ] || fail 'systemctl enable left it as it was: nothing in its own [Install] starts it at boot; enable what it names in Also= instead'
+        return ;;
+      *) return 0 ;;
+    esac
     stays "$3" && return
     M="it ended right after its $2"
   else

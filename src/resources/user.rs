@@ -21,10 +21,7 @@ pub(super) struct User {
     uid: Option<u32>,
     /// The primary group, by name.
     group: Option<String>,
-    /// Supplementary groups that it must be in.
-    groups: BTreeSet<String>,
-    /// Whether it may be in no others.
-    exclusive: bool,
+    groups: Groups,
     home: Option<String>,
     shell: Option<String>,
     comment: Option<String>,
@@ -33,6 +30,13 @@ pub(super) struct User {
     remove_home: bool,
     locked: Option<bool>,
     password: Option<Hash>,
+}
+
+/// Supplementary groups that it must be in, and whether it may be in no others.
+#[derive(Debug)]
+struct Groups {
+    names: BTreeSet<String>,
+    exclusive: bool,
 }
 
 /// A password's hash, and the SHA-256 by which two are told apart.
@@ -56,8 +60,10 @@ groups = ["www-data"]
 home = "/srv/deploy"
 shell = "/bin/bash"
 "#,
-    r#"[params]
-hash = { type = "string", sensitive = true }
+    r#"[params.hash]
+type = "string"
+sensitive = true
+default = "$5$saltsalt$5i1qBpoG1r2lckbKSq1CnT.UGPp8XJNqM5AYlEGzft6"
 
 [user.admin]
 groups = ["sudo"]
@@ -111,14 +117,14 @@ impl Resource for User {
         if desired.state == Presence::Absent {
             return Vec::new();
         }
-        desired.group.iter().chain(&desired.groups).cloned().map(Subject::Group).collect()
+        desired.group.iter().chain(&desired.groups.names).cloned().map(Subject::Group).collect()
     }
 
     fn probe(items: &[&Self], script: &mut Script) {
         let names = |wanted: fn(&Self) -> bool| {
             items.iter().filter(move |user| wanted(user)).map(|user| &user.name)
         };
-        let homes = names(|user| user.removes_home()).next().is_some();
+        let homes = names(Self::removes_home).next().is_some();
         script.text(if homes { "users=$(database passwd" } else { "database passwd" });
         script.args(names(|_| true));
         if homes {
@@ -129,7 +135,7 @@ impl Resource for User {
             script.text("usergroups\n");
         }
         if homes {
-            script.text("homes \"$users\"").args(names(|user| user.removes_home())).text("\n");
+            script.text("homes \"$users\"").args(names(Self::removes_home)).text("\n");
         }
         if names(Self::asks_shadow).next().is_some() {
             script.text("shadows");
@@ -218,7 +224,7 @@ impl User {
         self.locked.is_some() || self.password.is_some()
     }
 
-    fn removes_home(&self) -> bool {
+    const fn removes_home(&self) -> bool {
         self.remove_home
     }
 
@@ -229,10 +235,10 @@ impl User {
 
     /// The groups that it will be in.
     fn groups_after(&self, now: &BTreeSet<String>) -> BTreeSet<String> {
-        if self.exclusive {
-            self.groups.clone()
+        if self.groups.exclusive {
+            self.groups.names.clone()
         } else {
-            now.union(&self.groups).cloned().collect()
+            now.union(&self.groups.names).cloned().collect()
         }
     }
 

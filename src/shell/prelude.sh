@@ -17,7 +17,7 @@ trap : PIPE
 trap 'exit 1' INT TERM
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
-F= X= D= S=0 B=-1 C=0 M= I= J= L=0 T=0 V=
+F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V=
 trap 'leave' EXIT
 cd /
 
@@ -53,7 +53,7 @@ ask() {
 # go SEQ BYTES: may this step run? BYTES of content follow on the wire (-1: none). After a failure
 # nothing more is done, and contents that still come are read and thrown away.
 go() {
-  S=$1 B=$2 M= I= L=0 T=0 V=
+  S=$1 B=$2 M= I= Q=0 G=0 V=
   unset IFS
   set +f
   [ -z "$F" ] && return 0
@@ -69,7 +69,7 @@ end() {
   [ -z "$X" ] || rm -f -- "$X"
   X=
   if [ "$1" -eq 0 ]; then
-    answer done "$S" "$L" "$I$M"
+    answer done "$S" "$Q" "$I$M"
   else
     F=$S
     answer failed "$S" "$1" "$M"
@@ -148,30 +148,30 @@ planned against  $1
 found now        $2"
 }
 
-# note LINE: for the reader of the run, though the step does its work.
-note() {
-  [ "$L" -lt 50 ] || return 0
-  L=$((L + 1))
+# remark LINE: for the reader of the run, though the step does its work.
+remark() {
+  [ "$Q" -lt 50 ] || return 0
+  Q=$((Q + 1))
   I="$I$1
 "
 }
 
 # again TIMES: the function `step`, and after a failure up to TIMES times more, with 1, 2, 4 … 60 s
-# between. T counts: what a step was planned against is compared before its first time only, since a
+# between. G counts: what a step was planned against is compared before its first time only, since a
 # half done step has changed it.
 again() {
-  W=1
+  Y=1
   until step; do
     r=$?
-    if [ "$T" -ge "$1" ] || [ -n "$V" ]; then
-      [ "$T" -eq 0 ] || M="tried $((T + 1)) times; the last time:
+    if [ "$G" -ge "$1" ] || [ -n "$V" ]; then
+      [ "$G" -eq 0 ] || M="tried $((G + 1)) times; the last time:
 $M"
       return "$r"
     fi
-    T=$((T + 1))
-    sleep "$W"
-    W=$((W * 2)) M= I= L=0
-    [ "$W" -le 60 ] || W=60
+    G=$((G + 1))
+    sleep "$Y"
+    Y=$((Y * 2)) M= I= Q=0
+    [ "$Y" -le 60 ] || Y=60
   done
 }
 

@@ -15,6 +15,7 @@ use crate::model::change::TriggerKind;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("anyOf" = [{ "required": ["command"] }, { "required": ["until"] }]))]
 pub(super) struct Table {
     /// Text for sh(1); its umask is 022, and it may take 300 s unless `timeout` says otherwise. It may be left out where there is an `until`.
     #[schemars(with = "Option<String>")]

@@ -1,6 +1,7 @@
 //! What dpkg and apt say of packages, and what apt would do for all changes together.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::super::Verdict;
@@ -118,14 +119,14 @@ impl Simulation {
             ("apt also changes", raised.collect()),
             ("apt also configures what waits for it:", waiting.cloned().collect()),
         ];
-        let told = parts.into_iter().filter_map(|(what, names)| list(what, names));
+        let told = parts.into_iter().filter_map(|(what, names)| list(what, &names));
         let lines: Vec<String> = change.note.clone().into_iter().chain(told).collect();
         if lines.is_empty() { change } else { change.note(lines.join("\n")) }
     }
 }
 
 /// Names behind some words, in lines of a readable width.
-fn list(what: &str, names: Vec<String>) -> Option<String> {
+fn list(what: &str, names: &[String]) -> Option<String> {
     const WIDTH: usize = 72;
     if names.is_empty() {
         return None;
@@ -138,7 +139,7 @@ fn list(what: &str, names: Vec<String>) -> Option<String> {
             text.push_str("\n ");
             used = 1;
         }
-        text.push_str(&format!(" {name}{comma}"));
+        let _ = write!(text, " {name}{comma}");
         used += name.len() + 1 + comma.len();
     }
     Some(text)
@@ -261,10 +262,8 @@ impl Simulation {
                 let old = old.map(|old| old.trim_end_matches(']').to_owned());
                 self.installs.push((name.to_owned(), old, new.unwrap_or_default().to_owned()));
             }
-            "Remv" | "Purg" => {
-                if !self.removes.iter().any(|gone| gone == name) {
-                    self.removes.push(name.to_owned());
-                }
+            "Remv" | "Purg" if !self.removes.iter().any(|gone| gone == name) => {
+                self.removes.push(name.to_owned());
             }
             "Conf" => self.configures.push(name.to_owned()),
             "E:" => self.errors.push(line["E: ".len()..].trim().to_owned()),

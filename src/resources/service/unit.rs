@@ -15,7 +15,7 @@ pub(super) struct Unit {
     /// What it waits for after a failure: `auto-restart`; else of no interest.
     pub(super) sub: String,
     /// `enabled`, `disabled`, `static`, `generated` …; empty where systemd says none.
-    pub(super) unit_file: String,
+    pub(super) file_state: String,
     /// Whether it ends by itself and counts as stopped then.
     pub(super) passing: bool,
 }
@@ -62,7 +62,7 @@ impl Unit {
 
     /// Whether it starts at boot, as service.sh says it too.
     pub(super) fn boots(&self) -> &'static str {
-        match self.unit_file.as_str() {
+        match self.file_state.as_str() {
             "enabled" | "alias" => "on",
             "enabled-runtime" => "runtime",
             "masked" | "masked-runtime" => "masked",
@@ -102,7 +102,7 @@ pub(super) fn read(keys: &HashMap<&str, &str>) -> Option<Unit> {
         load,
         active: get("ActiveState").to_owned(),
         sub: get("SubState").to_owned(),
-        unit_file: get("UnitFileState").to_owned(),
+        file_state: get("UnitFileState").to_owned(),
         passing: get("Type") == "oneshot" && get("RemainAfterExit") == "no",
     })
 }

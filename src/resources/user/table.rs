@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::super::Input;
 use super::super::input::{Presence, absolute_path, account_name};
-use super::{Hash, User};
+use super::{Groups, Hash, User};
 use crate::model::change::sha256_hex;
 use crate::model::{Diagnostic, Secret};
 
@@ -43,7 +43,7 @@ pub(super) struct Table {
     /// Whether a new user's home directory is made; if absent, it is made unless `system` is true.
     create_home: Option<bool>,
     /// With `state = "absent"`: whether its home directory and mail go with it.
-    #[schemars(with = "bool", extend("default" = false))]
+    #[schemars(with = "Option<bool>", extend("default" = false))]
     remove_home: Option<Spanned<bool>>,
     /// Whether nobody can log in with it, by password or key: its password is locked and its account expired; as it is if absent.
     locked: Option<bool>,
@@ -75,13 +75,15 @@ pub(super) fn parse(input: &Input<'_>) -> Result<User, Vec<Diagnostic>> {
         state: table.state,
         uid: table.uid,
         group: table.group.map(Spanned::into_inner),
-        groups: table.groups.into_iter().map(Spanned::into_inner).collect(),
+        groups: Groups {
+            names: table.groups.into_iter().map(Spanned::into_inner).collect(),
+            exclusive: table.exclusive_groups,
+        },
         home: table.home.map(Spanned::into_inner),
         shell: table.shell.map(Spanned::into_inner),
         comment: table.comment.map(Spanned::into_inner),
         system: table.system,
         create_home: table.create_home.unwrap_or(!table.system),
-        exclusive: table.exclusive_groups,
         remove_home: table.remove_home.is_some_and(Spanned::into_inner),
         locked: table.locked,
         password: table.password.map(hash),

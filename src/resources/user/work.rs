@@ -116,8 +116,8 @@ fn fields(work: &Work<'_, User>, differs: &dyn Fn(&str) -> bool, script: &mut Sc
         }
     }
     if differs("groups") {
-        let groups: Vec<&str> = user.groups.iter().map(String::as_str).collect();
-        if !new && !user.exclusive {
+        let groups: Vec<&str> = user.groups.names.iter().map(String::as_str).collect();
+        if !new && !user.groups.exclusive {
             script.arg("--append");
         }
         script.args(["--groups", &groups.join(",")]);

@@ -3,6 +3,7 @@
 mod cost;
 mod language;
 mod outcomes;
+mod system;
 mod types;
 mod waves;
 mod work;
