@@ -50,6 +50,8 @@ pub(super) enum Verb {
     Plan(Plan),
     /// Plan, ask, and make it so
     Apply(Apply),
+    /// Print a saved plan again; no host is contacted
+    Show(Show),
     /// Find mistakes in the project; no host is contacted
     Check(Check),
     /// Print what would be put on a host; it is not contacted
@@ -80,17 +82,33 @@ pub(super) struct Hosts {
     /// Seconds until a host counts as unreachable
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) connect_timeout: u16,
-    /// Show contents whole, however long
-    #[arg(long)]
-    pub(super) full: bool,
+    #[command(flatten)]
+    pub(super) shown: Shown,
     #[command(flatten)]
     pub(super) select: Select,
+    /// Write what happens to a file, line by line, behind what it holds
+    #[arg(long, value_name = "FILE")]
+    pub(super) log: Option<PathBuf>,
     /// Say what the run cost: connections, exchanges, bytes
     #[arg(short, long)]
     pub(super) verbose: bool,
     /// Exit with 2 when there are changes
     #[arg(long)]
     pub(super) detailed_exitcode: bool,
+}
+
+/// How much of a plan is shown.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Shown {
+    /// Show one line for each address only
+    #[arg(long, conflicts_with = "full")]
+    pub(super) summary: bool,
+    /// Show contents and lists whole, however long
+    #[arg(long)]
+    pub(super) full: bool,
+    /// Show for each change where the values that went into it come from
+    #[arg(long)]
+    pub(super) why: bool,
 }
 
 /// Which resources a run is about.
@@ -114,15 +132,80 @@ pub(super) struct Select {
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) hosts: Hosts,
+    #[command(flatten)]
+    pub(super) form: Form,
+    /// Save the plan, to do exactly it with `trueup apply FILE`
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Apply {
+    /// A saved plan: exactly it is done, without a question; a host that has moved since is refused
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(super) hosts: Hosts,
+    #[command(flatten)]
+    pub(super) form: Form,
+    /// Write what became of every resource as XML, in the form of `JUnit`
+    #[arg(long, value_name = "FILE", help = "Write what became of every resource as JUnit XML")]
+    pub(super) junit: Option<PathBuf>,
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,
+}
+
+/// What standard output is.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Form {
+    /// What standard output is; github: text, and what went wrong as annotations
+    #[arg(long, value_name = "FORM", default_value = "text", conflicts_with = "json")]
+    output: Output,
+    /// The same as --output json
+    #[arg(long)]
+    json: bool,
+}
+
+impl Form {
+    /// What was asked for.
+    pub(super) const fn output(&self) -> Output {
+        if self.json { Output::Json } else { self.output }
+    }
+}
+
+/// Forms of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    // For people
+    Text,
+    // For programs: plan prints one document, apply one line for each thing that happens
+    Json,
+    // Text, and what went wrong as annotations of GitHub Actions
+    Github,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Show {
+    /// The saved plan
+    #[arg(value_name = "PLAN")]
+    pub(super) file: PathBuf,
+    /// The form
+    #[arg(long = "as", value_name = "FORM", default_value = "text")]
+    pub(super) r#as: ShowAs,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+}
+
+/// Forms of a plan.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ShowAs {
+    // As `trueup plan` prints it
+    Text,
+    // As `trueup plan --json` prints it
+    Json,
+    // For a merge request
+    Markdown,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -130,12 +213,39 @@ pub(super) struct Check {
     /// Take warnings for errors
     #[arg(long)]
     pub(super) strict: bool,
-    /// Print one JSON document
+    /// What is printed
+    #[arg(long, value_name = "FORM", default_value = "text", conflicts_with_all = ["json", "sarif"])]
+    output: CheckOutput,
+    /// The same as --output json
     #[arg(long, conflicts_with = "sarif")]
-    pub(super) json: bool,
-    /// Print SARIF 2.1.0, for code scanning
+    json: bool,
+    /// The same as --output sarif
     #[arg(long)]
-    pub(super) sarif: bool,
+    sarif: bool,
+}
+
+impl Check {
+    /// What was asked for.
+    pub(super) const fn output(&self) -> CheckOutput {
+        match (self.json, self.sarif) {
+            (true, _) => CheckOutput::Json,
+            (_, true) => CheckOutput::Sarif,
+            _ => self.output,
+        }
+    }
+}
+
+/// Forms of what a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CheckOutput {
+    // For people
+    Text,
+    // One document
+    Json,
+    // SARIF 2.1.0, for code scanning
+    Sarif,
+    // Text, and mistakes as annotations of GitHub Actions
+    Github,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -211,6 +321,10 @@ pub(super) enum SchemaOf {
     Inventory,
     /// modules/NAME/module.toml
     Module,
+    /// What `trueup plan --json` prints
+    Plan,
+    /// A line of what `trueup apply --json` prints
+    Events,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::args::{Common, Hosts, Select};
+use super::args::{Common, Select};
 use super::key::ProjectKey;
 use super::settings;
 use crate::config::{self, HostPattern, Loaded, Modules, Project, Sources, Tree};
@@ -151,12 +151,19 @@ fn sort(found: &mut Vec<Diagnostic>) {
     found.dedup();
 }
 
+/// What a run is about, and what it needs of it.
+pub(super) struct Asked<'a> {
+    pub(super) select: &'a Select,
+    /// Whether resources keep what they were made from, as a saved plan needs it.
+    pub(super) keep: bool,
+}
+
 /// The project for a run on hosts; tells its mistakes and gives `None` when there are any.
-pub(super) fn ready(common: &Common, hosts: &Hosts, style: Style) -> Option<Ready> {
+pub(super) fn ready(common: &Common, asked: &Asked<'_>, style: Style) -> Option<Ready> {
     let Examined { project, resolver, survey, mut found } = examine(common, Modules::Used, None);
     found.retain(|mistake| mistake.severity == Severity::Error);
     let chosen = match resolver.filter(|_| found.is_empty()) {
-        Some(resolver) => choose(common, &hosts.select, resolver, &survey),
+        Some(resolver) => choose(common, asked, resolver, &survey),
         None => Err(found),
     };
     match chosen {
@@ -175,7 +182,7 @@ pub(super) fn ready(common: &Common, hosts: &Hosts, style: Style) -> Option<Read
 #[expect(clippy::type_complexity, reason = "a resolver and its hosts")]
 fn choose(
     common: &Common,
-    select: &Select,
+    &Asked { select, keep }: &Asked<'_>,
     resolver: Resolver,
     survey: &Survey,
 ) -> Result<(Resolver, Vec<(usize, Option<Arc<Desired>>)>), Vec<Diagnostic>> {
@@ -184,6 +191,7 @@ fn choose(
     let all = selection.is_none();
     let tags = survey.tags(&resolver);
     let resolver = resolver.selecting(selection);
+    let resolver = if keep { resolver.keeping() } else { resolver };
     let selected = match resolver.select(limit.as_ref()) {
         Err(_) if select.allow_empty => Vec::new(),
         selected => selected?,

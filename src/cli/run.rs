@@ -4,20 +4,27 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::args::Hosts;
+use super::args::{Hosts, Select};
 use super::exit::Exit;
 use super::project::{self, Ready};
 use super::{settings, view};
-use crate::execute::{Counts, Fleet, HostResult};
+use crate::config::Project;
+use crate::execute::{self, Counts, Fleet, HostResult, Spend};
 use crate::model::Event;
-use crate::report::view::PlanView;
-use crate::report::{self, Progress, Style, counted};
+use crate::plan::Document;
+use crate::report::events::EventJson;
+use crate::report::{self, Log, Progress, Style, counted};
 
 /// A fleet at work, and the events that it sends.
 pub(super) struct Run<'r> {
     pub(super) ready: &'r Ready,
     pub(super) fleet: Fleet,
     events: mpsc::UnboundedReceiver<Event>,
+    pub(super) select: &'r Select,
+    why: bool,
+    /// Whether each thing that happens is a line of standard output.
+    pub(super) json: bool,
+    log: Option<Log>,
 }
 
 /// The runtime in which hosts are worked on.
@@ -27,10 +34,19 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 }
 
 impl<'r> Run<'r> {
-    pub(super) fn new(ready: &'r Ready, hosts: &Hosts) -> Self {
+    pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, spend: Option<Spend>) -> Option<Self> {
         let (sender, events) = mpsc::unbounded_channel();
-        let fleet = Fleet::new(Arc::clone(&ready.resolver), settings::execution(hosts), sender);
-        Self { ready, fleet, events }
+        let execution = execute::Settings { spend, ..settings::execution(hosts) };
+        let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
+        let log = hosts.log.as_ref().map(|path| {
+            Log::open(path).map_err(|error| {
+                let path = path.display();
+                report::print_error(&format!("error: cannot write the log {path}: {error}\n"));
+            })
+        });
+        let log = log.transpose().ok()?;
+        let (select, why) = (&hosts.select, hosts.shown.why);
+        Some(Self { ready, fleet, events, select, why, json: false, log })
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
@@ -56,17 +72,36 @@ impl<'r> Run<'r> {
         loop {
             tokio::select! {
                 result = &mut work => {
+                    // What happened last may not have been told yet.
+                    while let Ok(event) = self.events.try_recv() {
+                        self.tell(&event);
+                    }
                     progress.finish();
                     return result;
                 }
-                Some(event) = self.events.recv() => progress.event(&event),
+                Some(event) = self.events.recv() => {
+                    progress.event(&event);
+                    self.tell(&event);
+                }
             }
+        }
+    }
+
+    /// Tells what happened where it is to be told besides the live line.
+    fn tell(&mut self, event: &Event) {
+        let name = &self.ready.resolver.targets[event.host()].host.name;
+        if self.json {
+            let lines = EventJson::of(event, name);
+            report::print(&lines.iter().map(EventJson::line).collect::<String>());
+        }
+        if let Some(log) = &mut self.log {
+            log.event(event, name);
         }
     }
 
     /// What is shown of the results; `None` when facts of hosts brought out mistakes in the project,
     /// which are told then.
-    pub(super) fn plan_view(&self, style: Style, results: &[HostResult]) -> Option<PlanView> {
+    pub(super) fn plan_view(&self, style: Style, results: &[HostResult]) -> Option<Document> {
         let resolver = &self.ready.resolver;
         let mut mistakes = Vec::new();
         for ended in results.iter().filter_map(|result| result.as_ref().err()) {
@@ -79,11 +114,14 @@ impl<'r> Run<'r> {
             return None;
         }
         let hosts = results.iter().map(|result| match result {
-            Ok(run) => view::planned(self.ready, run),
+            Ok(run) => view::planned(self.ready, run, self.why),
             Err(ended) => view::ended(resolver, ended),
         });
         let stages = resolver.stage_names().into_iter().map(ToOwned::to_owned).collect();
-        Some(PlanView { stages, hosts: hosts.collect() })
+        let Project { name, inventory, sources, .. } = &*self.ready.project;
+        let inventory = inventory.file.map(|file| sources.get(file).path.display().to_string());
+        let (project, inventory) = (name.clone(), inventory.unwrap_or_default());
+        Some(Document { project, inventory, stages, hosts: hosts.collect() })
     }
 }
 

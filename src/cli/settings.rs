@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::{Common, Hosts, Select};
+use super::args::{Common, Hosts, Select, Shown};
 use crate::config::HostPattern;
 use crate::execute;
 use crate::model::{AddressPattern, Diagnostic, Value};
-use crate::report::{Style, Switch, stdout_is_terminal};
+use crate::report::{Style, Switch, Zoom, stdout_is_terminal};
 use crate::resolve::Selection;
 use crate::shell::Limits;
 use crate::transport::{self, Control};
@@ -43,7 +43,7 @@ pub(super) fn state_folder() -> PathBuf {
 }
 
 /// How text is drawn for this reader.
-pub(super) fn style(common: &Common, full: bool) -> Style {
+pub(super) fn style(common: &Common, zoom: Zoom) -> Style {
     let set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
     let color = match common.color.as_str() {
         "always" => true,
@@ -64,7 +64,16 @@ pub(super) fn style(common: &Common, full: bool) -> Style {
         let locale = locale.to_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     });
-    Style { color: Switch::when(color), unicode: Switch::when(unicode), full: Switch::when(full) }
+    Style { color: Switch::when(color), unicode: Switch::when(unicode), zoom }
+}
+
+/// How much of a plan the reader wants.
+pub(super) const fn zoom(shown: &Shown) -> Zoom {
+    match (shown.summary, shown.full) {
+        (true, _) => Zoom::Summary,
+        (_, true) => Zoom::Full,
+        _ => Zoom::Plain,
+    }
 }
 
 /// How hosts are worked on.
@@ -78,6 +87,7 @@ pub(super) fn execution(hosts: &Hosts) -> execute::Settings {
         parallel: usize::from(hosts.parallel),
         probe_timeout: PROBE_SECONDS,
         limits: Limits::default(),
+        spend: None,
     }
 }
 

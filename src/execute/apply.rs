@@ -8,6 +8,7 @@ use super::host::HostRun;
 use super::probe::Probe;
 use super::session::{Counts, Session, SessionError};
 use super::wave::{STEP_LONGEST, Wave};
+use crate::model::event::Stepped;
 use crate::model::{Action, Attribute, Change, Difference, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
 use crate::resources::{Erased, Verdict};
@@ -54,6 +55,10 @@ pub(super) struct Applying {
     session: Option<Session>,
     /// Nothing more is done on this host.
     over: bool,
+    /// A saved plan was used up here.
+    spent: bool,
+    /// It was used up before, or could not be.
+    barred: bool,
 }
 
 impl Applying {
@@ -69,7 +74,8 @@ impl Applying {
             counts: Counts::default(),
         };
         let (history, observed) = (History::default(), Vec::new());
-        Self { run, plan, history, observed, applied, session, over: false }
+        let (over, spent, barred) = (false, false, false);
+        Self { run, plan, history, observed, applied, session, over, spent, barred }
     }
 
     /// Whether something went wrong on this host.
@@ -106,7 +112,12 @@ impl Applying {
             if wave.is_empty() || stop() {
                 break;
             }
-            let mut steps = Wave::new(&self.run, &self.plan, &wave, &mut session);
+            let mut steps = Wave::default();
+            if let Some(spend) = settings.spend.as_ref().filter(|_| !self.spent) {
+                steps.spend(spend, &self.run.name, &mut session);
+                self.spent = true;
+            }
+            steps.changes(&self.run, &self.plan, (&wave, &mut session));
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program.script);
             steps.program.answers += probe.asked.len();
             let seconds = steps.program.seconds.max(STEP_LONGEST).max(settings.probe_timeout);
@@ -171,6 +182,7 @@ impl Applying {
         let exchanged = session
             .exchange(program, |answer| {
                 if answer.kind != AnswerKind::Data {
+                    emit(stepped(run, covers.get(&answer.seq).copied(), answer));
                     position += 1;
                     running(position);
                     results.push(answer.clone());
@@ -214,6 +226,7 @@ impl Applying {
         let (done, open): (Vec<usize>, Vec<usize>) =
             items.iter().partition(|index| several && self.holds(**index));
         self.done(&done);
+        self.barred |= items.is_empty();
         self.incident(open.first().or_else(|| items.first()).copied(), said);
     }
 
@@ -344,12 +357,25 @@ impl Applying {
         self.applied.not_done = open.filter(|index| !settled(index)).collect();
         self.applied.outcome = match self.applied.outcome {
             Outcome::Unknown => Outcome::Unknown,
+            _ if self.barred => Outcome::Refused,
             _ if trouble => Outcome::Failed,
             _ if self.applied.done.is_empty() => Outcome::Ok,
             _ => Outcome::Changed,
         };
         self.applied
     }
+}
+
+/// What a step's answer says of the resources that it is about.
+fn stepped(run: &HostRun, items: Option<&Vec<usize>>, answer: &Answer) -> Event {
+    let how = match answer.kind {
+        AnswerKind::Done => Stepped::Done,
+        AnswerKind::Failed => Stepped::Failed,
+        _ => Stepped::Skipped,
+    };
+    let items = items.into_iter().flatten();
+    let addresses = items.map(|&item| run.desired.resources[item].address.clone());
+    Event::Stepped { host: run.target, addresses: addresses.collect(), how }
 }
 
 /// What a change that should not be there any more would do, in a few words.

@@ -25,4 +25,13 @@ pub struct Settings {
     /// Seconds that a probe may take.
     pub probe_timeout: u32,
     pub limits: Limits,
+    /// The saved plan that is applied: it is used up on each host before anything is done there.
+    pub spend: Option<Spend>,
+}
+
+/// Names a saved plan on hosts.
+#[derive(Debug, Clone)]
+pub struct Spend {
+    pub project: String,
+    pub id: String,
 }

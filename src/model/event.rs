@@ -20,6 +20,23 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::Changed,
+        Self::NotAttempted,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Unknown,
+        Self::Failed,
+    ];
+
+    /// The one with this word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.word() == word)
+    }
+
     /// The word in summaries.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -35,6 +52,15 @@ impl Outcome {
     }
 }
 
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stepped {
+    Done,
+    Failed,
+    /// Not begun, because one before it failed.
+    Skipped,
+}
+
 /// Something that happened on a host, as it happens. Hosts are named by their index in the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -44,6 +70,22 @@ pub enum Event {
     Planned { host: usize },
     /// The steps of these resources are running now.
     Applying { host: usize, address: Address },
+    /// A step ended that is about these resources.
+    Stepped { host: usize, addresses: Vec<Address>, how: Stepped },
     /// A host is done.
     Finished { host: usize, outcome: Outcome },
+}
+
+impl Event {
+    /// The host that it is about.
+    #[must_use]
+    pub const fn host(&self) -> usize {
+        match self {
+            Self::Started { host }
+            | Self::Planned { host }
+            | Self::Applying { host, .. }
+            | Self::Stepped { host, .. }
+            | Self::Finished { host, .. } => *host,
+        }
+    }
 }

@@ -11,11 +11,11 @@ pub mod suggest;
 pub mod value;
 
 pub use address::{Address, AddressPattern};
-pub use change::{Action, Attribute, Body, Change, Difference};
+pub use change::{Action, Attribute, Body, Change, Difference, word};
 pub use diagnostic::{CODES, Diagnostic, FileId, Label, Located, Severity, Span};
 pub use event::{Event, Outcome};
 pub use facts::Facts;
 pub use host::{Become, Connection, Host, TransportKind};
 pub use secret::{Key, Secret};
 pub use suggest::a;
-pub use value::Value;
+pub use value::{Value, key_text};

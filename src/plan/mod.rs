@@ -4,6 +4,11 @@
 //! there, what they edit is edited. What nobody can know before an opaque change was done (a package,
 //! a command) is named as known after it.
 
+mod danger;
+mod document;
+pub mod json;
+mod moved;
+pub mod saved;
 mod wave;
 
 use std::collections::{HashMap, HashSet};
@@ -13,6 +18,9 @@ use crate::model::{Action, Address, Change};
 use crate::resolve::{Desired, Instance};
 use crate::resources::{Erased, Subject, Verdict};
 
+pub use danger::{Danger, Dangers, dangers};
+pub use document::{Document, HostPlan, HostState, Planned, Problem, Sets, Why};
+pub use moved::{Moved, moved};
 pub use wave::next_wave;
 
 /// The plan of one host: an item for each of its resources, in their order.
@@ -128,13 +136,14 @@ impl World {
                 return Item { status: Status::Problem(why), against: Some(against.clone()) };
             }
             Verdict::Blocked { need, message, then } => {
-                let made = need.is_some_and(|need| self.made.contains(&need));
+                let made = need.as_ref().is_some_and(|need| self.made.contains(need));
                 new = made;
                 match &self.opaque {
                     _ if made && then.action != Action::KnownAfter => Err(then),
                     Some(opaque) => Err(known_after(then, opaque)),
                     None => {
-                        let status = Status::Problem(message);
+                        let left = need.and_then(|need| not_selected(desired, need));
+                        let status = Status::Problem(left.unwrap_or(message));
                         return Item { status, against: Some(against.clone()) };
                     }
                 }
@@ -192,6 +201,18 @@ impl World {
         let key = (kind.name(), kind.subject(&instance.desired).to_owned());
         self.states.insert(key, kind.predict(&instance.desired, against));
     }
+}
+
+/// Why something cannot be made, where what it needs is declared and the selection leaves it out.
+fn not_selected(desired: &Desired, need: Subject) -> Option<String> {
+    let address = desired.unselected(&need)?;
+    let missing = match need {
+        Subject::Path(path) => format!("{path} does not exist"),
+        Subject::User(name) => format!("there is no user {name} on this host"),
+        Subject::Group(name) => format!("there is no group {name} on this host"),
+        Subject::Unit(name) => format!("there is no unit {name} on this host"),
+    };
+    Some(format!("{missing}; {address} is declared, but not selected"))
 }
 
 /// A restart does all that a reload does.

@@ -42,6 +42,7 @@ impl Progress {
                 let address = visible(&address.to_string());
                 self.bar.set_message(format!("{}  {address}", self.name(*host)));
             }
+            Event::Stepped { .. } => {}
             Event::Finished { outcome, .. } => {
                 self.failed += usize::from(*outcome > Outcome::Changed);
                 self.over();

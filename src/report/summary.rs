@@ -42,7 +42,7 @@ fn notes(style: Style, text: &mut String, end: &EndView) {
 
 /// One host that did not end well.
 fn trouble(style: Style, text: &mut String, host: &HostEndView) {
-    let about_host = |view: &&super::view::ProblemView| view.resource.is_none();
+    let about_host = |view: &&crate::plan::Problem| view.resource.is_none();
     let message = host.problems.iter().find(about_host).map(|view| view.message.clone());
     let message = message.unwrap_or_else(|| match host.outcome {
         Outcome::NotAttempted => "the run ended before its turn; nothing was changed".into(),
@@ -92,7 +92,7 @@ fn last_line(end: &EndView) -> String {
     let of = if good == all { String::new() } else { format!(" of {all}") };
     let word = if all == 1 { "host" } else { "hosts" };
     let seconds = end.time.as_secs_f64();
-    let counts = counts(end.hosts.iter().flat_map(|host| &host.done));
+    let counts = counts(end.hosts.iter().flat_map(|host| &host.done).map(|(_, change)| change));
     let counts = if counts.is_empty() { "no change completed".to_owned() } else { counts };
     let bad = bad(&outcomes);
     let bad = if bad.is_empty() { String::new() } else { format!(" {}.", bad.join(", ")) };

@@ -18,6 +18,7 @@ pub(super) fn unique(all: Vec<Placed>, found: &mut Vec<Diagnostic>) -> Vec<Place
             continue;
         };
         twice = true;
+        let uses = (first.used, placed.used);
         let first = &first.draft.instance;
         if !Arc::ptr_eq(first, instance) && !first.kind.same(&first.desired, &instance.desired) {
             let address = &instance.address;
@@ -26,12 +27,17 @@ pub(super) fn unique(all: Vec<Placed>, found: &mut Vec<Diagnostic>) -> Vec<Place
                 format!("`{address}` is declared twice and not in the same way"),
             )
             .code("conflict");
-            found.push(if first.place == instance.place {
-                mistake
-                    .help("two items of its `for_each`: a name with `{{ each.key }}` keeps them apart")
-                    .help("or two uses of its module with other params on one host: let there be one")
-            } else {
+            found.push(if first.place != instance.place {
                 mistake.related(first.place, "the first one")
+            } else if uses.0 != uses.1 {
+                mistake
+                    .related(uses.0, "by this use of its module")
+                    .related(uses.1, "and by this one, which makes it otherwise")
+                    .help("let there be one use of the module on a host, or let both make the same")
+            } else {
+                mistake
+                    .label("two items of its `for_each` have this name")
+                    .help("a name with `{{ each.key }}` keeps them apart")
             });
         }
     }

@@ -13,7 +13,8 @@ use super::meta::META_KEYS;
 use super::order::Draft;
 use super::record::{Rendered, content, written};
 use super::secret::Secrets;
-use super::template::{Engine, Root, Scope};
+use super::source::Recording;
+use super::template::{Engine, Root, Scope, named};
 use super::toml_value::to_toml;
 use super::wanted::{self, Wanted};
 use super::{Instance, Resolver};
@@ -177,6 +178,7 @@ impl Expansion<'_> {
                     Ok(Some(each(index, key, item)))
                 })
                 .collect(),
+            // What an expression gave may be another value on each host.
             other => Err(Diagnostic::at(
                 span,
                 format!("`for_each` takes a list or a table, not {}", a(other.kind())),
@@ -238,12 +240,13 @@ impl Expansion<'_> {
         }
         let name = Located { value: name, span: declaration.name.span };
         let bodies = ModuleBodies { module: self.module, engine: &self.bound.engine, scope };
+        let recording = Recording::new(&bodies);
         let desired = kind.parse(&Input {
             name: &name,
             header: declaration.span,
             table: &table,
-            evaluated: &expressions(&declaration.table),
-            bodies: &bodies,
+            evaluated: &expressions(declaration),
+            bodies: if self.resolver.keeping { &recording } else { &bodies },
             meta_keys: &META_KEYS,
         });
         let desired = desired.map_err(|mistakes| {
@@ -261,8 +264,20 @@ impl Expansion<'_> {
             let record = Rendered { address: address.clone(), place, sensitive, keys, content };
             records.borrow_mut().insert(address.clone(), record);
         }
-        let instance =
-            Instance { address, kind, desired, place, timeout, retries, tags, sensitive };
+        let source = self.resolver.keeping.then(|| Arc::new(recording.source(&table)));
+        let secret = kind.secret().iter().any(|key| table.contains_key(*key));
+        let instance = Instance {
+            address,
+            kind,
+            desired,
+            place,
+            timeout,
+            retries,
+            tags,
+            sensitive,
+            secret,
+            source,
+        };
         let shape = self.resolver.shape(&instance, &requires);
         Ok(Draft { instance: Arc::new(instance), requires, shape })
     }
@@ -279,7 +294,7 @@ impl Expansion<'_> {
             if !matches!(&**key.get_ref(), "when" | "for_each" | "key") {
                 match self.evaluated(value, scope) {
                     Ok(value) => drop(table.insert(key.clone(), value)),
-                    Err(mistake) => found.push(mistake),
+                    Err(mistake) => found.push(named(mistake, &format!("`{}`", key.get_ref()))),
                 }
             }
         }
@@ -329,9 +344,12 @@ impl Expansion<'_> {
         };
         match result {
             Value::Boolean(answer) => Ok(answer),
-            other => Err(Diagnostic::at(span, "`when` must be true or false")
-                .code("wrong-type")
-                .label(format!("this is {}", a(other.kind())))),
+            other if value.get_ref().as_str().is_some() => Err(Diagnostic::at(
+                span,
+                format!("`when` takes true or false, not {}", a(other.kind())),
+            )
+            .code("wrong-type")),
+            other => Err(Diagnostic::wrong_type(span, "when", "true or false", &other)),
         }
     }
 

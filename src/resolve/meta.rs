@@ -6,10 +6,10 @@ use toml::de::DeValue;
 
 use super::expand::Expansion;
 use super::secret::Secrets;
-use super::template::Needs;
+use super::template::{Needs, is_template};
 use super::toml_value::duration;
 use super::undefined;
-use crate::config::{Declaration, TomlTable, to_value};
+use crate::config::{Declaration, TomlTable, TomlValue, to_value};
 use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, a};
 use crate::resources::{REGISTRY, ResourceType};
 
@@ -26,7 +26,8 @@ pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Ve
     if let Some(key) = table.get("key") {
         let span = Span::new(file, key.span());
         if key.get_ref().as_str().is_none() {
-            found.push(Diagnostic::at(span, "`key` takes the name of a field").code("wrong-type"));
+            let given = to_value(key.get_ref());
+            found.push(Diagnostic::wrong_type(span, "key", "the name of a field", &given));
         } else if !table.contains_key("for_each") {
             found.push(Diagnostic::at(span, "`key` stands beside `for_each`"));
         }
@@ -34,12 +35,9 @@ pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Ve
     if let Some(value) = table.get("for_each")
         && !matches!(value.get_ref(), DeValue::String(_) | DeValue::Array(_) | DeValue::Table(_))
     {
-        let value_kind = to_value(value.get_ref());
-        let kind = a(value_kind.kind());
+        let given = to_value(value.get_ref());
         let span = Span::new(file, value.span());
-        let mistake =
-            Diagnostic::at(span, format!("`for_each` takes a list or a table, not {kind}"));
-        found.push(mistake.code("wrong-type"));
+        found.push(Diagnostic::wrong_type(span, "for_each", "a list or a table", &given));
     }
 }
 
@@ -81,30 +79,41 @@ impl Expansion<'_> {
     ) -> Vec<Located<String>> {
         let Some(value) = table.remove(key) else { return Vec::new() };
         let DeValue::Array(items) = value.get_ref() else {
-            let message = format!("`{key}` takes a list of {what}");
-            found.push(Diagnostic::at(self.span(&value), message).code("wrong-type"));
+            found.push(self.wrong_type(&value, key, &format!("a list of {what}")));
             return Vec::new();
         };
         let mut texts = Vec::new();
         for item in items {
             let span = self.span(item);
-            match item.get_ref().as_str() {
-                Some(text) => texts.push(Located { value: text.to_owned(), span }),
-                None => found.push(
-                    Diagnostic::at(span, format!("`{key}` takes a list of {what}, as strings"))
-                        .code("wrong-type"),
-                ),
+            if let Some(text) = item.get_ref().as_str() {
+                texts.push(Located { value: text.to_owned(), span });
+            } else {
+                let item = a(to_value(item.get_ref()).kind());
+                let message = format!("`{key}` takes a list of {what}; this item is {item}");
+                found.push(Diagnostic::at(span, message).code("wrong-type"));
             }
         }
         texts
+    }
+
+    /// A value of another type; what an expression gave is not shown, as it may be another one on each
+    /// host.
+    fn wrong_type(&self, value: &TomlValue, key: &str, wanted: &str) -> Diagnostic {
+        let span = self.span(value);
+        let given = to_value(value.get_ref());
+        let written = self.bound.engine.source.get(span.start..span.end);
+        if written.is_some_and(is_template) {
+            let message = format!("`{key}` takes {wanted}, not {}", a(given.kind()));
+            return Diagnostic::at(span, message).code("wrong-type");
+        }
+        Diagnostic::wrong_type(span, key, wanted, &given)
     }
 
     /// Takes `sensitive` out of the table.
     pub(super) fn sensitive(&self, table: &mut TomlTable, found: &mut Vec<Diagnostic>) -> bool {
         let Some(value) = table.remove("sensitive") else { return false };
         value.get_ref().as_bool().unwrap_or_else(|| {
-            let mistake = Diagnostic::at(self.span(&value), "`sensitive` is true or false");
-            found.push(mistake.code("wrong-type"));
+            found.push(self.wrong_type(&value, "sensitive", "true or false"));
             true
         })
     }

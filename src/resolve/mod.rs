@@ -10,6 +10,7 @@ mod conflict;
 mod connection;
 mod expand;
 mod explain;
+mod foreign;
 mod host;
 mod lint;
 mod locals;
@@ -21,6 +22,7 @@ mod peers;
 mod record;
 mod secret;
 mod select;
+mod source;
 mod survey;
 mod template;
 mod toml_value;
@@ -28,18 +30,19 @@ mod undefined;
 mod variables;
 mod wanted;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::config::{HostPattern, Project};
 use crate::model::change::TriggerKind;
 use crate::model::{Address, Diagnostic, Facts, Host, Located, Span, Value};
-use crate::resources::{Erased, ResourceType};
+use crate::resources::{Erased, ResourceType, Subject};
 
 pub use explain::{Explained, Explanation};
 pub use order::Order;
 pub use record::Rendered;
 pub use select::Selection;
+pub use source::{Places, Source};
 pub use survey::Survey;
 pub use variables::{Layer, Said};
 
@@ -73,6 +76,18 @@ pub struct Instance {
     pub tags: BTreeSet<String>,
     /// Whether a sensitive value went into it, so that what it holds is not shown.
     pub sensitive: bool,
+    /// Whether it holds a value that is sensitive whatever the files say, such as a password's hash.
+    pub secret: bool,
+    /// What it was made from, where that is kept.
+    pub source: Option<Arc<Source>>,
+}
+
+impl Instance {
+    /// Whether what it was made from stays out of files that outlive the run.
+    #[must_use]
+    pub const fn kept_back(&self) -> bool {
+        self.sensitive || self.secret
+    }
 }
 
 /// What a host should be, in the order in which it will be done.
@@ -81,6 +96,8 @@ pub struct Desired {
     pub resources: Vec<Arc<Instance>>,
     /// Triggers that the selection leaves out although what sets them off is selected.
     pub left_out: Vec<LeftOut>,
+    /// What the resources that the selection leaves out would provide.
+    unselected: HashMap<Subject, Address>,
     order: Arc<Order>,
 }
 
@@ -107,6 +124,8 @@ pub struct Resolver {
     peer_groups: BTreeSet<String>,
     peer_source: Arc<Peers>,
     selection: Option<Selection>,
+    /// Whether resources keep what they were made from.
+    keeping: bool,
     known: KnownVars,
     pool: Pool,
     shelf: Shelf,
@@ -167,6 +186,7 @@ impl Resolver {
             peer_groups,
             peer_source,
             selection: None,
+            keeping: false,
             known,
             pool,
             shelf: Shelf::default(),
@@ -177,6 +197,14 @@ impl Resolver {
     #[must_use]
     pub fn selecting(mut self, selection: Option<Selection>) -> Self {
         self.selection = selection;
+        self
+    }
+
+    /// As `self`, whose resources keep what they were made from ([`Instance::source`]).
+    #[must_use]
+    pub fn keeping(mut self) -> Self {
+        self.keeping = true;
+        self.shelf = Shelf::default();
         self
     }
 
@@ -264,6 +292,12 @@ impl Resolver {
     #[must_use]
     pub fn stage_names(&self) -> Vec<&str> {
         self.project.stages.iter().map(|stage| stage.name.value.as_str()).collect()
+    }
+
+    /// The project, to be kept.
+    #[must_use]
+    pub fn shared_project(&self) -> Arc<Project> {
+        Arc::clone(&self.project)
     }
 
     /// The project.

@@ -13,6 +13,7 @@ mod group;
 pub mod input;
 mod kind;
 mod line;
+mod mistake;
 mod package;
 mod path;
 mod service;

@@ -95,6 +95,8 @@ fn plan(items: &[Item], observed: &States) -> BTreeMap<String, String> {
         retries: 0,
         tags: BTreeSet::new(),
         sensitive: false,
+        secret: false,
+        source: None,
     };
     let items_of = items.iter().map(|item| (Arc::new(instance(item)), Vec::new()));
     let desired = Desired::in_order(items_of.collect());

@@ -71,6 +71,13 @@ impl Project {
         finish(command)
     }
 
+    /// As [`Self::run`], with variables in the environment.
+    pub fn run_with(&self, words: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
+        command.arg("-C").arg(self.path()).args(words);
+        finish_with(command, variables)
+    }
+
     /// Runs `trueup -C PROJECT words…` with the lab's ssh config.
     pub fn on_lab(&self, words: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
@@ -80,8 +87,15 @@ impl Project {
     }
 }
 
+/// A project key, so that keyed digests are the same in every run.
+const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
 /// Runs with nothing of the caller's environment but what ssh needs.
-fn finish(mut command: Command) -> Output {
+fn finish(command: Command) -> Output {
+    finish_with(command, &[])
+}
+
+fn finish_with(mut command: Command, more: &[(&str, &str)]) -> Output {
     let home = tempfile::tempdir().expect("a temporary folder");
     let output = command
         .env_clear()
@@ -89,6 +103,8 @@ fn finish(mut command: Command) -> Output {
         .env("HOME", home.path())
         .env("XDG_STATE_HOME", home.path())
         .env("LC_ALL", "C.UTF-8")
+        .env("TRUEUP_KEY", KEY)
+        .envs(more.iter().copied())
         .stdin(std::process::Stdio::null())
         .output()
         .expect("the program under test");
