@@ -7,7 +7,7 @@ use super::Settings;
 use super::host::HostRun;
 use super::probe::Probe;
 use super::session::{Counts, Session, SessionError};
-use super::wave::Wave;
+use super::wave::{STEP_LONGEST, Wave};
 use crate::model::event::Stepped;
 use crate::model::{Action, Attribute, Change, Difference, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
@@ -29,16 +29,16 @@ pub struct Applied {
     /// What was done, in its order, as it was then.
     pub done: Vec<(usize, Change)>,
     pub incidents: Vec<Incident>,
+    /// What steps that did their work had to say of it, by resource.
+    pub notes: Vec<(usize, String)>,
     /// What the plan named and was not done.
     pub not_done: Vec<usize>,
     pub counts: Counts,
 }
 
-/// Seconds beyond a step's own limit until the controller gives a host up.
-const MARGIN: u32 = 60;
-
-/// The longest that any type lets a step take unless the files say more.
-const STEP_LONGEST: u32 = 1800;
+/// Seconds beyond a step's own limit until the controller gives a host up: what a step compares
+/// before, and a command's probes, take some of them.
+const MARGIN: u32 = 180;
 
 /// What events are sent through.
 pub(super) type Emit<'e> = &'e (dyn Fn(Event) + Send + Sync);
@@ -69,6 +69,7 @@ impl Applying {
             outcome: Outcome::Ok,
             done: Vec::new(),
             incidents: Vec::new(),
+            notes: Vec::new(),
             not_done: Vec::new(),
             counts: Counts::default(),
         };
@@ -198,7 +199,10 @@ impl Applying {
         for answer in &results {
             let items = covers.get(&answer.seq).copied().cloned().unwrap_or_default();
             match answer.kind {
-                AnswerKind::Done => self.done(&items),
+                AnswerKind::Done => {
+                    self.done(&items);
+                    self.note(&items, answer);
+                }
                 AnswerKind::Failed => {
                     good = false;
                     let said = String::from_utf8_lossy(&answer.payload).trim_end().to_owned();
@@ -249,6 +253,14 @@ impl Applying {
                 self.history.changed.insert(index);
             }
         }
+    }
+
+    /// Takes in what a step said though it did its work: the first lines, as many as its status says.
+    fn note(&mut self, items: &[usize], answer: &Answer) {
+        let Some(&first) = items.first() else { return };
+        let said = String::from_utf8_lossy(&answer.payload);
+        let lines = said.lines().take(answer.status as usize);
+        self.applied.notes.extend(lines.map(|line| (first, line.to_owned())));
     }
 
     fn incident(&mut self, resource: Option<usize>, message: String) {

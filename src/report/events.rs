@@ -65,9 +65,19 @@ pub struct HostEndJson {
     /// Addresses that the plan named and that were not changed.
     pub not_done: Vec<String>,
     pub problems: Vec<ProblemJson>,
+    /// What a reader should know of changes that were done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<NoteJson>,
     /// What to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+}
+
+/// What a reader should know of a change that was done.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct NoteJson {
+    pub address: String,
+    pub message: String,
 }
 
 /// The time of now.
@@ -149,12 +159,17 @@ fn host(host: &HostEndView) -> HostEndJson {
         let (address, place) = problem.resource.clone().unzip();
         ProblemJson { address, place, message: problem.message.clone() }
     });
+    let notes = host
+        .notes
+        .iter()
+        .map(|(address, message)| NoteJson { address: address.clone(), message: message.clone() });
     HostEndJson {
         host: host.host.clone(),
         outcome: host.outcome.word().to_owned(),
         done: addresses(&host.done),
         not_done: addresses(&host.not_done),
         problems: problems.collect(),
+        notes: notes.collect(),
         help: host.help.clone(),
     }
 }

@@ -1,11 +1,12 @@
 //! The end of an apply: what went wrong, host by host, and the answer in the last line.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Style;
 use super::escape::visible;
 use super::palette::{Label, paint};
-use super::plan::{bad, counts, ended, problem};
+use super::plan::{bad, counts, ended, names, problem};
 use super::view::{EndView, HostEndView};
 use crate::model::Outcome;
 
@@ -17,8 +18,26 @@ pub fn render(style: Style, end: &EndView) -> String {
         trouble(style, &mut text, host);
         text.push('\n');
     }
+    notes(style, &mut text, end);
     let _ = writeln!(text, "{}", last_line(end));
     text
+}
+
+/// What a reader should know of changes that were done: the same on several hosts is said once.
+fn notes(style: Style, text: &mut String, end: &EndView) {
+    let mut all: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for host in &end.hosts {
+        for (address, note) in &host.notes {
+            all.entry((address, note)).or_default().push(&host.host);
+        }
+    }
+    for ((address, note), hosts) in &all {
+        let heading = paint(style, Label::Heading, &names(hosts));
+        let _ = writeln!(text, "{heading}  {}\n      {}", visible(address), visible(note));
+    }
+    if !all.is_empty() {
+        text.push('\n');
+    }
 }
 
 /// One host that did not end well.

@@ -14,6 +14,8 @@ pub struct HostEndView {
     /// Addresses that were done, with their changes.
     pub done: Vec<(String, Change)>,
     pub problems: Vec<Problem>,
+    /// Addresses of resources that were done, with what a reader should know of it.
+    pub notes: Vec<(String, String)>,
     pub help: Option<String>,
     /// Addresses that the plan named and that were not done, with their changes.
     pub not_done: Vec<(String, Change)>,

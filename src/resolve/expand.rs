@@ -232,6 +232,7 @@ impl Expansion<'_> {
         let mut table = self.table(declaration, scope, &mut found);
         let requires = self.requires(&mut table, &mut found);
         let timeout = self.timeout(&mut table, &mut found);
+        let retries = self.retries(kind, &mut table, &mut found);
         let tags = self.tags(&mut table, &mut found);
         let declared = self.sensitive(&mut table, &mut found);
         if !found.is_empty() {
@@ -259,12 +260,24 @@ impl Expansion<'_> {
         let sensitive = sensitive || declared;
         if let Some(records) = self.records {
             let content = content(&table, &bodies);
-            let keys = written(declaration, &table);
+            let keys = written(declaration, &table, kind.secret());
             let record = Rendered { address: address.clone(), place, sensitive, keys, content };
             records.borrow_mut().insert(address.clone(), record);
         }
         let source = self.resolver.keeping.then(|| Arc::new(recording.source(&table)));
-        let instance = Instance { address, kind, desired, place, timeout, tags, sensitive, source };
+        let secret = kind.secret().iter().any(|key| table.contains_key(*key));
+        let instance = Instance {
+            address,
+            kind,
+            desired,
+            place,
+            timeout,
+            retries,
+            tags,
+            sensitive,
+            secret,
+            source,
+        };
         let shape = self.resolver.shape(&instance, &requires);
         Ok(Draft { instance: Arc::new(instance), requires, shape })
     }

@@ -11,10 +11,14 @@ use super::toml_value::duration;
 use super::undefined;
 use crate::config::{Declaration, TomlTable, TomlValue, to_value};
 use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, a};
+use crate::resources::{REGISTRY, ResourceType};
 
 /// Keys that every resource has.
-pub(super) const META_KEYS: [&str; 7] =
-    ["when", "for_each", "key", "requires", "timeout", "tags", "sensitive"];
+pub(super) const META_KEYS: [&str; 8] =
+    ["when", "for_each", "key", "requires", "timeout", "retries", "tags", "sensitive"];
+
+/// How often a step may be tried again at most: with the pauses in between, more than a day.
+const RETRIES_MAX: i64 = 100;
 
 /// Meta-keys whose values are wrong without any expression.
 pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Vec<Diagnostic>) {
@@ -133,6 +137,35 @@ impl Expansion<'_> {
             );
         }
         seconds
+    }
+
+    /// Takes `retries` out of the table: how often a step that failed is tried again.
+    pub(super) fn retries(
+        &self,
+        kind: &dyn ResourceType,
+        table: &mut TomlTable,
+        found: &mut Vec<Diagnostic>,
+    ) -> u32 {
+        let Some(value) = table.remove("retries") else { return 0 };
+        let mistake = match to_value(value.get_ref()) {
+            Value::Integer(count) if (0..=RETRIES_MAX).contains(&count) => {
+                if kind.repeatable() || count == 0 {
+                    return u32::try_from(count).expect("it is a small number");
+                }
+                let can = REGISTRY.iter().filter(|kind| kind.repeatable()).map(|kind| kind.name());
+                let can = can.collect::<Vec<_>>().join(", ");
+                Diagnostic::at(self.span(&value), format!("a {} is not tried again", kind.name()))
+                    .label("its step does not fail for a while only")
+                    .help(format!("`retries` is for {can}"))
+            }
+            Value::Integer(_) => {
+                let span = self.span(&value);
+                Diagnostic::at(span, format!("`retries` is a number from 0 to {RETRIES_MAX}"))
+            }
+            _ => Diagnostic::at(self.span(&value), "`retries` takes a number").code("wrong-type"),
+        };
+        found.push(mistake);
+        0
     }
 
     /// A sensitive value where every screen would show it: in a name or a tag.

@@ -71,12 +71,24 @@ pub struct Instance {
     pub place: Span,
     /// Seconds that a step of it may take, where the files say.
     pub timeout: Option<u32>,
+    /// How often a step of it that failed is tried again.
+    pub retries: u32,
     /// Its own tags; those of its stage and of the uses of its module it has besides.
     pub tags: BTreeSet<String>,
     /// Whether a sensitive value went into it, so that what it holds is not shown.
     pub sensitive: bool,
+    /// Whether it holds a value that is sensitive whatever the files say, such as a password's hash.
+    pub secret: bool,
     /// What it was made from, where that is kept.
     pub source: Option<Arc<Source>>,
+}
+
+impl Instance {
+    /// Whether what it was made from stays out of files that outlive the run.
+    #[must_use]
+    pub const fn kept_back(&self) -> bool {
+        self.sensitive || self.secret
+    }
 }
 
 /// What a host should be, in the order in which it will be done.

@@ -128,8 +128,18 @@ impl Source {
             mistakes.first().map_or_else(String::new, |mistake| mistake.message.clone())
         })?;
         let source = Some(Arc::new(Self { table: to_value(value.get_ref()), bodies }));
-        let (timeout, tags, sensitive) = (None, BTreeSet::new(), false);
-        Ok(Instance { address, kind, desired, place, timeout, tags, sensitive, source })
+        Ok(Instance {
+            address,
+            kind,
+            desired,
+            place,
+            timeout: None,
+            retries: 0,
+            tags: BTreeSet::new(),
+            sensitive: false,
+            secret: false,
+            source,
+        })
     }
 }
 

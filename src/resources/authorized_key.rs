@@ -76,7 +76,7 @@ impl Resource for AuthorizedKey {
     )
     .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] =
-        &[path::LIBRARY, super::group::DATABASE, super::directory::FUNCTIONS, FUNCTIONS];
+        &[path::LIBRARY, super::account::LIBRARY, super::directory::FUNCTIONS, FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("an authorized_key resource")?;

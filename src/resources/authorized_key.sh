@@ -1,7 +1,7 @@
 # Shell functions of the probe and the steps of authorized keys.
 
-# homes USER…: a line `h UID HOME USER` for each of them that is in the user database.
-homes() {
+# owners USER…: a line `h UID HOME USER` for each of them that is in the user database.
+owners() {
   database passwd "$@" | while IFS=: read -r n l a l l b l; do
     for p do [ "$p" != "$n" ] || echo "h $a $b $n"; done
   done
@@ -9,7 +9,7 @@ homes() {
 # keyfiles USER…: the same; behind a line with a sign what stat says of their homes and of what leads to
 # their keys; and the files with keys.
 keyfiles() {
-  l=$(homes "$@")
+  l=$(owners "$@")
   printf '%s\n@files\n' "$l"
   IFS='
 '

@@ -93,7 +93,7 @@ impl Resource for Block {
          a content.",
     )
     .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::group::DATABASE];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a block resource")?;

@@ -93,7 +93,7 @@ impl Resource for Directory {
                  in which something is declared stays, with all else in it. 10,000 files are purged at most.",
             )
             .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::group::DATABASE, FUNCTIONS];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a directory resource")?;

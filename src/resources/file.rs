@@ -93,7 +93,7 @@ impl Resource for File {
     const ABOUT: About = About::of::<Table>("A regular file: content, owner and permissions", "its path on the host, absolute")
         .notes("It is written beside its target and moved over it, so that it is the old one or the new one at any time; ACLs and extended attributes of the old one are kept.")
         .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::group::DATABASE];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a file resource")?;

@@ -30,6 +30,8 @@ pub trait ResourceType: Sync {
     fn same(&self, one: &Erased, other: &Erased) -> bool;
     fn after(&self) -> &'static [&'static str];
     fn opaque(&self) -> bool;
+    fn repeatable(&self) -> bool;
+    fn secret(&self) -> &'static [&'static str];
     /// # Errors
     /// All mistakes in the table.
     fn parse(&self, input: &Input<'_>) -> Result<Erased, Vec<Diagnostic>>;
@@ -92,6 +94,12 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn opaque(&self) -> bool {
         R::OPAQUE
+    }
+    fn repeatable(&self) -> bool {
+        R::REPEATABLE
+    }
+    fn secret(&self) -> &'static [&'static str] {
+        R::SECRET
     }
     fn parse(&self, input: &Input<'_>) -> Result<Erased, Vec<Diagnostic>> {
         R::parse(input).map(|desired| Arc::new(desired) as Erased)

@@ -78,7 +78,7 @@ impl Resource for Line {
          A file that is not there is made by a `file` without a content.",
     )
     .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::group::DATABASE];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a line resource")?;

@@ -69,6 +69,14 @@ pub(super) struct Error<'e> {
     pub(super) span: Span,
 }
 
+/// `as_user` where it is not a command's.
+fn only_a_command(span: Span, what: &str) -> Diagnostic {
+    let message = format!("{what} has no `as_user`: only a command runs as another user");
+    Diagnostic::at(span, message).code("unknown-key").help(
+        "all else is done by the login, after `become`; `owner` and `group` say whose a path is",
+    )
+}
+
 impl Input<'_> {
     /// An error of serde in the words of this project.
     pub(super) fn mistake(&self, error: &Error<'_>) -> Diagnostic {
@@ -76,6 +84,9 @@ impl Input<'_> {
         let mut names = message.split('`').skip(1).step_by(2);
         if message.starts_with("unknown field") {
             let name = names.next().unwrap_or_default();
+            if name == "as_user" {
+                return only_a_command(span, error.what);
+            }
             return self.unknown_key(error, name, names.collect());
         }
         if message.starts_with("unknown variant") {
@@ -153,6 +164,7 @@ impl Input<'_> {
         let wanted = match wanted {
             "u32" => "a whole number",
             "a sequence" => items,
+            "a map" => "a table",
             "a boolean" => "true or false",
             wanted => wanted,
         };

@@ -3,7 +3,9 @@
 //!
 //! A new type is one file and one line in [`REGISTRY`].
 
+mod able;
 mod about;
+mod account;
 mod authorized_key;
 mod block;
 mod claim;
@@ -78,6 +80,12 @@ pub trait Resource: Send + Sync + 'static {
     const AFTER: &'static [&'static str] = &[];
     /// Whether a change of it may change anything else on the host.
     const OPAQUE: bool = false;
+
+    /// Whether a step of it that failed may be tried again: it may fail for a while only, and a second
+    /// time does no harm.
+    const REPEATABLE: bool = false;
+    /// Keys whose values nothing shows.
+    const SECRET: &'static [&'static str] = &[];
 
     /// Reads its table.
     ///

@@ -84,7 +84,7 @@ impl Resource for Symlink {
         About::of::<Table>("A symlink and what it points to", "its path on the host, absolute")
             .notes("What is there and is no symlink is never replaced.")
             .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::group::DATABASE, FUNCTIONS];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a symlink resource")?;

@@ -4,6 +4,7 @@ mod cost;
 mod language;
 mod outcomes;
 mod paths;
+mod system;
 mod truth;
 mod types;
 mod waves;
