@@ -80,6 +80,15 @@ pub(super) struct Hosts {
     /// Seconds until a host counts as unreachable
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) connect_timeout: u16,
+    /// Seconds that the probe of a host may take; the probes of commands have their own time
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) probe_timeout: u32,
+    /// Seconds that all work on one host may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 14_400, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) host_timeout: u32,
+    /// A file with the password for sudo; without one it is asked for on the terminal when a host wants it
+    #[arg(long, value_name = "FILE")]
+    pub(super) become_password_file: Option<PathBuf>,
     /// Show contents whole, however long
     #[arg(long)]
     pub(super) full: bool,

@@ -11,7 +11,7 @@ use super::key::ProjectKey;
 use super::settings;
 use crate::config::{self, HostPattern, Loaded, Modules, Project, Sources, Tree};
 use crate::model::suggest::nearest;
-use crate::model::{Diagnostic, Facts, Severity};
+use crate::model::{Diagnostic, Facts, Secret, Severity};
 use crate::report::{self, Style, counted};
 use crate::resolve::{Desired, Resolver, Selection, Survey};
 
@@ -38,6 +38,8 @@ pub(super) struct Ready {
     /// Each host, with its desired state where no fact is named.
     pub(super) hosts: Vec<(usize, Option<Arc<Desired>>)>,
     pub(super) key: ProjectKey,
+    /// The password for sudo, where one was given.
+    pub(super) password: Option<Secret>,
 }
 
 /// Reads the project's files.
@@ -155,6 +157,10 @@ fn sort(found: &mut Vec<Diagnostic>) {
 pub(super) fn ready(common: &Common, hosts: &Hosts, style: Style) -> Option<Ready> {
     let Examined { project, resolver, survey, mut found } = examine(common, Modules::Used, None);
     found.retain(|mistake| mistake.severity == Severity::Error);
+    let password = settings::password(hosts).unwrap_or_else(|mistake| {
+        found.push(mistake);
+        None
+    });
     let chosen = match resolver.filter(|_| found.is_empty()) {
         Some(resolver) => choose(common, &hosts.select, resolver, &survey),
         None => Err(found),
@@ -162,7 +168,7 @@ pub(super) fn ready(common: &Common, hosts: &Hosts, style: Style) -> Option<Read
     match chosen {
         Ok((resolver, hosts)) => {
             let key = ProjectKey::new(&project.name);
-            Some(Ready { project, resolver: Arc::new(resolver), hosts, key })
+            Some(Ready { project, resolver: Arc::new(resolver), hosts, key, password })
         }
         Err(mistakes) => {
             tell(style, &project.sources, mistakes);

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::args::Hosts;
 use super::exit::Exit;
 use super::project::{self, Ready};
 use super::{settings, view};
-use crate::execute::{Counts, Fleet, HostResult};
+use crate::execute::{Counts, Fleet, HostResult, Password, Question};
 use crate::model::Event;
 use crate::report::view::PlanView;
 use crate::report::{self, Progress, Style, counted};
@@ -18,6 +18,7 @@ pub(super) struct Run<'r> {
     pub(super) ready: &'r Ready,
     pub(super) fleet: Fleet,
     events: mpsc::UnboundedReceiver<Event>,
+    questions: mpsc::UnboundedReceiver<Question>,
 }
 
 /// The runtime in which hosts are worked on.
@@ -29,8 +30,15 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 impl<'r> Run<'r> {
     pub(super) fn new(ready: &'r Ready, hosts: &Hosts) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
-        let fleet = Fleet::new(Arc::clone(&ready.resolver), settings::execution(hosts), sender);
-        Self { ready, fleet, events }
+        let (ask, questions) = mpsc::unbounded_channel();
+        let password = match &ready.password {
+            Some(secret) => Password::given(secret.clone()),
+            None if report::can_ask() => Password::asked(ask),
+            None => Password::none(),
+        };
+        let settings = settings::execution(hosts, password);
+        let fleet = Fleet::new(Arc::clone(&ready.resolver), settings, sender);
+        Self { ready, fleet, events, questions }
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
@@ -41,6 +49,7 @@ impl<'r> Run<'r> {
         tokio::select! {
             results = self.watch(count, fleet.look(hosts)) => Some(results),
             () = asked_to_end() => {
+                report::restore_terminal();
                 report::print_error("stopped; nothing was changed\n");
                 None
             }
@@ -60,6 +69,11 @@ impl<'r> Run<'r> {
                     return result;
                 }
                 Some(event) = self.events.recv() => progress.event(&event),
+                Some(question) = self.questions.recv() => {
+                    progress.pause();
+                    answer(question).await;
+                    progress.resume();
+                }
             }
         }
     }
@@ -85,6 +99,19 @@ impl<'r> Run<'r> {
         let stages = resolver.stage_names().into_iter().map(ToOwned::to_owned).collect();
         Some(PlanView { stages, hosts: hosts.collect() })
     }
+}
+
+/// Asks for sudo's password. Nobody waits for the thread: a run that is stopped meanwhile ends.
+async fn answer(question: Question) {
+    let Question { host, user, answer } = question;
+    let of = user.map(|user| format!(" of {user}")).unwrap_or_default();
+    let text = format!("sudo password{of} (asked by {host}; others that ask get it too)");
+    let (done, waiting) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = answer.send(report::ask_secret(&text));
+        let _ = done.send(());
+    });
+    let _ = waiting.await;
 }
 
 /// How a run ends that was stopped while it planned.

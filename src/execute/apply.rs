@@ -108,7 +108,8 @@ impl Applying {
             let mut steps = Wave::new(&self.run, &self.plan, &wave, &mut session);
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program.script);
             steps.program.answers += probe.asked.len();
-            let seconds = steps.program.seconds.max(STEP_LONGEST).max(settings.probe_timeout);
+            let seconds = steps.program.seconds.max(STEP_LONGEST);
+            let seconds = seconds.max(settings.probe_timeout.saturating_add(probe.seconds));
             steps.program.seconds = seconds + MARGIN;
             match self.exchange(&mut session, steps, &probe, emit).await {
                 Ok(true) => self.next_plan(&wave),

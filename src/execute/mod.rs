@@ -4,14 +4,21 @@ mod apply;
 mod facts;
 mod fleet;
 mod host;
+mod login;
+mod password;
 mod probe;
+mod reading;
+mod root;
 mod session;
 mod wave;
 
 pub use apply::{Applied, Incident};
 pub use fleet::{Fleet, HostResult, Run};
 pub use host::{Ended, HostRun};
+pub use password::{Password, Question};
 pub use session::Counts;
+
+use std::sync::Arc;
 
 use crate::shell::Limits;
 use crate::transport;
@@ -24,5 +31,9 @@ pub struct Settings {
     pub parallel: usize,
     /// Seconds that a probe may take.
     pub probe_timeout: u32,
+    /// Seconds that all work on one host may take.
+    pub host_timeout: u32,
+    /// The password for sudo, where a host wants one.
+    pub password: Arc<Password>,
     pub limits: Limits,
 }

@@ -16,12 +16,14 @@ pub(super) fn question(script: &mut Script, seq: u64, inner: &Script) {
 pub(super) struct Probe {
     /// For each question: its number, its type and the resources that it is about.
     pub(super) asked: Vec<(u64, &'static dyn ResourceType, Vec<usize>)>,
+    /// Seconds that programs of the user's may take in it.
+    pub(super) seconds: u32,
 }
 
 impl Probe {
     /// Adds the questions to a script.
     pub(super) fn ask(desired: &Desired, session: &mut Session, script: &mut Script) -> Self {
-        let mut asked = Vec::new();
+        let (mut asked, mut seconds) = (Vec::new(), 0_u32);
         for &kind in REGISTRY {
             let items = desired.resources.iter().enumerate();
             let these: Vec<usize> = items
@@ -33,13 +35,15 @@ impl Probe {
             }
             let wanted: Vec<&Erased> =
                 these.iter().map(|&index| &desired.resources[index].desired).collect();
+            let slow = wanted.iter().map(|item| kind.probe_seconds(item));
+            seconds = slow.fold(seconds, u32::saturating_add);
             let mut inner = Script::new();
             kind.probe(&wanted, &mut inner);
             let seq = session.seq();
             question(script, seq, &inner);
             asked.push((seq, kind, these));
         }
-        Self { asked }
+        Self { asked, seconds }
     }
 
     /// What the answers say of each resource.

@@ -12,6 +12,7 @@ mod page;
 mod palette;
 mod plan;
 mod progress;
+mod secret;
 mod summary;
 pub mod view;
 
@@ -24,6 +25,7 @@ pub use inventory::{explained, explained_json, graph, hosts, hosts_json, rendere
 pub use page::{keys as render_keys, list as render_list, render as render_page};
 pub use plan::render as render_plan;
 pub use progress::Progress;
+pub use secret::{ask_secret, restore_terminal};
 pub use summary::render as render_summary;
 
 /// How text is drawn.

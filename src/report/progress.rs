@@ -59,6 +59,18 @@ impl Progress {
         self.names.get(host).map(|name| visible(name)).unwrap_or_default()
     }
 
+    /// Takes the line away while somebody is asked.
+    pub fn pause(&self) {
+        self.bar.disable_steady_tick();
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    /// Draws it again.
+    pub fn resume(&self) {
+        self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        self.bar.enable_steady_tick(Duration::from_millis(200));
+    }
+
     /// Takes the line away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();

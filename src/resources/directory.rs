@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
-use super::{About, Input, Resource, Subject, Verdict, Work};
+use super::{About, Input, Needs, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -77,6 +77,7 @@ impl Resource for Directory {
             .notes("The folder that it is in must be there or be declared.")
             .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, FUNCTIONS];
+    const NEEDS: Needs = Needs::Folder;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a directory resource")?;

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
-use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Input, Needs, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference};
 use crate::shell::{Script, Step};
 
@@ -89,6 +89,7 @@ impl Resource for File {
         .notes("It is written beside its target and moved over it, so that it is the old one or the new one at any time.")
         .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY];
+    const NEEDS: Needs = Needs::Folder;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a file resource")?;

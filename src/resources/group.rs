@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::input::{Presence, account_name};
-use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Input, Needs, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -59,6 +59,7 @@ impl Resource for Group {
         .notes("Who is in it is said by its users.")
         .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[DATABASE];
+    const NEEDS: Needs = Needs::Root;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a group resource")?;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{About, Input, Resource, Subject, Trigger, Verdict, Work};
+use super::{About, Input, Needs, Resource, Subject, Trigger, Verdict, Work};
 use crate::model::{Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -28,6 +28,7 @@ pub trait ResourceType: Sync {
     /// Whether two desired states say the same.
     fn same(&self, one: &Erased, other: &Erased) -> bool;
     fn after(&self) -> &'static [&'static str];
+    fn needs(&self) -> Needs;
     fn opaque(&self) -> bool;
     /// # Errors
     /// All mistakes in the table.
@@ -38,6 +39,7 @@ pub trait ResourceType: Sync {
     fn wants(&self, desired: &Erased) -> Vec<Subject>;
     fn triggers<'d>(&self, desired: &'d Erased) -> &'d [Trigger];
     fn probe(&self, items: &[&Erased], script: &mut Script);
+    fn probe_seconds(&self, desired: &Erased) -> u32;
     fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>>;
     fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict;
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool;
@@ -83,6 +85,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn after(&self) -> &'static [&'static str] {
         R::AFTER
     }
+    fn needs(&self) -> Needs {
+        R::NEEDS
+    }
     fn opaque(&self) -> bool {
         R::OPAQUE
     }
@@ -107,6 +112,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn probe(&self, items: &[&Erased], script: &mut Script) {
         let items: Vec<&R::Desired> = items.iter().map(|item| typed(item)).collect();
         R::probe(&items, script);
+    }
+    fn probe_seconds(&self, desired: &Erased) -> u32 {
+        R::probe_seconds(typed(desired))
     }
     fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>> {
         let items: Vec<&R::Desired> = items.iter().map(|item| typed(item)).collect();

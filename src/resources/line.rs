@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind, Meta};
-use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Input, Needs, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Body, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -65,6 +65,7 @@ impl Resource for Line {
     .notes("All other lines stay.")
     .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY];
+    const NEEDS: Needs = Needs::Folder;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a line resource")?;

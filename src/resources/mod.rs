@@ -62,6 +62,8 @@ pub trait Resource: Send + Sync + 'static {
     const LIBRARY: &'static [&'static str] = &[];
     /// Types whose resources in the same module come before, unless an explicit edge says otherwise.
     const AFTER: &'static [&'static str] = &[];
+    /// What a login that is not root lacks for a change of it.
+    const NEEDS: Needs = Needs::Nothing;
     /// Whether a change of it may change anything else on the host.
     const OPAQUE: bool = false;
 
@@ -96,6 +98,11 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Asks a host about all of `items` with a handful of processes; changes nothing.
     fn probe(items: &[&Self::Desired], script: &mut Script);
+
+    /// Seconds that programs of the user's may take in its probe.
+    fn probe_seconds(_desired: &Self::Desired) -> u32 {
+        0
+    }
 
     /// Reads the answer: for each item what is there, or why that is not known.
     fn observe(items: &[&Self::Desired], answer: &[u8]) -> Vec<Result<Self::Observed, String>>;
@@ -134,6 +141,17 @@ pub struct Work<'w, R: Resource> {
     pub change: &'w Change,
     /// Seconds that its step may take, where the user set them.
     pub timeout: Option<u32>,
+}
+
+/// What a login must be able to do for a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing that could be told before.
+    Nothing,
+    /// Everything: it must be root.
+    Root,
+    /// Its subject is a path: to write in the folder around it, and to give it to its owner and group.
+    Folder,
 }
 
 /// Something on a host that one resource makes and another needs.

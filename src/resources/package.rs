@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::input::Presence;
-use super::{About, Input, Resource, Verdict, Work};
+use super::{About, Input, Needs, Resource, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -89,6 +89,7 @@ impl Resource for Package {
         .examples(EXAMPLES);
     const OPAQUE: bool = true;
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];
+    const NEEDS: Needs = Needs::Root;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a package resource")?;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{About, Input, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
+use super::{About, Input, Needs, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
@@ -114,6 +114,7 @@ impl Resource for Service {
     const AFTER: &'static [&'static str] =
         &["package", "file", "line", "symlink", "directory", "user", "group"];
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];
+    const NEEDS: Needs = Needs::Root;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a service resource")?;

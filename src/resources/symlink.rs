@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
-use super::{About, Input, Resource, Subject, Verdict, Work};
+use super::{About, Input, Needs, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -83,6 +83,7 @@ impl Resource for Symlink {
             .notes("What is there and is no symlink is never replaced.")
             .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, FUNCTIONS];
+    const NEEDS: Needs = Needs::Folder;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a symlink resource")?;

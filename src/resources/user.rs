@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::input::{Presence, absolute_path, account_name};
-use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Input, Needs, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -110,6 +110,7 @@ impl Resource for User {
         .notes("It never sets a password and never removes a home directory.")
         .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[super::group::DATABASE, FUNCTIONS];
+    const NEEDS: Needs = Needs::Root;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a user resource")?;

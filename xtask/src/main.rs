@@ -24,7 +24,8 @@ const USAGE: &str = "cargo xtask NAME
 ";
 
 /// The hosts that the tests use.
-const TEST_HOSTS: [&str; 7] = ["web1", "web2", "web3", "web4", "spare1", "spare2", "busybox1"];
+const TEST_HOSTS: [&str; 8] =
+    ["web1", "web2", "web3", "web4", "spare1", "spare2", "odd1", "busybox1"];
 /// The hosts that the bench uses.
 const BENCH_HOSTS: [&str; 4] = ["web1", "web2", "web3", "web4"];
 

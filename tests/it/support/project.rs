@@ -73,25 +73,54 @@ impl Project {
 
     /// Runs `trueup -C PROJECT words…` with the lab's ssh config.
     pub fn on_lab(&self, words: &[&str]) -> Output {
+        finish(self.lab_command(words))
+    }
+
+    /// As [`Self::on_lab`], with variables.
+    pub fn on_lab_with(&self, words: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = self.lab_command(words);
+        let home = clear(&mut command);
+        command.envs(variables.iter().copied());
+        ended(command, home)
+    }
+
+    /// The command of [`Self::on_lab`], for a test that starts it itself; the folder is its home.
+    pub fn lab_command_cleared(&self, words: &[&str]) -> (Command, TempDir) {
+        let mut command = self.lab_command(words);
+        let home = clear(&mut command);
+        (command, home)
+    }
+
+    fn lab_command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
         command.arg("-C").arg(self.path()).args(words);
         command.arg("--ssh-config").arg(super::lab().ssh_config());
-        finish(command)
+        command
     }
 }
 
 /// Runs with nothing of the caller's environment but what ssh needs.
 fn finish(mut command: Command) -> Output {
+    let home = clear(&mut command);
+    ended(command, home)
+}
+
+/// Takes the caller's environment away; the folder is the home instead.
+fn clear(command: &mut Command) -> TempDir {
     let home = tempfile::tempdir().expect("a temporary folder");
-    let output = command
+    command
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .env("HOME", home.path())
         .env("XDG_STATE_HOME", home.path())
         .env("LC_ALL", "C.UTF-8")
-        .stdin(std::process::Stdio::null())
-        .output()
-        .expect("the program under test");
+        .stdin(std::process::Stdio::null());
+    home
+}
+
+fn ended(mut command: Command, home: TempDir) -> Output {
+    let output = command.output().expect("the program under test");
+    drop(home);
     Output {
         status: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),

@@ -1,0 +1,178 @@
+//! The reading half of an exchange: frames in their order, within their time, and of everything else
+//! only so much.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::time::{Instant, timeout};
+
+use super::session::{Remote, SessionError};
+use crate::shell::{Answer, AnswerKind, FrameError, Limits, Reader};
+use crate::transport::TransportError;
+
+/// Bytes of the remote standard error that are kept, to explain a session that died.
+const ERRORS_MAX: usize = 64 << 10;
+
+/// What a host wrote on its standard error: its beginning, and how much it was.
+#[derive(Debug)]
+pub(super) struct Kept {
+    bytes: Vec<u8>,
+    count: usize,
+    most: usize,
+}
+
+impl Kept {
+    pub(super) const fn new(limits: Limits) -> Self {
+        Self { bytes: Vec::new(), count: 0, most: limits.errors }
+    }
+
+    /// What is kept, as text.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    /// Begins anew, for another shell.
+    pub(super) fn forget(&mut self) {
+        self.bytes.clear();
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+        let room = ERRORS_MAX.saturating_sub(self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.count = self.count.saturating_add(bytes.len());
+        if self.count > self.most { Err(FrameError::TooManyErrors(self.most)) } else { Ok(()) }
+    }
+}
+
+/// The reading half of an exchange.
+pub(super) struct Reading<'s> {
+    pub(super) reader: &'s mut Reader,
+    pub(super) kept: &'s mut Kept,
+    pub(super) bytes: u64,
+    /// Seconds for the greeting, where it is still to come.
+    pub(super) greeting: Option<u32>,
+    /// Seconds for the next answer.
+    pub(super) patience: u32,
+    /// When all of it must be over, how many seconds that was, and the option that says so.
+    pub(super) over: (Instant, u32, &'static str),
+    /// Who greeted.
+    pub(super) remote: &'s mut Option<Remote>,
+    pub(super) expected: usize,
+    pub(super) last: u64,
+    pub(super) answers: Vec<Answer>,
+    pub(super) end: u64,
+}
+
+impl Reading<'_> {
+    /// Reads until the end of the program.
+    pub(super) async fn run(
+        &mut self,
+        output: &mut (dyn AsyncRead + Send + Unpin),
+        errors: &mut (dyn AsyncRead + Send + Unpin),
+        each: &mut impl FnMut(&Answer),
+    ) -> Result<(), SessionError> {
+        let mut buffer = vec![0_u8; 64 << 10];
+        let mut scrap = vec![0_u8; 4 << 10];
+        let mut errors_open = true;
+        let mut deadline = self.deadline();
+        loop {
+            let before = (self.answers.len(), self.greeting.is_some());
+            if self.drain(each)? {
+                return Ok(());
+            }
+            if before != (self.answers.len(), self.greeting.is_some()) {
+                deadline = self.deadline();
+            }
+            tokio::select! {
+                // A host that never stops sending must not keep the clock from being looked at.
+                biased;
+                () = tokio::time::sleep_until(deadline) => return Err(self.late()),
+                read = errors.read(&mut scrap), if errors_open => match read {
+                    Ok(0) | Err(_) => errors_open = false,
+                    Ok(count) => self.kept.take(&scrap[..count])?,
+                },
+                read = output.read(&mut buffer) => match read {
+                    Ok(0) | Err(_) => return Err(self.closed(errors).await),
+                    Ok(count) => {
+                        self.bytes += count as u64;
+                        self.reader.push(&buffer[..count]);
+                    }
+                },
+            }
+        }
+    }
+
+    /// When the next thing must have come.
+    fn deadline(&self) -> Instant {
+        let seconds = self.greeting.unwrap_or(self.patience);
+        (Instant::now() + Duration::from_secs(seconds.into())).min(self.over.0)
+    }
+
+    fn late(&self) -> SessionError {
+        match self.greeting {
+            _ if Instant::now() >= self.over.0 => SessionError::Over(self.over.1, self.over.2),
+            Some(seconds) => TransportError::Unreachable(format!(
+                "it takes the login and gives no shell within {seconds} s"
+            ))
+            .into(),
+            None => SessionError::Silent(self.patience),
+        }
+    }
+
+    /// Takes what is whole; true when the program's end was seen.
+    fn drain(&mut self, each: &mut impl FnMut(&Answer)) -> Result<bool, SessionError> {
+        while let Some(answer) = self.reader.next()? {
+            if self.greeting.is_some() {
+                let remote = Remote::read(&answer.payload);
+                if answer.kind != AnswerKind::Hello || remote.is_none() {
+                    return Err(FrameError::Malformed("the greeting is missing").into());
+                }
+                *self.remote = remote;
+                self.greeting = None;
+                continue;
+            }
+            if answer.kind == AnswerKind::End {
+                let count =
+                    std::str::from_utf8(&answer.payload).ok().and_then(|text| text.parse().ok());
+                if answer.seq != self.end
+                    || count != Some(self.answers.len())
+                    || self.answers.len() != self.expected
+                {
+                    return Err(FrameError::Malformed("answers are missing at its end").into());
+                }
+                return Ok(true);
+            }
+            let data = matches!(
+                answer.kind,
+                AnswerKind::Data | AnswerKind::Done | AnswerKind::Failed | AnswerKind::Skipped
+            );
+            let turn = answer.seq > self.last && answer.seq < self.end;
+            if !data || !turn || self.answers.len() == self.expected {
+                return Err(FrameError::Malformed("an answer came out of its turn").into());
+            }
+            self.last = answer.seq;
+            each(&answer);
+            self.answers.push(answer);
+        }
+        Ok(false)
+    }
+
+    /// The end of the stream; what stands on standard error may say why.
+    async fn closed(&mut self, errors: &mut (dyn AsyncRead + Send + Unpin)) -> SessionError {
+        let mut rest = vec![0_u8; ERRORS_MAX];
+        let until = Instant::now() + Duration::from_secs(2);
+        while let Ok(Ok(count)) = timeout(Duration::from_millis(500), errors.read(&mut rest)).await
+        {
+            if count == 0 || self.kept.take(&rest[..count]).is_err() || Instant::now() > until {
+                break;
+            }
+        }
+        let said = self.kept.text();
+        let line = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+        SessionError::Closed(if line.is_empty() {
+            "the connection was lost".to_owned()
+        } else {
+            format!("the connection was lost: {line}")
+        })
+    }
+}
