@@ -2,20 +2,34 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::args::{Apply, Common};
 use super::exit::Exit;
+use super::project::{self, Asked};
 use super::run::{Run, STOPPED, asked_to_end, runtime, tell_cost};
-use super::{project, settings, view};
-use crate::execute::{Counts, HostRun};
+use super::saved::{self, Opened};
+use super::{settings, view};
+use crate::execute::{Counts, HostRun, Spend};
 use crate::model::Outcome;
+use crate::plan::{Document, HostPlan};
 use crate::report::view::{EndView, HostEndView};
 use crate::report::{self, Style};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
-    let style = settings::style(common, verb.hosts.full);
+    let style = settings::style(common, settings::zoom(&verb.hosts.shown));
+    if let Some(path) = &verb.plan {
+        let Some(opened) = saved::open(path, common, &verb.hosts, style) else {
+            return Exit::Mistake;
+        };
+        let project = opened.saved.plan.project.clone();
+        let spend = Spend { project, id: opened.saved.id.clone() };
+        let Some(run) = Run::new(&opened.ready, &verb.hosts, Some(spend)) else {
+            return Exit::Mistake;
+        };
+        return runtime().block_on(planned(run, (verb, Some(&opened)), style));
+    }
     if !verb.yes && !report::can_ask() {
         report::print_error(
             "error: apply asks before it changes anything, and there is no terminal to ask on\n  \
@@ -23,14 +37,32 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
         );
         return Exit::Mistake;
     }
-    let Some(ready) = project::ready(common, &verb.hosts, style) else { return Exit::Mistake };
-    runtime().block_on(planned(Run::new(&ready, &verb.hosts), verb, style))
+    let asked = Asked { select: &verb.hosts.select, keep: false };
+    let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
+    let Some(run) = Run::new(&ready, &verb.hosts, None) else { return Exit::Mistake };
+    runtime().block_on(planned(run, (verb, None), style))
 }
 
-async fn planned(mut run: Run<'_>, verb: &Apply, style: Style) -> Exit {
+async fn planned(
+    mut run: Run<'_>,
+    (verb, opened): (&Apply, Option<&Opened>),
+    style: Style,
+) -> Exit {
     let Some(results) = run.look().await else { return STOPPED };
-    let Some(plan) = run.plan_view(style, &results) else { return Exit::Mistake };
-    report::print(&report::render_plan(style, &plan));
+    let Some(mut plan) = run.plan_view(style, &results) else { return Exit::Mistake };
+    if let Some(opened) = opened {
+        match saved::compared(opened, plan, &results) {
+            Ok(compared) => plan = compared,
+            Err(why) => {
+                report::print_error(&format!("error: this plan cannot be read: {why}\n"));
+                return Exit::Mistake;
+            }
+        }
+    }
+    // Of a saved plan only what is done is shown now: who is refused stands at the end.
+    let shown = |host: &&HostPlan| opened.is_none() || host.outcome() == Outcome::Changed;
+    let hosts = plan.hosts.iter().filter(shown).cloned().collect();
+    report::print(&report::render_plan(style, &Document { hosts, ..plan.clone() }));
     let (mut runs, mut idle, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for (result, host) in results.into_iter().zip(plan.hosts) {
         let changes = host.outcome() == Outcome::Changed;
@@ -43,10 +75,15 @@ async fn planned(mut run: Run<'_>, verb: &Apply, style: Style) -> Exit {
     }
     let counts = run.fleet.close(idle).await;
     if runs.is_empty() {
+        if opened.is_some() {
+            let end = EndView { hosts: ends, time: Duration::ZERO };
+            report::print(&report::render_summary(style, &end));
+            ends = end.hosts;
+        }
         tell_cost(&verb.hosts, counts);
         return Exit::of(ends.iter().map(|end| end.outcome), false);
     }
-    if !verb.yes && !report::ask("Apply these changes?") {
+    if !verb.yes && opened.is_none() && !report::ask("Apply these changes?") {
         run.fleet.close(runs).await;
         report::print("Nothing was changed.\n");
         return Exit::Good;

@@ -50,6 +50,8 @@ pub(super) enum Verb {
     Plan(Plan),
     /// Plan, ask, and make it so
     Apply(Apply),
+    /// Print a saved plan again; no host is contacted
+    Show(Show),
     /// Find mistakes in the project; no host is contacted
     Check(Check),
     /// Print what would be put on a host; it is not contacted
@@ -89,9 +91,8 @@ pub(super) struct Hosts {
     /// A file with the password for sudo; without one it is asked for on the terminal when a host wants it
     #[arg(long, value_name = "FILE")]
     pub(super) become_password_file: Option<PathBuf>,
-    /// Show contents whole, however long
-    #[arg(long)]
-    pub(super) full: bool,
+    #[command(flatten)]
+    pub(super) shown: Shown,
     #[command(flatten)]
     pub(super) select: Select,
     /// Say what the run cost: connections, exchanges, bytes
@@ -100,6 +101,20 @@ pub(super) struct Hosts {
     /// Exit with 2 when there are changes
     #[arg(long)]
     pub(super) detailed_exitcode: bool,
+}
+
+/// How much of a plan is shown.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Shown {
+    /// Show one line for each address only
+    #[arg(long, conflicts_with = "full")]
+    pub(super) summary: bool,
+    /// Show contents and lists whole, however long
+    #[arg(long)]
+    pub(super) full: bool,
+    /// Show for each change where the values that went into it come from
+    #[arg(long)]
+    pub(super) why: bool,
 }
 
 /// Which resources a run is about.
@@ -123,15 +138,47 @@ pub(super) struct Select {
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) hosts: Hosts,
+    /// Print one JSON document instead of text
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Save the plan, to do exactly it with `trueup apply FILE`
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Apply {
+    /// A saved plan: exactly it is done, without a question; a host that has moved since is refused
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(super) hosts: Hosts,
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Show {
+    /// The saved plan
+    #[arg(value_name = "PLAN")]
+    pub(super) file: PathBuf,
+    /// The form
+    #[arg(long = "as", value_name = "FORM", default_value = "text")]
+    pub(super) r#as: ShowAs,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+}
+
+/// Forms of a plan.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ShowAs {
+    /// As `trueup plan` prints it
+    Text,
+    /// As `trueup plan --json` prints it
+    Json,
+    /// For a merge request
+    Markdown,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -220,6 +267,8 @@ pub(super) enum SchemaOf {
     Inventory,
     /// modules/NAME/module.toml
     Module,
+    /// What `trueup plan --json` prints
+    Plan,
 }
 
 #[derive(Debug, ClapArgs)]

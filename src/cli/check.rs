@@ -9,7 +9,7 @@ use super::settings;
 use crate::config::Modules;
 use crate::model::Severity;
 use crate::report::view::CheckView;
-use crate::report::{self, counted};
+use crate::report::{self, Zoom, counted};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Check) -> Exit {
@@ -39,7 +39,7 @@ pub(super) fn run(common: &Common, verb: &Check) -> Exit {
     } else if verb.sarif {
         report::print(&report::check_sarif(&examined.found, file));
     } else {
-        let style = settings::style(common, false);
+        let style = settings::style(common, Zoom::Plain);
         report::print_error(&project::draw(style, sources, &examined.found));
         let text = summary(&examined, &view);
         if good { report::print(&text) } else { report::print_error(&text) }

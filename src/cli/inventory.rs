@@ -8,14 +8,14 @@ use super::{project, settings};
 use crate::config::Modules;
 use crate::model::suggest::nearest;
 use crate::model::{Diagnostic, Facts, Host, Severity};
-use crate::report;
 use crate::report::view::{ExplainedView, GraphView, SaidView};
+use crate::report::{self, Zoom};
 use crate::resolve::{Explained, Resolver};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Inventory) -> Exit {
     let examined = project::examine(common, Modules::Used, None);
-    let style = settings::style(common, false);
+    let style = settings::style(common, Zoom::Plain);
     let sources = &examined.project.sources;
     let mut found = examined.found;
     found.retain(|mistake| mistake.severity == Severity::Error);

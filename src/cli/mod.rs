@@ -15,8 +15,10 @@ mod plan;
 mod project;
 mod render;
 mod run;
+mod saved;
 mod schema;
 mod settings;
+mod show;
 mod view;
 
 use std::ffi::OsString;
@@ -52,6 +54,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let exit = match args.verb {
         Verb::Plan(ref verb) => plan::run(&args.common, verb),
         Verb::Apply(ref verb) => apply::run(&args.common, verb),
+        Verb::Show(ref verb) => show::run(&args.common, verb),
         Verb::Check(ref verb) => check::run(&args.common, verb),
         Verb::Render(ref verb) => render::run(&args.common, verb),
         Verb::Inventory(ref verb) => inventory::run(&args.common, verb),

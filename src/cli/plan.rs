@@ -2,22 +2,39 @@
 
 use super::args::{Common, Plan};
 use super::exit::Exit;
+use super::project::{self, Asked};
 use super::run::{Run, STOPPED, runtime, tell_cost};
-use super::{project, settings};
+use super::{saved, settings};
+use crate::plan::HostPlan;
 use crate::report;
-use crate::report::view::HostPlanView;
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Plan) -> Exit {
-    let style = settings::style(common, verb.hosts.full);
-    let Some(ready) = project::ready(common, &verb.hosts, style) else { return Exit::Mistake };
+    let style = settings::style(common, settings::zoom(&verb.hosts.shown));
+    let asked = Asked { select: &verb.hosts.select, keep: verb.out.is_some() };
+    let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
+    let Some(mut run) = Run::new(&ready, &verb.hosts, None) else { return Exit::Mistake };
     runtime().block_on(async {
-        let mut run = Run::new(&ready, &verb.hosts);
         let Some(results) = run.look().await else { return STOPPED };
         let Some(plan) = run.plan_view(style, &results) else { return Exit::Mistake };
+        let kept = verb.out.as_ref().map(|path| saved::save(path, &run, &plan, &results));
         let counts = run.fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
-        report::print(&report::render_plan(style, &plan));
+        report::print(&if verb.json {
+            report::plan_json(&plan)
+        } else {
+            report::render_plan(style, &plan)
+        });
         tell_cost(&verb.hosts, counts);
-        Exit::of(plan.hosts.iter().map(HostPlanView::outcome), verb.hosts.detailed_exitcode)
+        if let Some((kept, path)) = kept.zip(verb.out.as_ref()) {
+            let path = path.display();
+            if let Err(why) = kept {
+                report::print_error(&format!("error: {why}\n"));
+                return Exit::Mistake;
+            }
+            report::print_error(&format!(
+                "Saved as {path}. To do exactly this: trueup apply {path}\n"
+            ));
+        }
+        Exit::of(plan.hosts.iter().map(HostPlan::outcome), verb.hosts.detailed_exitcode)
     })
 }

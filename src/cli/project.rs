@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::args::{Common, Hosts, Select};
+use super::args::{Common, Select};
 use super::key::ProjectKey;
 use super::settings;
 use crate::config::{self, HostPattern, Loaded, Modules, Project, Sources, Tree};
 use crate::model::suggest::nearest;
-use crate::model::{Diagnostic, Facts, Secret, Severity};
+use crate::model::{Diagnostic, Facts, Severity};
 use crate::report::{self, Style, counted};
 use crate::resolve::{Desired, Resolver, Selection, Survey};
 
@@ -38,8 +38,6 @@ pub(super) struct Ready {
     /// Each host, with its desired state where no fact is named.
     pub(super) hosts: Vec<(usize, Option<Arc<Desired>>)>,
     pub(super) key: ProjectKey,
-    /// The password for sudo, where one was given.
-    pub(super) password: Option<Secret>,
 }
 
 /// Reads the project's files.
@@ -153,22 +151,25 @@ fn sort(found: &mut Vec<Diagnostic>) {
     found.dedup();
 }
 
+/// What a run is about, and what it needs of it.
+pub(super) struct Asked<'a> {
+    pub(super) select: &'a Select,
+    /// Whether resources keep what they were made from, as a saved plan needs it.
+    pub(super) keep: bool,
+}
+
 /// The project for a run on hosts; tells its mistakes and gives `None` when there are any.
-pub(super) fn ready(common: &Common, hosts: &Hosts, style: Style) -> Option<Ready> {
+pub(super) fn ready(common: &Common, asked: &Asked<'_>, style: Style) -> Option<Ready> {
     let Examined { project, resolver, survey, mut found } = examine(common, Modules::Used, None);
     found.retain(|mistake| mistake.severity == Severity::Error);
-    let password = settings::password(hosts).unwrap_or_else(|mistake| {
-        found.push(mistake);
-        None
-    });
     let chosen = match resolver.filter(|_| found.is_empty()) {
-        Some(resolver) => choose(common, &hosts.select, resolver, &survey),
+        Some(resolver) => choose(common, asked, resolver, &survey),
         None => Err(found),
     };
     match chosen {
         Ok((resolver, hosts)) => {
             let key = ProjectKey::new(&project.name);
-            Some(Ready { project, resolver: Arc::new(resolver), hosts, key, password })
+            Some(Ready { project, resolver: Arc::new(resolver), hosts, key })
         }
         Err(mistakes) => {
             tell(style, &project.sources, mistakes);
@@ -181,7 +182,7 @@ pub(super) fn ready(common: &Common, hosts: &Hosts, style: Style) -> Option<Read
 #[expect(clippy::type_complexity, reason = "a resolver and its hosts")]
 fn choose(
     common: &Common,
-    select: &Select,
+    &Asked { select, keep }: &Asked<'_>,
     resolver: Resolver,
     survey: &Survey,
 ) -> Result<(Resolver, Vec<(usize, Option<Arc<Desired>>)>), Vec<Diagnostic>> {
@@ -190,6 +191,7 @@ fn choose(
     let all = selection.is_none();
     let tags = survey.tags(&resolver);
     let resolver = resolver.selecting(selection);
+    let resolver = if keep { resolver.keeping() } else { resolver };
     let selected = match resolver.select(limit.as_ref()) {
         Err(_) if select.allow_empty => Vec::new(),
         selected => selected?,

@@ -6,14 +6,14 @@ use super::{project, settings};
 use crate::config::Modules;
 use crate::model::suggest::nearest;
 use crate::model::{AddressPattern, Diagnostic, Facts, Severity};
-use crate::report;
 use crate::report::view::RenderedView;
+use crate::report::{self, Zoom};
 use crate::resolve::{Rendered, Resolver};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Render) -> Exit {
     let examined = project::examine(common, Modules::Used, None);
-    let style = settings::style(common, false);
+    let style = settings::style(common, Zoom::Plain);
     let mut found = examined.found;
     found.retain(|mistake| mistake.severity == Severity::Error);
     let result = match examined.resolver {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::args::Hosts;
+use super::args::{Hosts, Select};
 use super::exit::Exit;
 use super::project::{self, Ready};
 use super::{settings, view};
-use crate::execute::{Counts, Fleet, HostResult, Password, Question};
+use crate::config::Project;
+use crate::execute::{self, Counts, Fleet, HostResult, Password, Question, Spend};
 use crate::model::Event;
-use crate::report::view::PlanView;
+use crate::plan::Document;
 use crate::report::{self, Progress, Style, counted};
 
 /// A fleet at work, and the events that it sends.
@@ -19,6 +20,8 @@ pub(super) struct Run<'r> {
     pub(super) fleet: Fleet,
     events: mpsc::UnboundedReceiver<Event>,
     questions: mpsc::UnboundedReceiver<Question>,
+    pub(super) select: &'r Select,
+    why: bool,
 }
 
 /// The runtime in which hosts are worked on.
@@ -28,17 +31,28 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 }
 
 impl<'r> Run<'r> {
-    pub(super) fn new(ready: &'r Ready, hosts: &Hosts) -> Self {
+    /// A run; `None` where the password that was given cannot be used, which is told.
+    pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, spend: Option<Spend>) -> Option<Self> {
         let (sender, events) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::unbounded_channel();
-        let password = match &ready.password {
-            Some(secret) => Password::given(secret.clone()),
+        let given = match settings::password(hosts) {
+            Ok(given) => given,
+            Err(mistake) => {
+                let style = Style { unicode: report::Switch::Off, ..Style::PLAIN };
+                project::tell(style, &ready.project.sources, vec![mistake]);
+                return None;
+            }
+        };
+        let password = match given {
+            Some(secret) => Password::given(secret),
             None if report::can_ask() => Password::asked(ask),
             None => Password::none(),
         };
         let settings = settings::execution(hosts, password);
-        let fleet = Fleet::new(Arc::clone(&ready.resolver), settings, sender);
-        Self { ready, fleet, events, questions }
+        let execution = execute::Settings { spend, ..settings };
+        let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
+        let (select, why) = (&hosts.select, hosts.shown.why);
+        Some(Self { ready, fleet, events, questions, select, why })
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
@@ -80,7 +94,7 @@ impl<'r> Run<'r> {
 
     /// What is shown of the results; `None` when facts of hosts brought out mistakes in the project,
     /// which are told then.
-    pub(super) fn plan_view(&self, style: Style, results: &[HostResult]) -> Option<PlanView> {
+    pub(super) fn plan_view(&self, style: Style, results: &[HostResult]) -> Option<Document> {
         let resolver = &self.ready.resolver;
         let mut mistakes = Vec::new();
         for ended in results.iter().filter_map(|result| result.as_ref().err()) {
@@ -93,11 +107,14 @@ impl<'r> Run<'r> {
             return None;
         }
         let hosts = results.iter().map(|result| match result {
-            Ok(run) => view::planned(self.ready, run),
+            Ok(run) => view::planned(self.ready, run, self.why),
             Err(ended) => view::ended(resolver, ended),
         });
         let stages = resolver.stage_names().into_iter().map(ToOwned::to_owned).collect();
-        Some(PlanView { stages, hosts: hosts.collect() })
+        let Project { name, inventory, sources, .. } = &*self.ready.project;
+        let inventory = inventory.file.map(|file| sources.get(file).path.display().to_string());
+        let (project, inventory) = (name.clone(), inventory.unwrap_or_default());
+        Some(Document { project, inventory, stages, hosts: hosts.collect() })
     }
 }
 

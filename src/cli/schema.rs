@@ -1,8 +1,12 @@
-//! `trueup schema`: prints a JSON Schema, for editors.
+//! `trueup schema`: prints a JSON Schema: of files for editors, of results for who reads them.
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::Value;
 
 use super::args::{Schema, SchemaOf};
 use super::exit::Exit;
 use crate::manual::{self, Document};
+use crate::plan::json::PlanJson;
 use crate::report;
 
 /// Runs the verb.
@@ -11,7 +15,17 @@ pub(super) fn run(verb: &Schema) -> Exit {
         SchemaOf::Project => Document::Project,
         SchemaOf::Inventory => Document::Inventory,
         SchemaOf::Module => Document::Module,
+        SchemaOf::Plan => return print(&schema::<PlanJson>()),
     };
-    report::print(&format!("{:#}\n", manual::schema(document)));
+    print(&manual::schema(document))
+}
+
+fn print(schema: &Value) -> Exit {
+    report::print(&format!("{schema:#}\n"));
     Exit::Good
+}
+
+/// The schema of what a verb prints (JSON Schema 2020-12).
+fn schema<T: JsonSchema>() -> Value {
+    SchemaGenerator::default().into_root_schema_for::<T>().to_value()
 }

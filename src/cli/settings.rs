@@ -7,11 +7,11 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::args::{Common, Hosts, Select};
+use super::args::{Common, Hosts, Select, Shown};
 use crate::config::HostPattern;
 use crate::execute::{self, Password};
 use crate::model::{AddressPattern, Diagnostic, Secret, Value};
-use crate::report::{Style, Switch, stdout_is_terminal};
+use crate::report::{Style, Switch, Zoom, stdout_is_terminal};
 use crate::resolve::Selection;
 use crate::shell::Limits;
 use crate::transport::{self, Control};
@@ -42,7 +42,7 @@ pub(super) fn state_folder() -> PathBuf {
 }
 
 /// How text is drawn for this reader.
-pub(super) fn style(common: &Common, full: bool) -> Style {
+pub(super) fn style(common: &Common, zoom: Zoom) -> Style {
     let set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty());
     let color = match common.color.as_str() {
         "always" => true,
@@ -63,7 +63,16 @@ pub(super) fn style(common: &Common, full: bool) -> Style {
         let locale = locale.to_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     });
-    Style { color: Switch::when(color), unicode: Switch::when(unicode), full: Switch::when(full) }
+    Style { color: Switch::when(color), unicode: Switch::when(unicode), zoom }
+}
+
+/// How much of a plan the reader wants.
+pub(super) const fn zoom(shown: &Shown) -> Zoom {
+    match (shown.summary, shown.full) {
+        (true, _) => Zoom::Summary,
+        (_, true) => Zoom::Full,
+        _ => Zoom::Plain,
+    }
 }
 
 /// How hosts are connected to.
@@ -130,6 +139,7 @@ pub(super) fn execution(hosts: &Hosts, password: Password) -> execute::Settings 
         host_timeout: hosts.host_timeout,
         password: Arc::new(password),
         limits: Limits::default(),
+        spend: None,
     }
 }
 

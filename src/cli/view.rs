@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::key::ProjectKey;
 use super::project::Ready;
 use crate::execute::{Applied, Ended, HostRun};
-use crate::model::{Change, Outcome};
-use crate::report::view::{ChangeView, HostEndView, HostPlanView, PlanState, ProblemView};
-use crate::resolve::{Desired, Resolver};
+use crate::model::{Change, Facts, Outcome};
+use crate::plan::{HostPlan, HostState, Planned, Problem, Why, dangers};
+use crate::report::view::HostEndView;
+use crate::resolve::{Desired, Explained, Resolver};
 
 /// A resource's address and place.
 fn named(resolver: &Resolver, desired: &Desired, index: usize) -> (String, String) {
@@ -43,27 +44,54 @@ fn said(desired: &Desired, index: Option<usize>, message: String) -> String {
     }
 }
 
-/// A host that was compared.
-pub(super) fn planned(ready: &Ready, run: &HostRun) -> HostPlanView {
+/// Where the values of a change come from.
+fn whence(resolver: &Resolver, explained: Vec<Explained>) -> Vec<Why> {
+    let each = explained.into_iter().map(|value| {
+        let said = value.said.first();
+        let by = said.map_or_else(String::new, |said| said.by.clone());
+        let place = said.and_then(|said| said.place).map(|span| resolver.place(span));
+        let shown = match value.value {
+            _ if value.sensitive => "(sensitive)".to_owned(),
+            Some(value) => value.to_string(),
+            None => "none".to_owned(),
+        };
+        Why { name: value.name, value: shown, place, by }
+    });
+    each.collect()
+}
+
+/// A host that was compared. With `why` each change says where its values come from.
+pub(super) fn planned(ready: &Ready, run: &HostRun, why: bool) -> HostPlan {
     let resolver = &ready.resolver;
+    let explained = why.then(|| {
+        let name = &resolver.targets[run.target].host.name;
+        let facts = run.facts.clone().unwrap_or_else(|| Facts::stand_in(name));
+        resolver.explain(run.target, &facts)
+    });
     let changes = run.plan.changes().map(|(index, change)| {
         let (address, place) = named(resolver, &run.desired, index);
         let stage = run.desired.stage(index);
-        ChangeView { stage, address, place, change: shown(&ready.key, &run.desired, index, change) }
+        let dangers = dangers(&run.desired.resources[index], change);
+        let change = shown(&ready.key, &run.desired, index, change);
+        let why = explained.as_ref().map_or_else(Vec::new, |explained| {
+            let instance = &run.desired.resources[index];
+            whence(resolver, resolver.why(instance, explained, run.facts.as_ref()))
+        });
+        Planned { stage, address, place, change, dangers, why }
     });
-    let problems = run.plan.problems().map(|(index, why)| ProblemView {
+    let problems = run.plan.problems().map(|(index, why)| Problem {
         resource: Some(named(resolver, &run.desired, index)),
         message: why.to_owned(),
     });
-    let state = PlanState::Compared { changes: changes.collect(), problems: problems.collect() };
-    HostPlanView { host: resolver.targets[run.target].host.name.clone(), state }
+    let state = HostState::Compared { changes: changes.collect(), problems: problems.collect() };
+    HostPlan { host: resolver.targets[run.target].host.name.clone(), state }
 }
 
 /// A host that could not be compared.
-pub(super) fn ended(resolver: &Resolver, ended: &Ended) -> HostPlanView {
-    HostPlanView {
+pub(super) fn ended(resolver: &Resolver, ended: &Ended) -> HostPlan {
+    HostPlan {
         host: resolver.targets[ended.target].host.name.clone(),
-        state: PlanState::Ended {
+        state: HostState::Ended {
             outcome: ended.outcome,
             message: ended.message.clone(),
             help: ended.help.clone(),
@@ -72,13 +100,11 @@ pub(super) fn ended(resolver: &Resolver, ended: &Ended) -> HostPlanView {
 }
 
 /// A host that had no plan to apply, at the end.
-pub(super) fn untouched(plan: HostPlanView) -> HostEndView {
+pub(super) fn untouched(plan: HostPlan) -> HostEndView {
     let outcome = plan.outcome();
     let (problems, help) = match plan.state {
-        PlanState::Compared { problems, .. } => (problems, None),
-        PlanState::Ended { message, help, .. } => {
-            (vec![ProblemView { resource: None, message }], help)
-        }
+        HostState::Compared { problems, .. } => (problems, None),
+        HostState::Ended { message, help, .. } => (vec![Problem { resource: None, message }], help),
     };
     let help = match (outcome, help) {
         (Outcome::Ok, _) => None,
@@ -105,7 +131,7 @@ pub(super) fn applied(
     announced: &[(usize, Change)],
     (target, applied): (usize, Applied),
 ) -> HostEndView {
-    let problems = applied.incidents.into_iter().map(|incident| ProblemView {
+    let problems = applied.incidents.into_iter().map(|incident| Problem {
         resource: incident.resource.map(|index| named(resolver, desired, index)),
         message: said(desired, incident.resource, incident.message),
     });

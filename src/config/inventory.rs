@@ -14,6 +14,7 @@ pub type Settings = BTreeMap<String, Located<Value>>;
 pub struct Inventory {
     /// Whether there were mistakes in it, so that what is not there may only not have been read.
     pub doubtful: bool,
+    pub file: Option<FileId>,
     pub connection: Settings,
     pub vars: Settings,
     pub groups: BTreeMap<String, Group>,
@@ -79,6 +80,7 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
     let before = found.len();
     let mut inventory = Inventory {
         doubtful: false,
+        file: Some(file),
         connection: connection(&mut top, found),
         vars: top.vars("vars", found),
         groups: BTreeMap::new(),

@@ -30,6 +30,12 @@ impl Sources {
         id
     }
 
+    /// Whether no file was loaded.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// The file with this id.
     #[must_use]
     pub fn get(&self, file: FileId) -> &Source {

@@ -54,6 +54,10 @@ pub(super) struct Applying {
     session: Option<Session>,
     /// Nothing more is done on this host.
     over: bool,
+    /// A saved plan was used up here.
+    spent: bool,
+    /// It was used up before, or could not be.
+    barred: bool,
 }
 
 impl Applying {
@@ -68,7 +72,8 @@ impl Applying {
             counts: Counts::default(),
         };
         let (history, observed) = (History::default(), Vec::new());
-        Self { run, plan, history, observed, applied, session, over: false }
+        let (over, spent, barred) = (false, false, false);
+        Self { run, plan, history, observed, applied, session, over, spent, barred }
     }
 
     /// Whether something went wrong on this host.
@@ -105,7 +110,12 @@ impl Applying {
             if wave.is_empty() || stop() {
                 break;
             }
-            let mut steps = Wave::new(&self.run, &self.plan, &wave, &mut session);
+            let mut steps = Wave::default();
+            if let Some(spend) = settings.spend.as_ref().filter(|_| !self.spent) {
+                steps.spend(spend, &self.run.name, &mut session);
+                self.spent = true;
+            }
+            steps.changes(&self.run, &self.plan, (&wave, &mut session));
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program.script);
             steps.program.answers += probe.asked.len();
             let seconds = steps.program.seconds.max(STEP_LONGEST);
@@ -211,6 +221,7 @@ impl Applying {
         let (done, open): (Vec<usize>, Vec<usize>) =
             items.iter().partition(|index| several && self.holds(**index));
         self.done(&done);
+        self.barred |= items.is_empty();
         self.incident(open.first().or_else(|| items.first()).copied(), said);
     }
 
@@ -333,6 +344,7 @@ impl Applying {
         self.applied.not_done = open.filter(|index| !settled(index)).collect();
         self.applied.outcome = match self.applied.outcome {
             Outcome::Unknown => Outcome::Unknown,
+            _ if self.barred => Outcome::Refused,
             _ if trouble => Outcome::Failed,
             _ if self.applied.done.is_empty() => Outcome::Ok,
             _ => Outcome::Changed,

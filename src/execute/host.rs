@@ -17,6 +17,10 @@ use crate::transport::TransportError;
 #[derive(Debug)]
 pub struct HostRun {
     pub target: usize,
+    /// The host's name.
+    pub name: String,
+    /// What the host said of itself, where it was asked.
+    pub facts: Option<Facts>,
     pub desired: Arc<Desired>,
     pub plan: Plan,
     pub(super) session: Option<Session>,
@@ -96,7 +100,8 @@ pub(super) async fn look_with(
     match resolver.desired(target, facts) {
         Ok(desired) => {
             let host = &resolver.targets[target].host;
-            probe(target, host, (session, Arc::new(desired)), settings).await
+            let run = probe(target, host, (session, Arc::new(desired)), settings).await?;
+            Ok(HostRun { facts: Some(facts.clone()), ..run })
         }
         Err(mistakes) => {
             session.close().await;
@@ -126,7 +131,8 @@ async fn probe(
     if let Some(remote) = session.remote {
         login.refuse(&mut plan, &desired, (remote, &answers));
     }
-    Ok(HostRun { target, desired, plan, session: Some(session) })
+    let name = host.name.clone();
+    Ok(HostRun { target, name, facts: None, desired, plan, session: Some(session) })
 }
 
 /// A host that ended although it could be talked to.

@@ -36,4 +36,13 @@ pub struct Settings {
     /// The password for sudo, where a host wants one.
     pub password: Arc<Password>,
     pub limits: Limits,
+    /// The saved plan that is applied: it is used up on each host before anything is done there.
+    pub spend: Option<Spend>,
+}
+
+/// Names a saved plan on hosts.
+#[derive(Debug, Clone)]
+pub struct Spend {
+    pub project: String,
+    pub id: String,
 }

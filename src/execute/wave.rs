@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use super::Spend;
 use super::host::HostRun;
 use super::session::{Program, Session};
+use crate::model::change::sha256_hex;
 use crate::plan::{Plan, Status};
 use crate::resources::Part;
-use crate::shell::Step;
+use crate::shell::{Script, Step};
 
 /// The steps of one wave.
+#[derive(Default)]
 pub(super) struct Wave {
     pub(super) program: Program,
     /// For each step: its number and the resources that it does.
@@ -16,30 +19,44 @@ pub(super) struct Wave {
 }
 
 impl Wave {
+    /// Uses a saved plan up, which fails where it was used before. Stands before all changes.
+    pub(super) fn spend(&mut self, spend: &Spend, host: &str, session: &mut Session) {
+        // One machine may have several names in an inventory.
+        let mark = format!("{}-{}", spend.id, &sha256_hex(host.as_bytes())[..16]);
+        let mut script = Script::new();
+        script.text("spend").args([spend.project.as_str(), mark.as_str()]);
+        let seq = session.seq();
+        self.add(seq, &Step::new(script));
+        self.steps.push((seq, Vec::new()));
+    }
+
     /// Turns changes into a program: neighbours of one type together, so that a type can do many at
     /// once.
-    pub(super) fn new(run: &HostRun, plan: &Plan, wave: &[usize], session: &mut Session) -> Self {
+    pub(super) fn changes(
+        &mut self,
+        run: &HostRun,
+        plan: &Plan,
+        (wave, session): (&[usize], &mut Session),
+    ) {
         let kind = |index: usize| run.desired.resources[index].kind;
-        let mut all = Self { program: Program::default(), steps: Vec::new() };
         let mut folders = BTreeSet::new();
         for group in wave.chunk_by(|one, other| kind(*one).name() == kind(*other).name()) {
             let parts: Vec<Part<'_>> = group.iter().map(|&index| part(run, plan, index)).collect();
             let seconds = parts.iter().filter_map(|part| part.timeout).max();
-            all.program.seconds = all.program.seconds.max(seconds.unwrap_or(0));
+            self.program.seconds = self.program.seconds.max(seconds.unwrap_or(0));
             for (covers, step) in kind(group[0]).steps(&parts) {
                 let seq = session.seq();
-                all.add(seq, &step);
+                self.add(seq, &step);
                 folders.extend(step.folder);
-                all.program.contents.extend(step.content);
-                all.steps.push((seq, covers.into_iter().map(|at| group[at]).collect()));
+                self.program.contents.extend(step.content);
+                self.steps.push((seq, covers.into_iter().map(|at| group[at]).collect()));
             }
         }
         if !folders.is_empty() {
-            let script = &mut all.program.script;
+            let script = &mut self.program.script;
             script.text("sync --").args(&folders).text(" 2>/dev/null || sync\n");
         }
-        all.program.answers = all.steps.len();
-        all
+        self.program.answers = self.steps.len();
     }
 
     /// One guarded step, closed in itself.

@@ -4,6 +4,8 @@ use std::fmt;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::change::word;
+
 /// `module/type[name]`, unique on a host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
@@ -13,6 +15,14 @@ pub struct Address {
 }
 
 impl Address {
+    /// Reads `module/type[name]`, as it is displayed.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let (head, name) = text.strip_suffix(']')?.split_once('[')?;
+        let (module, kind) = head.rsplit_once('/')?;
+        Some(Self { module: module.to_owned(), kind: word(kind), name: name.to_owned() })
+    }
+
     /// The address without its module, as it is written inside that module.
     #[must_use]
     pub fn short(&self) -> String {
@@ -127,6 +137,15 @@ mod tests {
         let other = AddressPattern::parse("base/file[/etc/*]").unwrap();
         assert!(other.matches(&file("base", "/etc/motd"), "nginx"));
         assert!(!other.matches(&file("base", "/etc/a/b"), "nginx"));
+    }
+
+    #[test]
+    fn an_address_reads_as_it_is_displayed() {
+        for name in ["/etc/a]b", "a[0]", "x/y"] {
+            let address = file("m", name);
+            assert_eq!(Address::read(&address.to_string()), Some(address));
+        }
+        assert_eq!(Address::read("file[x]"), None);
     }
 
     #[test]

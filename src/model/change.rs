@@ -1,8 +1,9 @@
 //! What a change is: its action, and each attribute that differs as a fact of its own.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
@@ -114,6 +115,20 @@ pub enum Difference {
 
 /// Attributes that say who may do what, and no value of the user.
 const ACCESS: [&str; 3] = ["mode", "owner", "group"];
+
+/// A name that lives as long as the program, as those of types and attributes do: for what is read back
+/// from a file. Each distinct one is kept once.
+#[must_use]
+pub fn word(name: &str) -> &'static str {
+    static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(word) = known.get(name) {
+        return word;
+    }
+    let new: &'static str = name.to_owned().leak();
+    known.insert(new);
+    new
+}
 
 /// One attribute of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -20,6 +20,23 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::Changed,
+        Self::NotAttempted,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Unknown,
+        Self::Failed,
+    ];
+
+    /// The one with this word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.word() == word)
+    }
+
     /// The word in summaries.
     #[must_use]
     pub const fn word(self) -> &'static str {

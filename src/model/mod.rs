@@ -11,7 +11,7 @@ pub mod suggest;
 pub mod value;
 
 pub use address::{Address, AddressPattern};
-pub use change::{Action, Attribute, Body, Change, Difference};
+pub use change::{Action, Attribute, Body, Change, Difference, word};
 pub use diagnostic::{CODES, Diagnostic, FileId, Label, Located, Severity, Span};
 pub use event::{Event, Outcome};
 pub use facts::Facts;

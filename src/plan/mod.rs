@@ -4,6 +4,11 @@
 //! there, what they edit is edited. What nobody can know before an opaque change was done (a package,
 //! a command) is named as known after it.
 
+mod danger;
+mod document;
+pub mod json;
+mod moved;
+pub mod saved;
 mod wave;
 
 use std::collections::{HashMap, HashSet};
@@ -13,6 +18,9 @@ use crate::model::{Action, Address, Change};
 use crate::resolve::{Desired, Instance};
 use crate::resources::{Erased, Subject, Verdict};
 
+pub use danger::{Danger, Dangers, dangers};
+pub use document::{Document, HostPlan, HostState, Planned, Problem, Sets, Why};
+pub use moved::{Moved, moved};
 pub use wave::next_wave;
 
 /// The plan of one host: an item for each of its resources, in their order.

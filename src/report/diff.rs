@@ -1,5 +1,7 @@
 //! The difference of two contents as unified text, with the words that differ marked on a terminal.
 
+use std::fmt::Write as _;
+
 use similar::{ChangeTag, TextDiff};
 
 use super::Style;
@@ -21,8 +23,7 @@ pub(super) fn lines(style: Style, before: Option<&Body>, after: Option<&Body>) -
         None => Some(String::new()),
         Some(body) => {
             let bytes = body.bytes.as_ref().filter(|bytes| small(bytes))?;
-            let text = String::from_utf8(bytes.to_vec()).ok()?;
-            (!text.contains('\0')).then_some(text)
+            legible(bytes)
         }
     };
     let (Some(old), Some(new)) = (text(before), text(after)) else {
@@ -30,16 +31,40 @@ pub(super) fn lines(style: Style, before: Option<&Body>, after: Option<&Body>) -
     };
     let whole = before.is_none() || after.is_none();
     if old == new {
-        return vec!["content  empty".to_owned()];
+        // Both are empty, or differ in bytes that are written alike.
+        let empty = old.is_empty() && before.is_none_or(|body| body.size == 0);
+        return vec![if empty {
+            "content  empty".to_owned()
+        } else {
+            binary(style, before, after)
+        }];
     }
     let mut lines = unified(style, &old, &new);
     let most = if whole { WHOLE_LINES + 1 } else { DIFF_LINES };
-    if lines.len() > most + 1 && !style.full.on() {
+    if lines.len() > most + 1 && !style.full() {
         let more = lines.len() - most;
         lines.truncate(most);
         lines.push(paint(style, Label::Quiet, &format!("… {more} more lines (--full shows all)")));
     }
     lines
+}
+
+/// The text of a content. Bytes that are no UTF-8 are written as `\\xNN` where they are few, as in a text
+/// of an older encoding; `None` for what is no text.
+fn legible(bytes: &[u8]) -> Option<String> {
+    if bytes.contains(&0) {
+        return None;
+    }
+    let mut text = String::with_capacity(bytes.len());
+    let mut foreign = 0;
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        foreign += chunk.invalid().len();
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    (foreign * 5 <= bytes.len()).then_some(text)
 }
 
 /// Whether a content is small enough to be shown line by line.

@@ -3,11 +3,15 @@
 //! It is handed data ([`view`]) and knows neither hosts nor connections. Everything that came from a
 //! host or a file passes through `escape`; our own colours are added after.
 
+mod change;
 mod check;
+mod closing;
 mod diagnostics;
 mod diff;
 mod escape;
 mod inventory;
+mod markdown;
+mod outlier;
 mod page;
 mod palette;
 mod plan;
@@ -22,8 +26,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use check::{json as check_json, sarif as check_sarif};
 pub use diagnostics::render as render_diagnostics;
 pub use inventory::{explained, explained_json, graph, hosts, hosts_json, rendered};
+pub use markdown::render as plan_markdown;
 pub use page::{keys as render_keys, list as render_list, render as render_page};
-pub use plan::render as render_plan;
+pub use plan::{json as plan_json, render as render_plan};
 pub use progress::Progress;
 pub use secret::{ask_secret, restore_terminal};
 pub use summary::render as render_summary;
@@ -35,8 +40,18 @@ pub struct Style {
     pub color: Switch,
     /// `→` and box lines, or their ASCII twins.
     pub unicode: Switch,
-    /// Contents whole, however long.
-    pub full: Switch,
+    pub zoom: Zoom,
+}
+
+/// How much of a plan is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zoom {
+    /// One line for each address.
+    Summary,
+    /// Every fact of every change; long contents cut.
+    Plain,
+    /// Contents whole, however long, and all names.
+    Full,
 }
 
 /// On or off.
@@ -62,11 +77,18 @@ impl Switch {
 
 impl Style {
     /// Plain text, as tests and files want it.
-    pub const PLAIN: Self = Self { color: Switch::Off, unicode: Switch::On, full: Switch::Off };
+    pub const PLAIN: Self = Self { color: Switch::Off, unicode: Switch::On, zoom: Zoom::Plain };
 
     /// An arrow between before and after.
     const fn arrow(self) -> &'static str {
         if self.unicode.on() { "→" } else { "->" }
+    }
+}
+
+impl Style {
+    /// Whether everything is told, however long.
+    const fn full(self) -> bool {
+        matches!(self.zoom, Zoom::Full)
     }
 }
 

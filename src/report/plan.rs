@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::Style;
-use super::diff;
+use super::change::{placed, resource};
 use super::escape::visible;
 use super::palette::{Label, paint};
-use super::view::{ChangeView, HostPlanView, PlanState, PlanView, ProblemView};
+use super::{Style, Zoom, closing, outlier};
 use crate::model::change::TriggerKind;
-use crate::model::{Action, Change, Difference, Outcome};
+use crate::model::{Action, Change, Outcome};
+use crate::plan::json::PlanJson;
+use crate::plan::{Document, HostPlan, HostState, Planned, Problem};
 
-/// The column where the place of a declaration begins, if the address leaves it free.
-const PLACE_COLUMN: usize = 54;
 /// Names of hosts that a heading lists before it only counts.
 const NAMES: usize = 8;
 
@@ -21,22 +20,11 @@ const MESSAGE_LINES: usize = 20;
 
 /// The whole text of a plan.
 #[must_use]
-pub fn render(style: Style, plan: &PlanView) -> String {
+pub fn render(style: Style, plan: &Document) -> String {
     let mut text = String::new();
-    for (index, stage) in plan.stages.iter().enumerate() {
-        let blocks = blocks(plan, index);
-        if blocks.is_empty() {
-            continue;
-        }
-        if plan.stages.len() > 1 {
-            let _ = writeln!(
-                text,
-                "{}\n",
-                paint(style, Label::Heading, &format!("stage {}", visible(stage)))
-            );
-        }
-        for (hosts, changes) in blocks {
-            block(style, &mut text, &hosts, &changes);
+    if style.zoom != Zoom::Summary {
+        for (index, stage) in plan.stages.iter().enumerate() {
+            self::stage(style, &mut text, plan, (index, stage));
         }
     }
     troubles(style, &mut text, plan);
@@ -47,157 +35,85 @@ pub fn render(style: Style, plan: &PlanView) -> String {
         .map(|host| host.host.as_str())
         .collect();
     if !unchanged.is_empty() {
-        let _ = writeln!(text, "{}  no changes\n", names(&unchanged));
+        let _ = writeln!(text, "{}  no changes\n", names_of(style, &unchanged));
     }
+    text.push_str(&closing::list(style, plan));
     let _ = writeln!(text, "{}", last_line(plan));
     text
 }
 
-/// The changes of a stage with the hosts that share them, the rarest first.
-fn blocks(plan: &PlanView, stage: usize) -> Vec<(Vec<&str>, Vec<&ChangeView>)> {
-    let mut blocks: Vec<(Vec<&str>, Vec<&ChangeView>)> = Vec::new();
-    let mut seen: std::collections::HashMap<Vec<&ChangeView>, usize> =
-        std::collections::HashMap::new();
-    for host in &plan.hosts {
-        let PlanState::Compared { changes, problems } = &host.state else { continue };
-        if !problems.is_empty() {
-            continue;
-        }
-        let these: Vec<&ChangeView> =
-            changes.iter().filter(|change| change.stage == stage).collect();
-        if these.is_empty() {
-            continue;
-        }
-        let at = *seen.entry(these.clone()).or_insert_with(|| {
-            blocks.push((Vec::new(), these));
-            blocks.len() - 1
-        });
-        blocks[at].0.push(&host.host);
-    }
-    blocks.sort_by_key(|(hosts, _)| hosts.len());
-    blocks
+/// A plan as one JSON document.
+///
+/// # Panics
+/// Never: its form has string keys only.
+#[must_use]
+pub fn json(plan: &Document) -> String {
+    let form = serde_json::to_string_pretty(&PlanJson::of(plan));
+    form.expect("a form with string keys is JSON") + "\n"
 }
 
-fn block(style: Style, text: &mut String, hosts: &[&str], changes: &[&ChangeView]) {
-    let heading = paint(style, Label::Heading, &names(hosts));
+/// The blocks of one stage.
+fn stage(style: Style, text: &mut String, plan: &Document, (index, name): (usize, &str)) {
+    let sets = plan.sets(|planned| planned.stage == index);
+    if sets.is_empty() {
+        return;
+    }
+    if plan.stages.len() > 1 {
+        let heading = format!("stage {}", visible(name));
+        let _ = writeln!(text, "{}\n", paint(style, Label::Heading, &heading));
+    }
+    let most = sets.last().map_or(0, |(hosts, _)| hosts.len());
+    for (hosts, changes) in &sets {
+        let unlike = match sets.last() {
+            Some((many, others)) if hosts.len() < most => {
+                outlier::told(style, changes, (many.len(), others))
+            }
+            _ => Vec::new(),
+        };
+        block(style, text, hosts, (changes, &unlike));
+    }
+}
+
+/// Hosts with the same changes.
+pub(super) fn block(
+    style: Style,
+    text: &mut String,
+    hosts: &[&str],
+    (changes, unlike): (&[&Planned], &[String]),
+) {
+    let heading = paint(style, Label::Heading, &names_of(style, hosts));
     let count = changes.len();
     let changes_word = if count == 1 { "change" } else { "changes" };
     let _ = match hosts.len() {
         1 => writeln!(text, "{heading}  ({count} {changes_word})"),
         many => writeln!(text, "{heading}  ({many} hosts, the same {count} {changes_word})"),
     };
-    for change in changes {
-        resource(style, text, change);
+    for line in unlike {
+        let _ = writeln!(text, "    {line}");
+    }
+    for planned in changes {
+        resource(style, text, planned);
     }
     text.push('\n');
 }
 
-/// One resource: its mark, address and place, then each fact of its change.
-fn resource(style: Style, text: &mut String, view: &ChangeView) {
-    let change = &view.change;
-    let label = Label::of(change.action);
-    let glyph = paint(style, label, change.action.glyph());
-    let address = visible(&view.address);
-    let _ = writeln!(text, "  {glyph} {address}{}", placed(style, &address, &view.place));
-    let lines: Vec<String> = change
-        .note
-        .iter()
-        .flat_map(|note| note.lines().map(visible))
-        .chain(facts(style, change))
-        .chain(change.fired.as_ref().map(|fired| {
-            let because: Vec<String> =
-                fired.because.iter().map(|address| visible(&address.short())).collect();
-            let verb = if because.len() == 1 { "changes" } else { "change" };
-            format!("{}, because {} {verb}", fired.kind.word(), listed(&because))
-        }))
-        .collect();
-    for line in lines {
-        let _ = writeln!(text, "      {line}");
+/// Names of hosts, all of them where everything is asked for.
+fn names_of(style: Style, hosts: &[&str]) -> String {
+    if style.full() {
+        return hosts.iter().map(|host| visible(host)).collect::<Vec<_>>().join(", ");
     }
-}
-
-/// A place after an address: in its column, or on a line of its own where the address is too long.
-fn placed(style: Style, address: &str, place: &str) -> String {
-    let used = address.chars().count() + 4;
-    let place = visible(place);
-    let gap = match PLACE_COLUMN.checked_sub(used) {
-        Some(gap) if gap >= 2 => " ".repeat(gap),
-        _ if used + 2 + place.chars().count() <= 80 => "  ".to_owned(),
-        _ => "\n      ".to_owned(),
-    };
-    format!("{gap}{}", paint(style, Label::Quiet, &place))
-}
-
-/// Up to three names, then how many more.
-fn listed(names: &[String]) -> String {
-    match names.len() {
-        0..=3 => names.join(", "),
-        more => format!("{} and {} more", names[..2].join(", "), more - 2),
-    }
-}
-
-/// Each attribute that differs.
-fn facts(style: Style, change: &Change) -> Vec<String> {
-    let width = change
-        .attributes
-        .iter()
-        .filter(|attribute| matches!(attribute.difference, Difference::Value { .. }))
-        .map(|attribute| attribute.name.len())
-        .max()
-        .unwrap_or(0);
-    let mut lines = Vec::new();
-    for attribute in &change.attributes {
-        match &attribute.difference {
-            Difference::Value { before, after } => {
-                let value = |value: &Option<String>| {
-                    value.as_ref().map_or_else(
-                        || "none".to_owned(),
-                        |value| visible(&value.replace('\n', "\\n")),
-                    )
-                };
-                let name = attribute.name;
-                lines.push(if change.action == Action::Create || change.action == Action::Run {
-                    format!("{name:width$}  {}", value(after))
-                } else {
-                    format!("{name:width$}  {} {} {}", value(before), style.arrow(), value(after))
-                });
-            }
-            Difference::Content { before, after } => {
-                lines.extend(diff::lines(style, before.as_ref(), after.as_ref()));
-            }
-            Difference::Secret { .. } => {
-                lines.push(format!("{:width$}  (sensitive)", attribute.name));
-            }
-            Difference::Sensitive { before, after } => lines.push(format!(
-                "{:width$}  (sensitive)  {}",
-                attribute.name,
-                keyed(style, change.action, before.as_deref(), after.as_deref())
-            )),
-        }
-    }
-    lines
-}
-
-/// Keyed digests of a sensitive value, so that a reader sees that it changed and where it is the same.
-fn keyed(style: Style, action: Action, before: Option<&str>, after: Option<&str>) -> String {
-    let short = |digest: Option<&str>| {
-        digest.map_or("none", |digest| digest.get(..12).unwrap_or(digest)).to_owned()
-    };
-    if matches!(action, Action::Create | Action::Run) && before.is_none() {
-        return short(after);
-    }
-    format!("{} {} {}", short(before), style.arrow(), short(after))
+    names(hosts)
 }
 
 /// Hosts that could not be planned, or not whole.
-fn troubles(style: Style, text: &mut String, plan: &PlanView) {
-    for HostPlanView { host, state } in &plan.hosts {
+pub(super) fn troubles(style: Style, text: &mut String, plan: &Document) {
+    for HostPlan { host, state } in &plan.hosts {
         match state {
-            PlanState::Ended { outcome, message, help } => {
+            HostState::Ended { outcome, message, help } => {
                 ended(style, text, host, *outcome, message, help.as_deref());
                 text.push('\n');
             }
-            PlanState::Compared { problems, .. } if !problems.is_empty() => {
+            HostState::Compared { problems, .. } if !problems.is_empty() => {
                 let heading = paint(style, Label::Heading, &visible(host));
                 let _ = writeln!(
                     text,
@@ -209,7 +125,7 @@ fn troubles(style: Style, text: &mut String, plan: &PlanView) {
                 }
                 text.push('\n');
             }
-            PlanState::Compared { .. } => {}
+            HostState::Compared { .. } => {}
         }
     }
 }
@@ -233,7 +149,7 @@ pub(super) fn ended(
 }
 
 /// Something wrong with a resource.
-pub(super) fn problem(style: Style, text: &mut String, problem: &ProblemView) {
+pub(super) fn problem(style: Style, text: &mut String, problem: &Problem) {
     if let Some((address, place)) = &problem.resource {
         let address = visible(address);
         let bad = paint(style, Label::Bad, "x");
@@ -261,8 +177,8 @@ pub(super) fn names(hosts: &[&str]) -> String {
 }
 
 /// The answer in one line.
-fn last_line(plan: &PlanView) -> String {
-    let outcomes: Vec<Outcome> = plan.hosts.iter().map(HostPlanView::outcome).collect();
+pub(super) fn last_line(plan: &Document) -> String {
+    let outcomes: Vec<Outcome> = plan.hosts.iter().map(HostPlan::outcome).collect();
     let count = |outcome| outcomes.iter().filter(|found| **found == outcome).count();
     let mut parts = Vec::new();
     for (outcome, word) in [(Outcome::Changed, "to change"), (Outcome::Ok, "unchanged")] {
@@ -272,7 +188,7 @@ fn last_line(plan: &PlanView) -> String {
     }
     parts.extend(bad(&outcomes));
     let changes = plan.hosts.iter().flat_map(|host| match &host.state {
-        PlanState::Compared { changes, problems } if problems.is_empty() => changes.as_slice(),
+        HostState::Compared { changes, problems } if problems.is_empty() => changes.as_slice(),
         _ => &[],
     });
     let counts = counts(changes.map(|view| &view.change));

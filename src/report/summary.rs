@@ -23,7 +23,7 @@ pub fn render(style: Style, end: &EndView) -> String {
 
 /// One host that did not end well.
 fn trouble(style: Style, text: &mut String, host: &HostEndView) {
-    let about_host = |view: &&super::view::ProblemView| view.resource.is_none();
+    let about_host = |view: &&crate::plan::Problem| view.resource.is_none();
     let message = host.problems.iter().find(about_host).map(|view| view.message.clone());
     let message = message.unwrap_or_else(|| match host.outcome {
         Outcome::NotAttempted => "the run ended before its turn; nothing was changed".into(),

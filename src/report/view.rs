@@ -4,60 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::{Change, Outcome};
-
-/// One resource that changes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ChangeView {
-    /// Index of its stage.
-    pub stage: usize,
-    /// `module/type[name]`.
-    pub address: String,
-    /// `file:line` of its declaration.
-    pub place: String,
-    pub change: Change,
-}
-
-/// Something wrong with one resource, or with a host.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ProblemView {
-    /// Address and place, where it is about a resource.
-    pub resource: Option<(String, String)>,
-    pub message: String,
-}
-
-/// A host in a plan.
-#[derive(Debug, Clone)]
-pub struct HostPlanView {
-    pub host: String,
-    pub state: PlanState,
-}
-
-/// What planning gave for a host.
-#[derive(Debug, Clone)]
-pub enum PlanState {
-    Compared { changes: Vec<ChangeView>, problems: Vec<ProblemView> },
-    Ended { outcome: Outcome, message: String, help: Option<String> },
-}
-
-impl HostPlanView {
-    /// The host's outcome as far as the plan goes.
-    #[must_use]
-    pub const fn outcome(&self) -> Outcome {
-        match &self.state {
-            PlanState::Compared { problems, .. } if !problems.is_empty() => Outcome::Failed,
-            PlanState::Compared { changes, .. } if !changes.is_empty() => Outcome::Changed,
-            PlanState::Compared { .. } => Outcome::Ok,
-            PlanState::Ended { outcome, .. } => *outcome,
-        }
-    }
-}
-
-/// A whole plan.
-#[derive(Debug)]
-pub struct PlanView {
-    pub stages: Vec<String>,
-    pub hosts: Vec<HostPlanView>,
-}
+use crate::plan::Problem;
 
 /// A host at the end of an apply.
 #[derive(Debug)]
@@ -65,7 +12,7 @@ pub struct HostEndView {
     pub host: String,
     pub outcome: Outcome,
     pub done: Vec<Change>,
-    pub problems: Vec<ProblemView>,
+    pub problems: Vec<Problem>,
     pub help: Option<String>,
     /// Addresses that the plan named and that were not done, with their changes.
     pub not_done: Vec<(String, Change)>,

@@ -13,6 +13,7 @@ use super::meta::META_KEYS;
 use super::order::Draft;
 use super::record::{Rendered, content, written};
 use super::secret::Secrets;
+use super::source::Recording;
 use super::template::{Engine, Root, Scope};
 use super::toml_value::to_toml;
 use super::wanted::{self, Wanted};
@@ -237,12 +238,13 @@ impl Expansion<'_> {
         }
         let name = Located { value: name, span: declaration.name.span };
         let bodies = ModuleBodies { module: self.module, engine: &self.bound.engine, scope };
+        let recording = Recording::new(&bodies);
         let desired = kind.parse(&Input {
             name: &name,
             header: declaration.span,
             table: &table,
             evaluated: &expressions(&declaration.table),
-            bodies: &bodies,
+            bodies: if self.resolver.keeping { &recording } else { &bodies },
             meta_keys: &META_KEYS,
         });
         let desired = desired.map_err(|mistakes| {
@@ -260,7 +262,8 @@ impl Expansion<'_> {
             let record = Rendered { address: address.clone(), place, sensitive, keys, content };
             records.borrow_mut().insert(address.clone(), record);
         }
-        let instance = Instance { address, kind, desired, place, timeout, tags, sensitive };
+        let source = self.resolver.keeping.then(|| Arc::new(recording.source(&table)));
+        let instance = Instance { address, kind, desired, place, timeout, tags, sensitive, source };
         let shape = self.resolver.shape(&instance, &requires);
         Ok(Draft { instance: Arc::new(instance), requires, shape })
     }

@@ -1,12 +1,14 @@
 //! Where values come from: each var, param and connection setting of a host, with what it overrode.
 
-use super::Resolver;
+use std::collections::BTreeSet;
+
 use super::secret::Secrets;
-use super::template::{Root, Space};
+use super::template::{Needs, Root, Space};
 use super::undefined::each_text;
 use super::variables::{Ladder, Layer, Said, Which};
+use super::{Instance, Resolver};
 use crate::config::{Module, ModuleUse, TomlValue, to_value};
-use crate::model::{Facts, Span, Value};
+use crate::model::{Address, Facts, Span, Value};
 
 /// A value of a host and everything that was said about it.
 #[derive(Debug, Clone)]
@@ -66,6 +68,83 @@ impl Resolver {
         }
         all
     }
+}
+
+impl Resolver {
+    /// Where the values that went into a resource come from: those of `explained` (what
+    /// [`Self::explain`] gives for its host) and the host's own facts.
+    #[must_use]
+    pub fn why(
+        &self,
+        instance: &Instance,
+        explained: &[Explained],
+        facts: Option<&Facts>,
+    ) -> Vec<Explained> {
+        let module = &instance.address.module;
+        let mut names: Vec<String> = Vec::new();
+        for (root, field) in self.named_by(instance) {
+            match root {
+                Root::Vars => names.push(format!("vars.{field}")),
+                Root::Params => names.push(format!("{module}/params.{field}")),
+                Root::Facts => names.push(format!("facts.{field}")),
+                _ => {}
+            }
+        }
+        let mut found: Vec<Explained> = Vec::new();
+        let mut next = 0;
+        while let Some(name) = names.get(next).cloned() {
+            next += 1;
+            for known in explained.iter().filter(|known| known.name == name) {
+                let made = known.said.first().map_or("", |said| &said.by);
+                let words = made.split([' ', ',']).filter(|word| word.starts_with("vars."));
+                let vars =
+                    words.map(|word| word.splitn(3, '.').take(2).collect::<Vec<_>>().join("."));
+                let new: Vec<String> = vars.filter(|var| !names.contains(var)).collect();
+                names.extend(new);
+                found.push(known.clone());
+            }
+            let fact = facts.zip(name.strip_prefix("facts."));
+            found.extend(fact.and_then(|(facts, field)| of_fact(facts, field)));
+        }
+        found
+    }
+
+    /// The names that a resource's texts and templates use, those behind its locals too.
+    fn named_by(&self, instance: &Instance) -> BTreeSet<(Root, String)> {
+        let Address { module, .. } = &instance.address;
+        let (Some(module), Some(bound)) =
+            (self.project.modules.get(module), self.bound.get(module))
+        else {
+            return BTreeSet::new();
+        };
+        let mut declared = module.resources.iter().map(|declaration| declaration.name.span);
+        let Some(index) = declared.position(|span| span == instance.place) else {
+            return BTreeSet::new();
+        };
+        let mut waiting: Vec<(Root, String)> = bound.declarations[index].all().cloned().collect();
+        let mut named = BTreeSet::new();
+        while let Some(name) = waiting.pop() {
+            if !named.insert(name.clone()) {
+                continue;
+            }
+            if name.0 == Root::Locals
+                && let Some((_, value)) = module.locals.get(&name.1)
+            {
+                let mut needs = Needs::default();
+                bound.engine.needs_of(value, &mut needs);
+                waiting.extend(needs.all().cloned());
+            }
+        }
+        named
+    }
+}
+
+/// A fact of the host, as a value that it says.
+fn of_fact(facts: &Facts, field: &str) -> Option<Explained> {
+    let Value::Table(fields) = facts.to_value() else { return None };
+    let value = Some(fields.get(field)?.clone());
+    let said = vec![Explanation { value: value.clone(), place: None, by: "from the host".into() }];
+    Some(Explained { name: format!("facts.{field}"), value, sensitive: false, facts: true, said })
 }
 
 /// What was said of each param of one use of a module. `params` are the values that count.

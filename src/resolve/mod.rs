@@ -21,6 +21,7 @@ mod peers;
 mod record;
 mod secret;
 mod select;
+mod source;
 mod survey;
 mod template;
 mod toml_value;
@@ -40,6 +41,7 @@ pub use explain::{Explained, Explanation};
 pub use order::Order;
 pub use record::Rendered;
 pub use select::Selection;
+pub use source::{Places, Source};
 pub use survey::Survey;
 pub use variables::{Layer, Said};
 
@@ -71,6 +73,8 @@ pub struct Instance {
     pub tags: BTreeSet<String>,
     /// Whether a sensitive value went into it, so that what it holds is not shown.
     pub sensitive: bool,
+    /// What it was made from, where that is kept.
+    pub source: Option<Arc<Source>>,
 }
 
 /// What a host should be, in the order in which it will be done.
@@ -105,6 +109,8 @@ pub struct Resolver {
     peer_groups: BTreeSet<String>,
     peer_source: Arc<Peers>,
     selection: Option<Selection>,
+    /// Whether resources keep what they were made from.
+    keeping: bool,
     known: KnownVars,
     pool: Pool,
     shelf: Shelf,
@@ -165,6 +171,7 @@ impl Resolver {
             peer_groups,
             peer_source,
             selection: None,
+            keeping: false,
             known,
             pool,
             shelf: Shelf::default(),
@@ -175,6 +182,14 @@ impl Resolver {
     #[must_use]
     pub fn selecting(mut self, selection: Option<Selection>) -> Self {
         self.selection = selection;
+        self
+    }
+
+    /// As `self`, whose resources keep what they were made from ([`Instance::source`]).
+    #[must_use]
+    pub fn keeping(mut self) -> Self {
+        self.keeping = true;
+        self.shelf = Shelf::default();
         self
     }
 
@@ -262,6 +277,12 @@ impl Resolver {
     #[must_use]
     pub fn stage_names(&self) -> Vec<&str> {
         self.project.stages.iter().map(|stage| stage.name.value.as_str()).collect()
+    }
+
+    /// The project, to be kept.
+    #[must_use]
+    pub fn shared_project(&self) -> Arc<Project> {
+        Arc::clone(&self.project)
     }
 
     /// The project.

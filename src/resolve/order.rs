@@ -35,13 +35,13 @@ pub(super) struct Placed {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Order {
     /// Which resource of the document comes at each place.
-    sequence: Vec<usize>,
+    pub(super) sequence: Vec<usize>,
     /// The stage of each place.
-    stages: Vec<usize>,
+    pub(super) stages: Vec<usize>,
     /// The places that the files say come before each place.
-    after: Vec<Vec<usize>>,
+    pub(super) after: Vec<Vec<usize>>,
     /// What goes off at each place when which others change.
-    triggers: Vec<Vec<(TriggerKind, Vec<usize>)>>,
+    pub(super) triggers: Vec<Vec<(TriggerKind, Vec<usize>)>>,
 }
 
 impl Desired {

@@ -200,6 +200,20 @@ private() {
   }
 }
 
+# spend PROJECT ID: uses a saved plan up here; of two at once one is first.
+spend() {
+  n=/var/lib/trueup
+  [ "$U" -eq 0 ] || {
+    home
+    n=$HOME/.local/state/trueup
+  }
+  n=$n/$1/spent
+  M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
+  M=$(mkdir -- "$n/$2" 2>&1) && return
+  [ ! -e "$n/$2" ] || fail 'this plan was applied here already'
+  return 1
+}
+
 # home: HOME of the login, from the user database (env -i took the variable away).
 home() {
   [ -z "${HOME:-}" ] || return 0

@@ -17,6 +17,7 @@ mod laws;
 mod machines;
 mod manual;
 mod mistakes;
+mod plans;
 mod resources;
 mod stages;
 mod tidy;

@@ -60,6 +60,11 @@ impl Needs {
         if names.opaque { Self::everything() } else { needs }
     }
 
+    /// The names among them.
+    pub(in crate::resolve) fn all(&self) -> impl Iterator<Item = &(Root, String)> {
+        self.fields.iter()
+    }
+
     /// Everything: for a text that could not be seen through.
     pub(in crate::resolve) fn everything() -> Self {
         let whole = Root::ALL.iter().map(|(_, root)| *root).collect();

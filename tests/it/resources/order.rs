@@ -94,6 +94,7 @@ fn plan(items: &[Item], observed: &States) -> BTreeMap<String, String> {
         timeout: None,
         tags: BTreeSet::new(),
         sensitive: false,
+        source: None,
     };
     let items_of = items.iter().map(|item| (Arc::new(instance(item)), Vec::new()));
     let desired = Desired::in_order(items_of.collect());

@@ -71,6 +71,13 @@ impl Project {
         finish(command)
     }
 
+    /// As [`Self::run`], with variables in the environment.
+    pub fn run_with(&self, words: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
+        command.arg("-C").arg(self.path()).args(words);
+        finish_with(command, variables)
+    }
+
     /// Runs `trueup -C PROJECT words…` with the lab's ssh config.
     pub fn on_lab(&self, words: &[&str]) -> Output {
         finish(self.lab_command(words))
@@ -78,10 +85,7 @@ impl Project {
 
     /// As [`Self::on_lab`], with variables.
     pub fn on_lab_with(&self, words: &[&str], variables: &[(&str, &str)]) -> Output {
-        let mut command = self.lab_command(words);
-        let home = clear(&mut command);
-        command.envs(variables.iter().copied());
-        ended(command, home)
+        finish_with(self.lab_command(words), variables)
     }
 
     /// The command of [`Self::on_lab`], for a test that starts it itself; the folder is its home.
@@ -99,10 +103,24 @@ impl Project {
     }
 }
 
+/// A project key, so that keyed digests are the same in every run.
+const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
 /// Runs with nothing of the caller's environment but what ssh needs.
-fn finish(mut command: Command) -> Output {
+fn finish(command: Command) -> Output {
+    finish_with(command, &[])
+}
+
+fn finish_with(mut command: Command, more: &[(&str, &str)]) -> Output {
     let home = clear(&mut command);
-    ended(command, home)
+    command.envs(more.iter().copied());
+    let output = command.output().expect("the program under test");
+    drop(home);
+    Output {
+        status: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8 on stderr"),
+    }
 }
 
 /// Takes the caller's environment away; the folder is the home instead.
@@ -114,18 +132,9 @@ fn clear(command: &mut Command) -> TempDir {
         .env("HOME", home.path())
         .env("XDG_STATE_HOME", home.path())
         .env("LC_ALL", "C.UTF-8")
+        .env("TRUEUP_KEY", KEY)
         .stdin(std::process::Stdio::null());
     home
-}
-
-fn ended(mut command: Command, home: TempDir) -> Output {
-    let output = command.output().expect("the program under test");
-    drop(home);
-    Output {
-        status: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8 on stderr"),
-    }
 }
 
 /// Copies what is in a folder into another, over what is there.

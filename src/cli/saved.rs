@@ -1,0 +1,218 @@
+//! Saved plans as files: written for their owner alone and whole, read, and opened to be applied.
+#![expect(clippy::disallowed_methods, reason = "the one place that writes and reads plans")]
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::args::{Common, Hosts, Select};
+use super::key::ProjectKey;
+use super::project::{self, Asked, Ready};
+use super::run::Run;
+use super::settings;
+use crate::execute::HostResult;
+use crate::model::{Host, Key, Outcome};
+use crate::plan::saved::{Saved, SavedError, Selected};
+use crate::plan::{Document, HostPlan, HostState, moved};
+use crate::report::{self, Style};
+use crate::resolve::{Desired, Instance};
+
+/// The largest file that is read as a plan, in bytes.
+const MOST: u64 = 1 << 30;
+
+/// Saves a plan with the hosts of it that change.
+pub(super) fn save(
+    path: &Path,
+    run: &Run<'_>,
+    plan: &Document,
+    results: &[HostResult],
+) -> Result<(), String> {
+    let ready = run.ready;
+    let key = ready.key.get()?;
+    let changing = |host: &HostPlan| host.outcome() == Outcome::Changed;
+    let runs: Vec<(&Host, &Desired)> = results
+        .iter()
+        .zip(&plan.hosts)
+        .filter(|(_, host)| changing(host))
+        .filter_map(|(result, _)| result.as_ref().ok())
+        .map(|run| (&ready.resolver.targets[run.target].host, &*run.desired))
+        .collect();
+    let place = |instance: &Instance| ready.resolver.place(instance.place);
+    let mut saved = Saved::new(plan, &runs, key, place);
+    let now = SystemTime::now();
+    let mut random = [0_u8; 16];
+    getrandom::fill(&mut random).expect("the system has randomness");
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let milliseconds = u64::try_from(since.as_millis()).unwrap_or(0);
+    saved.id = ulid::Ulid::from_parts(milliseconds, u128::from_le_bytes(random)).to_string();
+    saved.created = humantime::format_rfc3339_seconds(now).to_string();
+    let Select { tags, skip_tags, targets, .. } = run.select;
+    saved.selected =
+        Selected { tags: tags.clone(), skip_tags: skip_tags.clone(), targets: targets.clone() };
+    write(path, saved.seal(key).as_bytes())
+        .map_err(|error| format!("cannot save the plan in {}: {error}", path.display()))
+}
+
+/// Writes a file beside its place and moves it there: mode 0600, whole or not at all.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // tempfile makes files with mode 0600.
+    let mut file = tempfile::Builder::new()
+        .prefix(".trueup-plan-")
+        .tempfile_in(folder.unwrap_or_else(|| Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The text of a file.
+pub(super) fn text(path: &Path) -> Result<String, String> {
+    let said = |error: io::Error| format!("cannot read {}: {error}", path.display());
+    if fs::metadata(path).map_err(said)?.len() > MOST {
+        return Err(format!("{} is larger than any plan", path.display()));
+    }
+    let mut text = String::new();
+    File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text)).map_err(said)?;
+    Ok(text)
+}
+
+/// A saved plan that may be applied, and the hosts that it is about.
+pub(super) struct Opened {
+    pub(super) saved: Saved,
+    pub(super) ready: Ready,
+}
+
+/// Opens a plan to apply it; tells what is wrong and gives `None` where that may not be.
+pub(super) fn open(path: &Path, common: &Common, hosts: &Hosts, style: Style) -> Option<Opened> {
+    match opened(path, common, hosts, style) {
+        Ok(opened) => opened,
+        Err(why) => {
+            report::print_error(&format!("error: {why}\n"));
+            None
+        }
+    }
+}
+
+fn opened(
+    path: &Path,
+    common: &Common,
+    hosts: &Hosts,
+    style: Style,
+) -> Result<Option<Opened>, String> {
+    let text = text(path)?;
+    let named = |error: SavedError| explained(path, &error);
+    let shown = Saved::read(&text).map_err(named)?;
+    let key = ProjectKey::new(&shown.plan.project);
+    let saved = Saved::open(&text, key.get()?).map_err(named)?;
+    let Select { tags, skip_tags, targets, .. } = &hosts.select;
+    if !(tags.is_empty() && skip_tags.is_empty() && targets.is_empty()) {
+        return Err("a saved plan is applied as it is: --tags, --skip-tags and --target are for \
+                    `trueup plan`"
+            .to_owned());
+    }
+    let limit = settings::limit(common).map_err(|mistake| mistake.message)?;
+    let mut ready = if saved.needs_project() {
+        let Selected { tags, skip_tags, targets } = saved.selected.clone();
+        let select = Select { tags, skip_tags, targets, allow_empty: false };
+        let asked = Asked { select: &select, keep: true };
+        let Some(ready) = project::ready(common, &asked, style) else { return Ok(None) };
+        if ready.project.name != saved.plan.project {
+            return Err(format!(
+                "{} is a plan of project `{}`; this is `{}`",
+                path.display(),
+                saved.plan.project,
+                ready.project.name
+            ));
+        }
+        ready
+    } else {
+        let (resolver, desired) =
+            saved.restore().map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
+        let hosts = desired.into_iter().enumerate();
+        let hosts = hosts.map(|(index, desired)| (index, Some(desired))).collect();
+        Ready { project: resolver.shared_project(), resolver: Arc::new(resolver), hosts, key }
+    };
+    let planned: Vec<&str> = saved.hosts().collect();
+    let targets = &ready.resolver.targets;
+    ready.hosts.retain(|(target, _)| {
+        let host = &targets[*target].host;
+        planned.contains(&host.name.as_str())
+            && limit.as_ref().is_none_or(|limit| limit.matches(host))
+    });
+    Ok(Some(Opened { saved, ready }))
+}
+
+/// What is wrong with a file, and what to do.
+fn explained(path: &Path, error: &SavedError) -> String {
+    let help = match error {
+        SavedError::OtherKey(_) => {
+            "\n  it is applied where the same project key is: TRUEUP_KEY, or the user's who made it"
+        }
+        SavedError::Tampered => "\n  trust nothing in it; plan again",
+        SavedError::Version(_) => "\n  plan again",
+        SavedError::Form(_) => "",
+    };
+    format!("{}: {error}{help}", path.display())
+}
+
+/// The plan of now, in which every host that is no longer as it was planned is refused, with what moved.
+pub(super) fn compared(
+    opened: &Opened,
+    now: Document,
+    results: &[HostResult],
+) -> Result<Document, String> {
+    let planned = opened.saved.plan.document()?;
+    let key = opened.ready.key.get()?;
+    let hosts = now.hosts.into_iter().zip(results).map(|(host, result)| {
+        let before = planned.hosts.iter().find(|known| known.host == host.host);
+        let (Some(before), Ok(run)) = (before, result) else { return host };
+        match refusal(opened, &host, (before, &run.desired), key) {
+            Some(state) => HostPlan { state, ..host },
+            None => host,
+        }
+    });
+    Ok(Document { hosts: hosts.collect(), ..now })
+}
+
+/// Why a host is refused, if it is.
+fn refusal(
+    opened: &Opened,
+    host: &HostPlan,
+    (before, desired): (&HostPlan, &Desired),
+    key: &Key,
+) -> Option<HostState> {
+    let again = format!("Plan again: trueup plan --limit {}", host.host);
+    let outcome = Outcome::Refused;
+    if opened.saved.needs_project()
+        && let Some((address, sensitive)) = opened.saved.changed_in_files(&host.host, desired, key)
+    {
+        let what = if sensitive { "the sensitive value in " } else { "" };
+        let message = format!("{what}{address} changed in the project after this plan was made");
+        return Some(HostState::Ended { outcome, message, help: Some(again) });
+    }
+    if let HostState::Compared { problems, .. } = &host.state
+        && !problems.is_empty()
+    {
+        return None;
+    }
+    let moved = moved(before.changes(), host.changes());
+    let first = moved.first()?;
+    let more = match moved.len() {
+        1 => String::new(),
+        many => format!(" (and {} more)", many - 1),
+    };
+    let message = format!("{}{more} changed on the host after this plan was made", first.address);
+    let told = moved.iter().take(5).map(|moved| {
+        let name = if moved.address == first.address {
+            String::new()
+        } else {
+            format!("{}\n", moved.address)
+        };
+        format!("{name}  planned against  {}\n  found now        {}\n", moved.planned, moved.found)
+    });
+    let help = format!("{}{again}", told.collect::<String>());
+    Some(HostState::Ended { outcome, message, help: Some(help) })
+}

@@ -1,0 +1,138 @@
+//! A whole plan as data: what every view of it is made from, and what a saved plan holds.
+
+use std::hash::{Hash, Hasher};
+
+use super::danger::Dangers;
+use crate::model::{Change, Outcome};
+
+/// The plan of a run, for all its hosts.
+#[derive(Debug, Clone, Default)]
+pub struct Document {
+    pub project: String,
+    /// The inventory's path, as the project names it.
+    pub inventory: String,
+    pub stages: Vec<String>,
+    pub hosts: Vec<HostPlan>,
+}
+
+/// A host in a plan.
+#[derive(Debug, Clone)]
+pub struct HostPlan {
+    pub host: String,
+    pub state: HostState,
+}
+
+/// What planning gave for a host.
+#[derive(Debug, Clone)]
+pub enum HostState {
+    /// It was compared. Where there is a problem, nothing will be done.
+    Compared { changes: Vec<Planned>, problems: Vec<Problem> },
+    /// It could not be compared.
+    Ended { outcome: Outcome, message: String, help: Option<String> },
+}
+
+/// A resource that changes.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// Index of its stage.
+    pub stage: usize,
+    /// `module/type[name]`.
+    pub address: String,
+    /// `file:line` of its declaration.
+    pub place: String,
+    pub change: Change,
+    pub dangers: Dangers,
+    /// Where the values that went into it come from, where that was asked for. No part of what makes
+    /// two hosts' changes the same.
+    pub why: Vec<Why>,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// `nginx/params.workers`, `vars.domain`, `facts.cpus`.
+    pub name: String,
+    pub value: String,
+    /// `file:line`, where a file says it.
+    pub place: Option<String>,
+    /// Who says it: `default`, `group web`, `with, from vars.workers`.
+    pub by: String,
+}
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Self) -> bool {
+        self.address == other.address
+            && self.stage == other.stage
+            && self.place == other.place
+            && self.change == other.change
+    }
+}
+
+impl Eq for Planned {}
+
+impl Hash for Planned {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.stage, &self.address, &self.change).hash(state);
+    }
+}
+
+/// Something wrong with one resource, or with a host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Problem {
+    /// Address and place, where it is about a resource.
+    pub resource: Option<(String, String)>,
+    pub message: String,
+}
+
+impl HostPlan {
+    /// The host's outcome as far as the plan goes.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match &self.state {
+            HostState::Compared { problems, .. } if !problems.is_empty() => Outcome::Failed,
+            HostState::Compared { changes, .. } if !changes.is_empty() => Outcome::Changed,
+            HostState::Compared { .. } => Outcome::Ok,
+            HostState::Ended { outcome, .. } => *outcome,
+        }
+    }
+
+    /// What will be done: nothing where the host has a problem.
+    #[must_use]
+    pub fn changes(&self) -> &[Planned] {
+        match &self.state {
+            HostState::Compared { changes, problems } if problems.is_empty() => changes,
+            _ => &[],
+        }
+    }
+}
+
+/// Hosts whose lists are the same, each list once.
+pub type Sets<'d> = Vec<(Vec<&'d str>, Vec<&'d Planned>)>;
+
+impl Document {
+    /// Each distinct set of changes among those that `part` chooses, with the hosts that share it, the
+    /// rarest first; among equals in the order of their hosts. Hosts without a change are in none.
+    #[must_use]
+    pub fn sets(&self, part: impl Fn(&Planned) -> bool) -> Sets<'_> {
+        let mut sets: Sets<'_> = Vec::new();
+        let mut seen = std::collections::HashMap::new();
+        for host in &self.hosts {
+            let these: Vec<&Planned> = host.changes().iter().filter(|each| part(each)).collect();
+            if these.is_empty() {
+                continue;
+            }
+            let at = *seen.entry(these.clone()).or_insert_with(|| {
+                sets.push((Vec::new(), these));
+                sets.len() - 1
+            });
+            sets[at].0.push(&host.host);
+        }
+        sets.sort_by_key(|(hosts, _)| hosts.len());
+        sets
+    }
+
+    /// The outcome of each host.
+    pub fn outcomes(&self) -> impl Iterator<Item = Outcome> + Clone {
+        self.hosts.iter().map(HostPlan::outcome)
+    }
+}

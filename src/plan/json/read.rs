@@ -1,0 +1,146 @@
+//! The form of a plan back to the plan.
+
+use serde_json::{Map, Value};
+
+use super::{ChangeJson, ContentJson, PlanJson};
+use crate::model::change::{Fired, TriggerKind, sha256_hex};
+use crate::model::{Action, Address, Attribute, Body, Change, Difference, Outcome, word};
+use crate::plan::danger::{Danger, Dangers};
+use crate::plan::document::{Document, HostPlan, HostState, Planned, Problem, Why};
+
+impl PlanJson {
+    /// The plan of a form.
+    ///
+    /// # Errors
+    /// When it is not what [`Self::of`] makes.
+    pub fn document(&self) -> Result<Document, String> {
+        let sets: Vec<Vec<Planned>> = self
+            .sets
+            .iter()
+            .map(|set| set.changes.iter().map(|change| self.planned(change)).collect())
+            .collect::<Result<_, String>>()?;
+        let hosts = self.hosts.iter().map(|host| {
+            let changes = match host.set {
+                None => Vec::new(),
+                Some(set) => sets.get(set).ok_or("a host's set is missing")?.clone(),
+            };
+            let outcome = Outcome::of(&host.outcome).ok_or("an unknown outcome")?;
+            let problems = host.problems.iter().map(|problem| Problem {
+                resource: problem.address.clone().zip(problem.place.clone()),
+                message: problem.message.clone(),
+            });
+            let problems: Vec<Problem> = problems.collect();
+            let state = match (&host.message, outcome) {
+                (Some(message), _) => {
+                    let (message, help) = (message.clone(), host.help.clone());
+                    HostState::Ended { outcome, message, help }
+                }
+                _ => HostState::Compared { changes, problems },
+            };
+            Ok(HostPlan { host: host.name.clone(), state })
+        });
+        Ok(Document {
+            project: self.project.clone(),
+            inventory: self.inventory.clone(),
+            stages: self.stages.clone(),
+            hosts: hosts.collect::<Result<_, &str>>()?,
+        })
+    }
+
+    fn planned(&self, json: &ChangeJson) -> Result<Planned, String> {
+        let stage = self.stages.iter().position(|stage| *stage == json.stage);
+        let mut attributes = Vec::new();
+        let names = json
+            .before
+            .keys()
+            .chain(json.after.keys().filter(|key| !json.before.contains_key(*key)));
+        for name in names {
+            let sensitive = [&json.before_sensitive, &json.after_sensitive]
+                .into_iter()
+                .any(|tree| tree.contains_key(name));
+            let side = |side: &Map<String, Value>| {
+                side.get(name).filter(|value| !value.is_null()).cloned()
+            };
+            let difference = self.difference(side(&json.before), side(&json.after), sensitive)?;
+            attributes.push(Attribute { name: word(name), difference });
+        }
+        let (action, fired) = acted(&json.actions, !json.because.is_empty())?;
+        let because = json
+            .because
+            .iter()
+            .map(|text| Address::read(text).ok_or_else(|| format!("`{text}` is no address")));
+        let because = because.collect::<Result<Vec<_>, _>>()?;
+        let fired = fired.map(|kind| Fired { kind, because });
+        let dangers = json
+            .dangers
+            .iter()
+            .filter_map(|word| Danger::ALL.into_iter().find(|danger| danger.word() == word));
+        let why = json.why.iter().map(|why| Why {
+            name: why.name.clone(),
+            value: why.value.clone(),
+            place: why.place.clone(),
+            by: why.by.clone(),
+        });
+        Ok(Planned {
+            stage: stage.ok_or("an unknown stage")?,
+            address: json.address.clone(),
+            place: json.place.clone(),
+            change: Change { action, attributes, note: json.reason.clone(), fired },
+            dangers: Dangers(dangers.collect()),
+            why: why.collect(),
+        })
+    }
+
+    fn difference(
+        &self,
+        before: Option<Value>,
+        after: Option<Value>,
+        sensitive: bool,
+    ) -> Result<Difference, String> {
+        let text = |side: Option<Value>| match side {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err("a value is no string".to_owned()),
+        };
+        if sensitive {
+            return Ok(Difference::Sensitive { before: text(before)?, after: text(after)? });
+        }
+        if before.as_ref().or(after.as_ref()).is_some_and(Value::is_object) {
+            let (before, after) = (self.body(before)?, self.body(after)?);
+            return Ok(Difference::Content { before, after });
+        }
+        Ok(Difference::Value { before: text(before)?, after: text(after)? })
+    }
+
+    fn body(&self, side: Option<Value>) -> Result<Option<Body>, String> {
+        let Some(side) = side else { return Ok(None) };
+        let digest = side["sha256"].as_str().ok_or("a content has no digest")?.to_owned();
+        let length = side["size"].as_u64().ok_or("a content has no size")?;
+        let bytes = self.contents.get(&digest).and_then(ContentJson::bytes);
+        if bytes.as_ref().is_some_and(|bytes| sha256_hex(bytes) != digest) {
+            return Err("a content is another than its digest says".to_owned());
+        }
+        Ok(Some(Body { size: length, digest, bytes }))
+    }
+}
+
+/// The other way of [`actions`].
+fn acted(words: &[String], triggered: bool) -> Result<(Action, Option<TriggerKind>), String> {
+    let mut action = Action::Trigger;
+    let mut fired = None;
+    for (index, word) in words.iter().enumerate() {
+        match word.as_str() {
+            "create" => action = Action::Create,
+            "update" => action = Action::Update,
+            "delete" => action = Action::Delete,
+            "known after" => action = Action::KnownAfter,
+            "reload" => fired = Some(TriggerKind::Reload),
+            "restart" => fired = Some(TriggerKind::Restart),
+            // A command that only a trigger runs has nothing else to do.
+            "run" if index == 0 && (words.len() > 1 || !triggered) => action = Action::Run,
+            "run" => fired = Some(TriggerKind::Run),
+            other => return Err(format!("an unknown action `{other}`")),
+        }
+    }
+    Ok((action, fired))
+}

@@ -1,0 +1,295 @@
+//! What a plan shows and holds: its text at every zoom, its JSON, and plans that are saved and applied.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Output, Project};
+
+/// Five hosts that are all this machine, each with a folder of its own; the third is another than the rest.
+struct Bench {
+    project: Project,
+    folder: TempDir,
+}
+
+const MODULE: &str = r#"
+[params]
+workers = { type = "integer" }
+token = { type = "string", default = "none", sensitive = true }
+[locals]
+folder = "{{ vars.root }}/{{ host.name }}"
+[file.shared]
+"#;
+
+impl Bench {
+    /// With these declarations; `ROOT` stands for the folder of all hosts.
+    fn new(declared: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().display().to_string();
+        let project = Project::new();
+        project
+            .file(
+                "trueup.toml",
+                "[project]\nname = \"bench\"\ninventory = \"inventory.toml\"\n[[stage]]\nname = \"one\"\n\
+                 hosts = \"all\"\nmodules = [{ use = \"m\", with = { workers = \"{{ vars.workers }}\", \
+                 token = \"{{ vars.token }}\" } }]\n",
+            )
+            .file(
+                "inventory.toml",
+                format!(
+                    "[connection]\ntransport = \"local\"\n[vars]\nroot = \"{root}\"\nworkers = 4\n\
+                     token = \"Tr0ub4dor\"\n[groups.web]\nhosts = [\"web[1:5]\"]\n[hosts.web3]\n\
+                     vars = {{ workers = 8 }}\n"
+                ),
+            )
+            .file(
+                "modules/m/module.toml",
+                MODULE.replace("[file.shared]\n", "") + &declared.replace("ROOT", &root),
+            );
+        Self { project, folder }
+    }
+
+    /// A file below the hosts' folder.
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.project.run(words)
+    }
+
+    /// What was printed, with the folder's name as `ROOT`.
+    fn told(&self, text: &str) -> String {
+        text.replace(&self.folder.path().display().to_string(), "ROOT")
+    }
+
+    /// Saves a plan and gives its file.
+    fn saved(&self) -> PathBuf {
+        let path = self.path("plan");
+        self.run(&["plan", "-o", path.to_str().expect("UTF-8")]).expect(0);
+        path
+    }
+
+    fn apply(&self, plan: &Path) -> Output {
+        self.run(&["apply", plan.to_str().expect("UTF-8")])
+    }
+}
+
+/// All five share these files, so that their changes are the same but for the workers.
+const SHARED: &str = r#"
+[file."ROOT/app.conf"]
+content = "name = app\nworkers = {{ params.workers }}\n"
+mode = "0640"
+[file."ROOT/old"]
+state = "absent"
+[file."ROOT/motd"]
+content = "hello\n"
+[directory."ROOT/d"]
+"#;
+
+/// As [`SHARED`], one folder for each host.
+const OWN: &str = r#"
+[directory."{{ locals.folder }}"]
+[file."{{ locals.folder }}/app.conf"]
+content = "workers = {{ params.workers }}\n"
+[file."{{ locals.folder }}/made"]
+template = "made.tera"
+[command.note]
+command = "echo run >> {{ locals.folder }}/runs"
+run_on = ["file[ROOT/*/app.conf]"]
+timeout = "1m"
+"#;
+
+fn own() -> Bench {
+    let bench = Bench::new(OWN);
+    bench
+        .project
+        .file("modules/m/templates/made.tera", "{{ host.name }} has {{ params.workers }}\n");
+    bench
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("one JSON document and nothing else")
+}
+
+#[test]
+fn a_plan_names_the_odd_one_out_and_what_is_dangerous() {
+    let bench = Bench::new(SHARED);
+    fs::write(bench.path("app.conf"), "name = app\nworkers = 2\n").expect("a file");
+    fs::write(bench.path("old"), "").expect("a file");
+    let plan = bench.run(&["plan"]).expect(0);
+    insta::assert_snapshot!("plan_odd_one_out", bench.told(&plan.stdout));
+    let summary = bench.run(&["plan", "--summary"]).expect(0);
+    insta::assert_snapshot!("plan_summary", bench.told(&summary.stdout));
+    let again = bench.run(&["plan"]).expect(0);
+    assert_eq!(plan.stdout, again.stdout, "the same input gives the same bytes");
+}
+
+#[test]
+fn why_tells_where_values_come_from() {
+    let bench = Bench::new(
+        "[file.\"ROOT/a\"]\ncontent = \"{{ params.workers }} {{ facts.cpus > 0 }} {{ params.token }}\"\n",
+    );
+    let plan = bench.run(&["plan", "--why", "--limit", "web3"]).expect(0);
+    assert!(!plan.stdout.contains("Tr0ub4dor"), "{}", plan.stdout);
+    let cpus = fs::read_to_string("/proc/cpuinfo").expect("cpuinfo").matches("processor\t").count();
+    let told =
+        bench.told(&plan.stdout).replace(&format!("facts.cpus = {cpus} "), "facts.cpus = N ");
+    insta::assert_snapshot!("plan_why", told);
+}
+
+#[test]
+fn what_is_no_plain_text_is_shown_for_what_it_is() {
+    let bench = Bench::new(
+        "[file.\"ROOT/crlf\"]\ncontent = \"a\\r\\nb\\n\"\n[file.\"ROOT/latin\"]\ncontent = \"caf\u{e9}\\n\"\n\
+         [file.\"ROOT/open\"]\ncontent = \"no end\"\n[file.\"ROOT/raw\"]\nsource = \"files/raw\"\n\
+         [file.\"ROOT/hostile\"]\ncontent = \"plain\\n\"\n",
+    );
+    bench.project.file("modules/m/files/raw", [0_u8, 1, 2, 255]);
+    for (name, content) in [
+        ("crlf", &b"a\nb\n"[..]),
+        ("latin", b"caf\xe9\n"),
+        ("open", b"no end\n"),
+        ("hostile", b"\x1b[2J\xe2\x80\xaeplain\n"),
+    ] {
+        fs::write(bench.path(name), content).expect("a file");
+    }
+    let plan = bench.run(&["plan", "--limit", "web1"]).expect(0);
+    insta::assert_snapshot!("plan_odd_contents", bench.told(&plan.stdout));
+}
+
+#[test]
+fn json_has_a_schema_and_is_the_plan_that_text_shows() {
+    let bench = own();
+    let plan = bench.run(&["plan", "--json"]).expect(0);
+    let document = json(&plan.stdout);
+    let schema = json(&bench.run(&["schema", "plan"]).expect(0).stdout);
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    assert!(validator.is_valid(&document), "{:?}", validator.validate(&document));
+    assert_eq!(document["applyable"], true);
+    assert_eq!(document["errored"], false);
+    assert_eq!(document["hosts"].as_array().expect("hosts").len(), 5);
+    let text = bench.run(&["plan"]).expect(0).stdout;
+    for change in document["sets"][0]["changes"].as_array().expect("changes") {
+        assert!(text.contains(change["address"].as_str().expect("text")), "{change}");
+    }
+    // What was saved is the same document, and shows the same text.
+    let saved = bench.saved();
+    let saved = saved.to_str().expect("UTF-8");
+    assert_eq!(bench.run(&["show", saved, "--as", "json"]).expect(0).stdout, plan.stdout);
+    assert_eq!(bench.run(&["show", saved]).expect(0).stdout, text);
+    let markdown = bench.run(&["show", saved, "--as", "markdown"]).expect(0).stdout;
+    insta::assert_snapshot!("plan_markdown", bench.told(&markdown));
+}
+
+#[test]
+fn a_saved_plan_is_done_exactly_and_once() {
+    let bench = own();
+    let plan = bench.saved();
+    assert_eq!(fs::metadata(&plan).expect("the plan").permissions().mode() & 0o777, 0o600);
+    // The project may be gone: the plan holds all that is needed.
+    fs::remove_dir_all(bench.project.path().join("modules")).expect("the modules");
+    let done = bench.apply(&plan).expect(0);
+    assert!(done.last_line().starts_with("Applied to 5 hosts"), "{}", done.stdout);
+    let made = fs::read_to_string(bench.path("web3/made")).expect("the file");
+    assert_eq!(made, "web3 has 8\n");
+    assert_eq!(fs::read_to_string(bench.path("web3/runs")).expect("the command ran"), "run\n");
+    // As it was before, so that only the mark on the hosts bars the second time.
+    for host in 1..=5 {
+        fs::remove_dir_all(bench.path(&format!("web{host}"))).expect("its folder");
+    }
+    let again = bench.apply(&plan).expect(3);
+    assert_eq!(again.stdout.matches("this plan was applied here already").count(), 5);
+    assert!(!bench.path("web1").exists(), "nothing was done");
+}
+
+#[test]
+fn a_host_that_moved_is_refused_and_the_others_go_on() {
+    let bench = own();
+    let plan = bench.saved();
+    fs::create_dir(bench.path("web2")).expect("a folder");
+    fs::write(bench.path("web2/app.conf"), "by hand\n").expect("a file");
+    let done = bench.apply(&plan).expect(3);
+    let (_, end) = done.stdout.split_once("\nPlan: ").expect("the plan comes first");
+    let end = bench.told(end);
+    let (head, tail) = end.split_once(" in ").expect("the last line says how long it took");
+    let (_, tail) = tail.split_once(" s:").expect("in seconds");
+    insta::assert_snapshot!("plan_moved", format!("Plan: {head} in … s:{tail}"));
+    assert_eq!(fs::read_to_string(bench.path("web2/app.conf")).expect("it"), "by hand\n");
+    assert!(bench.path("web1/made").exists());
+}
+
+#[test]
+fn a_plan_that_was_touched_is_refused_byte_by_byte() {
+    let bench = Bench::new("[file.\"ROOT/{{ host.name }}\"]\ncontent = \"a\"\n");
+    let plan = bench.saved();
+    let whole = fs::read(&plan).expect("the plan");
+    let tried = bench.path("tried");
+    // Each byte costs a process: a stride in a plain run, every one with TRUEUP_FULL.
+    let stride = if std::env::var_os("TRUEUP_FULL").is_some() { 1 } else { 37 };
+    for at in (0..whole.len()).step_by(stride) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&tried, &bytes).expect("a file");
+        let output = bench.apply(&tried);
+        assert_eq!(output.status, 1, "byte {at}: {}", output.stdout);
+    }
+    for length in [0, 1, whole.len() / 2, whole.len() - 1] {
+        fs::write(&tried, &whole[..length]).expect("a file");
+        bench.apply(&tried).expect(1);
+    }
+    assert!(!bench.path("web1").exists(), "nothing was done");
+    let other = ("TRUEUP_KEY", &*"ff".repeat(32));
+    let foreign =
+        bench.project.run_with(&["apply", plan.to_str().expect("UTF-8")], &[other]).expect(1);
+    assert!(foreign.stderr.contains("sealed with another key"), "{}", foreign.stderr);
+    bench.apply(&plan).expect(0);
+}
+
+#[test]
+fn a_saved_plan_holds_no_secret_and_takes_it_from_the_project() {
+    let bench =
+        Bench::new("[file.\"ROOT/{{ host.name }}\"]\ncontent = \"{{ params.token }}\\n\"\n");
+    fs::write(bench.path("web1"), "0ldSecret\n").expect("a file");
+    let plan = bench.saved();
+    let text = fs::read_to_string(&plan).expect("the plan");
+    assert!(!text.contains("Tr0ub4dor") && !text.contains("0ldSecret"), "{text}");
+    let inventory = bench.project.path().join("inventory.toml");
+    let right = fs::read_to_string(&inventory).expect("the inventory");
+    fs::write(&inventory, right.replace("Tr0ub4dor", "An0ther")).expect("the inventory");
+    let refused = bench.apply(&plan).expect(3);
+    let why =
+        "the sensitive value in m/file[ROOT/web1] changed in the project after this plan was made";
+    assert!(bench.told(&refused.stdout).contains(why), "{}", refused.stdout);
+    fs::write(&inventory, right).expect("the inventory");
+    bench.apply(&plan).expect(0);
+    assert_eq!(fs::read_to_string(bench.path("web5")).expect("it"), "Tr0ub4dor\n");
+}
+
+#[test]
+fn the_key_is_made_once_for_its_owner_alone() {
+    let bench = Bench::new("[file.\"ROOT/a\"]\ncontent = \"{{ params.token }}\"\n");
+    let state = tempfile::tempdir().expect("a folder");
+    let home = ("XDG_STATE_HOME", state.path().to_str().expect("UTF-8"));
+    let digest = |more: &[(&str, &str)]| {
+        let output = bench.project.run_with(&["plan", "--limit", "web1"], more).expect(0);
+        let line = output.stdout.lines().find(|line| line.contains("(sensitive)"));
+        line.expect("a sensitive content").to_owned()
+    };
+    let run = |words: &[&str]| bench.project.run_with(words, &[("TRUEUP_KEY", "no key")]);
+    let wrong = run(&["plan", "-o", "/nowhere/plan"]).expect(1);
+    assert!(wrong.stderr.contains("TRUEUP_KEY is not a key: 64 hex digits"), "{}", wrong.stderr);
+    // An empty variable is none.
+    let kept = digest(&[home, ("TRUEUP_KEY", "")]);
+    assert_eq!(kept, digest(&[home, ("TRUEUP_KEY", "")]));
+    assert_ne!(kept, digest(&[]), "that is another key");
+    let file = state.path().join("trueup/keys/bench");
+    assert_eq!(fs::metadata(&file).expect("the key").permissions().mode() & 0o777, 0o600);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("a mode");
+    let open = [home, ("TRUEUP_KEY", "")];
+    let refused = bench.project.run_with(&["plan", "-o", "/nowhere/plan"], &open).expect(1);
+    assert!(refused.stderr.contains("others may read it"), "{}", refused.stderr);
+}
