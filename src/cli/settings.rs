@@ -7,6 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::args::{Common, Hosts, Select, Shown};
 use crate::config::HostPattern;
 use crate::execute::{self, Password};
@@ -130,6 +132,9 @@ fn one_line(bytes: &[u8]) -> Result<Secret, &'static str> {
     Ok(Secret::new(bytes))
 }
 
+/// Hosts that may send more than a few MiB at once.
+const LARGE_AT_ONCE: usize = 4;
+
 /// How hosts are worked on.
 pub(super) fn execution(hosts: &Hosts, password: Password) -> execute::Settings {
     execute::Settings {
@@ -138,6 +143,7 @@ pub(super) fn execution(hosts: &Hosts, password: Password) -> execute::Settings 
         probe_timeout: hosts.probe_timeout,
         host_timeout: hosts.host_timeout,
         password: Arc::new(password),
+        places: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
         limits: Limits::default(),
         spend: None,
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::probe::{Probe, question};
+use super::probe::Probe;
 use super::session::{Counts, Program, Session, SessionError};
 use super::{Settings, facts, root};
 use crate::model::{Diagnostic, Facts, Host, Outcome};
@@ -48,7 +48,7 @@ impl HostRun {
 }
 
 /// The functions that probes and steps of all types call.
-fn libraries() -> Vec<&'static str> {
+pub(super) fn libraries() -> Vec<&'static str> {
     let mut seen = BTreeSet::new();
     let all = REGISTRY.iter().flat_map(|kind| kind.library().iter().copied());
     all.filter(|library| seen.insert(*library)).collect()
@@ -117,13 +117,11 @@ async fn probe(
     (mut session, desired): (Session, Arc<Desired>),
     settings: &Settings,
 ) -> Result<HostRun, Ended> {
-    let mut script = Script::new();
-    let probe = Probe::ask(&desired, &mut session, &mut script);
-    let login = root::Login::ask(&desired, &mut session, &mut script);
-    let seconds = settings.probe_timeout.saturating_add(probe.seconds);
-    let whole = Some(seconds);
-    let answers = probe.asked.len() + 1;
-    let program = Program { script, contents: Vec::new(), answers, seconds, whole };
+    let mut program = Program::default();
+    let probe = Probe::ask(&desired, &mut session, &mut program);
+    let login = root::Login::ask(&desired, &mut session, &mut program);
+    program.seconds = settings.probe_timeout.saturating_add(probe.seconds);
+    program.whole = Some(program.seconds);
     let answers =
         session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
     let observed = probe.read(&desired, &answers);
@@ -155,7 +153,9 @@ fn ended(target: usize, host: &Host, error: SessionError) -> Ended {
         SessionError::Closed(message) => (Outcome::Unreachable, message, None),
         SessionError::Transport(TransportError::Refused { message, help })
         | SessionError::NoShell { message, help } => (Outcome::Refused, message, help),
-        error @ SessionError::PasswordWanted => (Outcome::Refused, error.to_string(), None),
+        error @ (SessionError::PasswordWanted | SessionError::Stopped) => {
+            (Outcome::Refused, error.to_string(), None)
+        }
         error @ SessionError::Transport(TransportError::Ours(_)) => {
             (Outcome::Failed, error.to_string(), None)
         }
@@ -180,11 +180,9 @@ async fn ask_facts(
 ) -> Result<Result<Facts, String>, SessionError> {
     let mut inner = Script::new();
     facts::ask(&mut inner);
-    let mut script = Script::new();
-    question(&mut script, session.seq(), &inner);
     let seconds = settings.probe_timeout;
-    let whole = Some(seconds);
-    let program = Program { script, contents: Vec::new(), answers: 1, seconds, whole };
+    let mut program = Program { seconds, whole: Some(seconds), ..Program::default() };
+    program.ask(session.seq(), &inner);
     let answers = session.exchange(program, |_| {}).await?;
     Ok(facts::read(&answers[0].payload))
 }

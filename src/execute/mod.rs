@@ -8,17 +8,23 @@ mod login;
 mod password;
 mod probe;
 mod reading;
+mod resolve;
 mod root;
 mod session;
+mod stop;
 mod wave;
 
 pub use apply::{Applied, Incident};
+pub use facts::read as read_facts;
 pub use fleet::{Fleet, HostResult, Run};
 pub use host::{Ended, HostRun};
 pub use password::{Password, Question};
 pub use session::Counts;
+pub use stop::{Stop, Stopper};
 
 use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use crate::shell::Limits;
 use crate::transport;
@@ -36,6 +42,8 @@ pub struct Settings {
     /// The password for sudo, where a host wants one.
     pub password: Arc<Password>,
     pub limits: Limits,
+    /// Places for exchanges that bring much, so that all hosts together are bounded too.
+    pub places: Arc<Semaphore>,
     /// The saved plan that is applied: it is used up on each host before anything is done there.
     pub spend: Option<Spend>,
 }

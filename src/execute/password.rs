@@ -88,6 +88,10 @@ impl Password {
 
     /// Hands the password to `send`, which tries it on a host. Until one host has taken it only one at a
     /// time is tried.
+    #[expect(
+        clippy::significant_drop_tightening,
+        reason = "while it is held no other host is tried"
+    )]
     pub(super) async fn try_on<T>(
         &self,
         host: &str,
@@ -174,9 +178,9 @@ mod tests {
                         .await
                 }
             });
-            let mut set = tokio::task::JoinSet::new();
-            tries.for_each(|one| drop(set.spawn(one)));
-            let all = set.join_all().await;
+            let mut tasks = tokio::task::JoinSet::new();
+            tries.for_each(|one| drop(tasks.spawn(one)));
+            let all = tasks.join_all().await;
             assert_eq!(sent.load(Ordering::Relaxed), 1, "sent to one host only");
             assert_eq!(all.iter().filter(|result| result.is_ok()).count(), 1);
         });

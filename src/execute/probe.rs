@@ -2,15 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::session::Session;
+use super::session::{Program, Session};
 use crate::resolve::Desired;
 use crate::resources::{Erased, REGISTRY, ResourceType};
 use crate::shell::{Answer, Script};
-
-/// Adds a question whose answer is what `inner` prints.
-pub(super) fn question(script: &mut Script, seq: u64, inner: &Script) {
-    script.text("A=$(\n").script(inner).text("\n)\nask ").number(seq).text(" $? \"$A\"\n");
-}
 
 /// The questions about all resources of a host: one for each type.
 pub(super) struct Probe {
@@ -21,8 +16,8 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Adds the questions to a script.
-    pub(super) fn ask(desired: &Desired, session: &mut Session, script: &mut Script) -> Self {
+    /// Adds the questions to a program.
+    pub(super) fn ask(desired: &Desired, session: &mut Session, program: &mut Program) -> Self {
         let (mut asked, mut seconds) = (Vec::new(), 0_u32);
         for &kind in REGISTRY {
             let items = desired.resources.iter().enumerate();
@@ -40,7 +35,7 @@ impl Probe {
             let mut inner = Script::new();
             kind.probe(&wanted, &mut inner);
             let seq = session.seq();
-            question(script, seq, &inner);
+            program.ask(seq, &inner);
             asked.push((seq, kind, these));
         }
         Self { asked, seconds }

@@ -4,14 +4,19 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
-use tokio::time::{Instant, timeout};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::session::{Remote, SessionError};
+use super::session::{Expected, Remote, SessionError};
 use crate::shell::{Answer, AnswerKind, FrameError, Limits, Reader};
 use crate::transport::TransportError;
 
 /// Bytes of the remote standard error that are kept, to explain a session that died.
 const ERRORS_MAX: usize = 64 << 10;
+
+/// An exchange that brings more bytes takes one of the places for large ones: what all hosts send
+/// together is bounded too.
+const LARGE: u64 = 4 << 20;
 
 /// What a host wrote on its standard error: its beginning, and how much it was.
 #[derive(Debug)]
@@ -55,16 +60,19 @@ pub(super) struct Reading<'s> {
     pub(super) patience: u32,
     /// When all of it must be over, how many seconds that was, and the option that says so.
     pub(super) over: (Instant, u32, &'static str),
+    /// Places for large exchanges.
+    pub(super) places: &'s Semaphore,
     /// Who greeted.
     pub(super) remote: &'s mut Option<Remote>,
-    pub(super) expected: usize,
-    pub(super) last: u64,
+    /// The answers that are to come, in their order.
+    pub(super) expected: &'s [(u64, Expected)],
     pub(super) answers: Vec<Answer>,
     pub(super) end: u64,
 }
 
 impl Reading<'_> {
     /// Reads until the end of the program.
+    #[expect(clippy::significant_drop_tightening, reason = "a place is held until all has come")]
     pub(super) async fn run(
         &mut self,
         output: &mut (dyn AsyncRead + Send + Unpin),
@@ -75,6 +83,7 @@ impl Reading<'_> {
         let mut scrap = vec![0_u8; 4 << 10];
         let mut errors_open = true;
         let mut deadline = self.deadline();
+        let mut place = None;
         loop {
             let before = (self.answers.len(), self.greeting.is_some());
             if self.drain(each)? {
@@ -95,6 +104,10 @@ impl Reading<'_> {
                     Ok(0) | Err(_) => return Err(self.closed(errors).await),
                     Ok(count) => {
                         self.bytes += count as u64;
+                        if self.bytes > LARGE && place.is_none() {
+                            let taken = timeout_at(deadline, self.places.acquire()).await;
+                            place = Some(taken.map_err(|_| self.late())?);
+                        }
                         self.reader.push(&buffer[..count]);
                     }
                 },
@@ -134,23 +147,21 @@ impl Reading<'_> {
             if answer.kind == AnswerKind::End {
                 let count =
                     std::str::from_utf8(&answer.payload).ok().and_then(|text| text.parse().ok());
-                if answer.seq != self.end
-                    || count != Some(self.answers.len())
-                    || self.answers.len() != self.expected
-                {
+                let all = self.answers.len() == self.expected.len();
+                if answer.seq != self.end || count != Some(self.answers.len()) || !all {
                     return Err(FrameError::Malformed("answers are missing at its end").into());
                 }
                 return Ok(true);
             }
-            let data = matches!(
-                answer.kind,
-                AnswerKind::Data | AnswerKind::Done | AnswerKind::Failed | AnswerKind::Skipped
-            );
-            let turn = answer.seq > self.last && answer.seq < self.end;
-            if !data || !turn || self.answers.len() == self.expected {
+            let kind = match answer.kind {
+                AnswerKind::Data => Some(Expected::Question),
+                AnswerKind::Done | AnswerKind::Failed | AnswerKind::Skipped => Some(Expected::Step),
+                AnswerKind::Hello | AnswerKind::End => None,
+            };
+            let turn = self.expected.get(self.answers.len());
+            if turn.is_none_or(|&(seq, expected)| (answer.seq, kind) != (seq, Some(expected))) {
                 return Err(FrameError::Malformed("an answer came out of its turn").into());
             }
-            self.last = answer.seq;
             each(&answer);
             self.answers.push(answer);
         }

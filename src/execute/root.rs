@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::probe::question;
-use super::session::{Remote, Session};
+use super::session::{Program, Remote, Session};
 use crate::plan::{Plan, Status};
 use crate::resolve::{Desired, Instance};
 use crate::resources::{Needs, Subject};
@@ -33,8 +32,8 @@ done
 "#;
 
 impl Login {
-    /// Adds the question to a script.
-    pub(super) fn ask(desired: &Desired, session: &mut Session, script: &mut Script) -> Self {
+    /// Adds the question to a program.
+    pub(super) fn ask(desired: &Desired, session: &mut Session, program: &mut Program) -> Self {
         let folders: BTreeSet<String> = desired
             .resources
             .iter()
@@ -45,7 +44,7 @@ impl Login {
         let mut inner = Script::new();
         inner.text("set --").args(&folders).text(ASK);
         let seq = session.seq();
-        question(script, seq, &inner);
+        program.ask(seq, &inner);
         Self { seq, folders }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::Settings;
@@ -55,6 +56,7 @@ pub(super) struct Session {
     kept: Kept,
     next: u64,
     password: Arc<Password>,
+    places: Arc<Semaphore>,
     /// Seconds until the shell must have greeted.
     greeting: u32,
     /// When all work on this host must be over, and how many seconds that was in all.
@@ -93,12 +95,19 @@ impl Remote {
 pub(super) struct Program {
     pub(super) script: Script,
     pub(super) contents: Vec<Arc<[u8]>>,
-    /// How many answers it gives, its end not counted.
-    pub(super) answers: usize,
+    /// The answers that it gives, in their order, its end not counted.
+    pub(super) expected: Vec<(u64, Expected)>,
     /// Seconds in which the next answer must come.
     pub(super) seconds: u32,
     /// Seconds in which all must have come, if that is another limit than the host's.
     pub(super) whole: Option<u32>,
+}
+
+/// What an answer is to be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    Question,
+    Step,
 }
 
 /// Why an exchange did not come to its end.
@@ -120,6 +129,9 @@ pub(super) enum SessionError {
     /// It could not be started on the host.
     #[error("{message}")]
     NoShell { message: String, help: Option<String> },
+    /// Somebody wanted everything to end at once.
+    #[error("stopped at once while it ran")]
+    Stopped,
     /// sudo does not go on without a password.
     #[error("sudo wants a password")]
     PasswordWanted,
@@ -132,20 +144,29 @@ impl Session {
         libraries: &[&str],
         settings: &Settings,
     ) -> Result<Self, SessionError> {
+        let seconds = greeting(settings);
+        let link = Link::open(host, &settings.transport);
+        let link = timeout(Duration::from_secs(seconds.into()), link).await.map_err(|_| {
+            TransportError::Unreachable(format!("no connection within {seconds} s"))
+        })??;
+        Self::on(link, host, (libraries, settings)).await
+    }
+
+    /// A shell on a link that is there.
+    async fn on(
+        link: Link,
+        host: &Host,
+        (libraries, settings): (&[&str], &Settings),
+    ) -> Result<Self, SessionError> {
         let nonce = random_word();
         let prelude = prelude(&nonce, &random_word()[..16], libraries);
         let seconds = settings.host_timeout;
         let end = (Instant::now() + Duration::from_secs(seconds.into()), seconds);
-        let greeting = u32::from(settings.transport.connect_timeout) + 20;
-        let opened = async {
-            let link = Link::open(host, &settings.transport).await?;
-            let wire = login::start(&link, host).await?;
-            Ok::<_, SessionError>((link, wire))
-        };
-        let patience = Duration::from_secs(greeting.into());
-        let (link, wire) = timeout(patience, opened).await.map_err(|_| {
-            TransportError::Unreachable(format!("no connection within {greeting} s"))
-        })??;
+        let greeting = greeting(settings);
+        let start = login::start(&link, host);
+        let wire = timeout(Duration::from_secs(greeting.into()), start)
+            .await
+            .map_err(|_| TransportError::Unreachable(format!("no shell within {greeting} s")))??;
         Ok(Self {
             host: host.clone(),
             link,
@@ -156,11 +177,27 @@ impl Session {
             kept: Kept::new(settings.limits),
             next: 1,
             password: Arc::clone(&settings.password),
+            places: Arc::clone(&settings.places),
             greeting,
             end,
             remote: None,
             counts: Counts { connections: 1, ..Counts::default() },
         })
+    }
+
+    /// Connects to the same host anew.
+    pub(super) async fn again(
+        &self,
+        libraries: &[&str],
+        settings: &Settings,
+    ) -> Result<Self, SessionError> {
+        Self::open(&self.host, libraries, settings).await
+    }
+
+    /// The way to this shell from beside.
+    pub(super) fn beside(&self, settings: &Settings) -> Beside {
+        let (link, host, remote) = (self.link.clone(), self.host.clone(), self.remote);
+        Beside { link, host, remote, settings: settings.clone() }
     }
 
     /// The next sequence number.
@@ -181,8 +218,8 @@ impl Session {
         self.counts.exchanges += 1;
         match self.send(end, &work, &mut each).await {
             Err(SessionError::PasswordWanted) => {
-                self.wire =
-                    login::start_with_password(&self.link, &self.host, &self.password).await?;
+                let start = login::start_with_password(&self.link, &self.host, &self.password);
+                self.wire = Box::pin(start).await?;
                 self.kept.forget();
                 self.reader.forget();
                 self.send(end, &work, &mut each).await
@@ -228,9 +265,9 @@ impl Session {
             greeting: hello.then_some(self.greeting),
             patience: work.seconds,
             over,
+            places: &self.places,
             remote: &mut self.remote,
-            expected: work.answers,
-            last: 0,
+            expected: &work.expected,
             answers: Vec::new(),
             end,
         };
@@ -284,6 +321,45 @@ impl Session {
         let noise = String::from_utf8_lossy(self.reader.noise());
         login::explain(&format!("{noise}\n{}", self.kept.text()), &self.host)
     }
+}
+
+/// What it takes to reach a remote shell from beside while an exchange with it goes on.
+pub(super) struct Beside {
+    link: Link,
+    host: Host,
+    remote: Option<Remote>,
+    settings: Settings,
+}
+
+impl Beside {
+    /// Asks the shell to begin no further step: what runs now ends as it would.
+    pub(super) async fn ask_to_stop(self) -> Result<(), SessionError> {
+        let Some(remote) = self.remote else { return Ok(()) };
+        let mut session = Session::on(self.link, &self.host, (&[], &self.settings)).await?;
+        let mut program = Program { seconds: 20, whole: Some(20), ..Program::default() };
+        let mut inner = Script::new();
+        inner.text("process ").number(remote.process).text(" ").number(remote.started);
+        inner.text(" && kill -USR1 ").number(remote.process).text("\n");
+        program.ask(session.seq(), &inner);
+        session.exchange(program, |_| {}).await?;
+        session.close().await;
+        Ok(())
+    }
+}
+
+impl Program {
+    /// Adds a question whose answer is what `inner` prints.
+    pub(super) fn ask(&mut self, seq: u64, inner: &Script) {
+        let script = &mut self.script;
+        script.text("A=$(\n").script(inner).text("\n)\nask ").number(seq);
+        script.text(" $? \"$A\"\n");
+        self.expected.push((seq, Expected::Question));
+    }
+}
+
+/// Seconds until a shell must have greeted: a login may take some, sudo too.
+fn greeting(settings: &Settings) -> u32 {
+    u32::from(settings.transport.connect_timeout) + 20
 }
 
 /// 32 hex digits from the system's randomness.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Spend;
 use super::host::HostRun;
-use super::session::{Program, Session};
+use super::session::{Expected, Program, Session};
 use crate::model::change::sha256_hex;
 use crate::plan::{Plan, Status};
 use crate::resources::Part;
@@ -56,7 +56,6 @@ impl Wave {
             let script = &mut self.program.script;
             script.text("sync --").args(&folders).text(" 2>/dev/null || sync\n");
         }
-        self.program.answers = self.steps.len();
     }
 
     /// One guarded step, closed in itself.
@@ -65,6 +64,7 @@ impl Wave {
         let bytes = step.content.as_ref().map_or(-1, |content| content.len() as i128);
         script.text("go ").number(seq).text(" ").number(bytes).text(" && {\n");
         script.script(&step.script).text("\nend $?\n}\n");
+        self.program.expected.push((seq, Expected::Step));
     }
 }
 

@@ -18,6 +18,7 @@ mod plan;
 mod progress;
 mod secret;
 mod summary;
+mod trust;
 pub mod view;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -32,6 +33,7 @@ pub use plan::{json as plan_json, render as render_plan};
 pub use progress::Progress;
 pub use secret::{ask_secret, restore_terminal};
 pub use summary::render as render_summary;
+pub use trust::{TrustView, render as render_trust};
 
 /// How text is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -31,7 +31,8 @@ pub fn ask_secret(question: &str) -> Option<Secret> {
 
 /// Lets the terminal show what is typed again, should it not: for a run that ends while it asks.
 pub fn restore_terminal() {
-    if let Some(before) = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take() {
+    let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(before) = before {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
     }
 }

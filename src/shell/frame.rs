@@ -158,15 +158,18 @@ impl Reader {
         }
         let end = head + header.length;
         if rest.len() <= end {
+            // As much as is to come: growing by doubling would need twice the memory.
+            let missing = end + 1 - rest.len();
+            if header.length > LARGE {
+                self.buffer.reserve_exact(missing);
+            }
             return Ok(None);
         }
         if rest[end] != b'\n' {
             return Err(FrameError::Malformed("a length is wrong"));
         }
-        let payload = rest[head..end].to_vec();
         self.taken += header.length;
-        self.at += end + 1;
-        self.compact();
+        let payload = self.cut(head, end);
         Ok(Some(Answer { kind: header.kind, seq: header.seq, status: header.status, payload }))
     }
 
@@ -189,6 +192,23 @@ impl Reader {
         }
     }
 
+    /// Takes a payload out; a large one as it lies there.
+    fn cut(&mut self, head: usize, end: usize) -> Vec<u8> {
+        let (head, end) = (self.at + head, self.at + end);
+        if end - head <= LARGE {
+            let payload = self.buffer[head..end].to_vec();
+            self.at = end + 1;
+            self.compact();
+            return payload;
+        }
+        let rest = self.buffer.split_off(end + 1);
+        let mut payload = std::mem::replace(&mut self.buffer, rest);
+        self.at = 0;
+        payload.truncate(end);
+        payload.drain(..head);
+        payload
+    }
+
     /// Gives back the memory of what was read.
     fn compact(&mut self) {
         if self.at > 1 << 16 && self.at * 2 > self.buffer.len() {
@@ -205,6 +225,9 @@ struct Header {
     status: u32,
     length: usize,
 }
+
+/// A payload of more bytes is not copied.
+const LARGE: usize = 1 << 16;
 
 /// The longest first line that a right host sends: nonce, kind and three numbers.
 const HEADER_MAX: usize = 160;

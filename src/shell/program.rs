@@ -19,8 +19,21 @@ pub enum Login<'m> {
     /// Root by sudo without a password: where one is needed it fails at once and asks nothing.
     Sudo,
     /// Root by sudo, which asks with this mark and reads the password from standard input. Behind it
-    /// the shell prints the mark before it reads anything.
+    /// the shell prints the mark before it reads anything. [`prompt`] and [`ready`] say how both look.
     SudoAsking { mark: &'m str },
+}
+
+/// What sudo prints when it asks. It stands in no command line: there sudo's own `%U` stands for the
+/// name, so that a login shell that shows what it runs (`set -x`) is not taken for sudo.
+#[must_use]
+pub fn prompt(mark: &str) -> String {
+    format!("{mark}root")
+}
+
+/// What the shell behind sudo prints when it is there; computed by it, for the same reason.
+#[must_use]
+pub fn ready(mark: &str) -> String {
+    format!("{mark}42")
 }
 
 /// The login command as words, for a program that is started without a shell.
@@ -31,10 +44,11 @@ pub fn login_words(login: Login<'_>) -> Vec<String> {
     let path = format!("PATH={PATH}");
     let mut words: Vec<&str> = vec!["/usr/bin/env"];
     let start = match login {
-        Login::SudoAsking { mark } => format!("echo {mark}; {START}"),
+        Login::SudoAsking { mark } => format!("echo {mark}$((6*7)); {START}"),
         Login::Plain | Login::Sudo => START.to_owned(),
     };
     let ours = [path.as_str(), "LC_ALL=C"];
+    let asking;
     match login {
         Login::Plain => {}
         Login::Sudo => {
@@ -43,7 +57,8 @@ pub fn login_words(login: Login<'_>) -> Vec<String> {
         }
         Login::SudoAsking { mark } => {
             words.extend(ours);
-            words.extend(["/usr/bin/env", "sudo", "-k", "-S", "-p", mark, "--", "/usr/bin/env"]);
+            asking = format!("{mark}%U");
+            words.extend(["/usr/bin/env", "sudo", "-k", "-S", "-p", &asking, "--", "/usr/bin/env"]);
         }
     }
     words.push("-i");
@@ -198,9 +213,9 @@ mod tests {
     fn a_login_shell_reads_plain_words_and_one_in_quotes() {
         let line = login_line(Login::SudoAsking { mark: "ab12" });
         let (plain, quoted) = line.split_once(" '").expect("a quoted word");
-        assert!(plain.chars().all(|char| char.is_ascii_alphanumeric() || " /=:-_".contains(char)));
-        assert_eq!(quoted, "echo ab12; read -r p; eval \"$p\"'");
-        assert!(plain.contains("sudo -k -S -p ab12 -- "), "{plain}");
+        assert!(plain.chars().all(|char| char.is_ascii_alphanumeric() || " /=:-_%".contains(char)));
+        assert_eq!(quoted, "echo ab12$((6*7)); read -r p; eval \"$p\"'");
+        assert!(plain.contains("sudo -k -S -p ab12%U -- "), "{plain}");
         assert!(login_line(Login::Sudo).contains("sudo -k -n -- "));
         assert!(!login_line(Login::Plain).contains("sudo"));
     }

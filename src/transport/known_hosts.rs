@@ -67,7 +67,9 @@ fn without(text: &str, lines: &[usize], name: &str) -> Result<String, String> {
         // A hashed name is the only one on its line.
         if !names.starts_with('|') && !others.is_empty() && others.len() < names.split(',').count()
         {
-            left.push_str(&format!("{} {rest}", others.join(",")));
+            left.push_str(&others.join(","));
+            left.push(' ');
+            left.push_str(rest);
         }
     }
     Ok(left)
@@ -91,7 +93,7 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
 /// is replaced.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     let path = path.canonicalize()?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    let folder = path.parent().unwrap_or_else(|| Path::new("/"));
     let mode = path.metadata()?.mode() & 0o7777;
     let mut new = tempfile::Builder::new().prefix(".known_hosts-").tempfile_in(folder)?;
     new.write_all(text.as_bytes())?;

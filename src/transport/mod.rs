@@ -62,8 +62,10 @@ pub enum TransportError {
 }
 
 /// A way to a host, on which shells are started.
+#[derive(Clone)]
 pub struct Link(Inner);
 
+#[derive(Clone)]
 enum Inner {
     Ssh(ssh::Master),
     /// This machine.

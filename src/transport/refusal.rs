@@ -1,6 +1,6 @@
 //! What ssh's words mean when no connection came about. Pure: text in, reason out.
 //!
-//! ssh runs with LC_ALL=C and says why on standard error; among it stand banners of the host, which can
+//! ssh runs with `LC_ALL=C` and says why on standard error; among it stand banners of the host, which can
 //! garble what is said of this host and nothing else.
 
 use super::TransportError;
@@ -22,22 +22,8 @@ pub(super) fn read(said: &str, host: &Host, seconds: u16, way: &str) -> Read {
     let has = |text: &str| said.contains(text);
     let line = |text: &str| lines.iter().rev().find(|line| line.contains(text)).copied();
     if has("Host key verification failed") {
-        // ssh reaches a host behind others as port 65535 of nobody.
-        if has("UNKNOWN port 65535") {
-            let known = line("host key is known for").and_then(|line| {
-                line.split_once(" host key is known for ")?
-                    .1
-                    .split(' ')
-                    .next()
-                    .map(ToOwned::to_owned)
-            });
-            let jump = known.unwrap_or_else(|| host.connection.jump.clone().unwrap_or_default());
-            return Read::Said(refused(
-                format!(
-                    "the host key of `{jump}`, on the way to it, is not known or is another one"
-                ),
-                format!("look at it with ssh first: {way}"),
-            ));
+        if has(BEHIND) {
+            return Read::Said(jump(line("host key is known for"), host, way));
         }
         return Read::HostKey;
     }
@@ -78,6 +64,20 @@ pub(super) fn read(said: &str, host: &Host, seconds: u16, way: &str) -> Read {
         )));
     }
     Read::Said(TransportError::Unreachable(unreachable(last, &lines, seconds)))
+}
+
+/// What ssh says of a host that it reaches through another one: port 65535 of nobody.
+const BEHIND: &str = "UNKNOWN port 65535";
+
+/// A jump host whose key ssh does not take; the line may name it.
+fn jump(line: Option<&str>, host: &Host, way: &str) -> TransportError {
+    let name = line.map(|line| after(line, " host key is known for "));
+    let name = name.and_then(|rest| rest.split(' ').next()).or(host.connection.jump.as_deref());
+    let name = name.unwrap_or("a jump host");
+    refused(
+        format!("the host key of `{name}`, on the way to it, is not known or is another one"),
+        format!("look at it with ssh first: {way}"),
+    )
 }
 
 /// Why nobody was reached.

@@ -113,3 +113,38 @@ pub fn keys(text: &str) -> String {
 fn logins(host: &str) -> String {
     lab().on(host, "journalctl -b -u ssh -o cat --no-pager | grep -c '^Accepted' || true")
 }
+
+#[test]
+fn what_needs_root_is_refused_in_the_plan_for_a_login_that_is_not() {
+    if left_out() {
+        return;
+    }
+    let _host = own("odd1");
+    lab().login("odd1", "mere");
+    lab().on("odd1", "mkdir -p /srv/open && chown mere: /srv/open && rm -rf /srv/open/*");
+    let project = project(
+        "[hosts.odd1]\nconnection = { user = \"mere\" }\n",
+        r#"
+[package.curl]
+[user.somebody]
+[file."/etc/of-root"]
+content = "x\n"
+[directory."/srv/open/new"]
+[file."/srv/open/new/mine"]
+content = "x\n"
+[file."/srv/open/of-other"]
+content = "x\n"
+owner = "www-data"
+[file."/etc/hostname"]
+content = "odd1\n"
+[service.ssh]
+state = "running"
+"#,
+    );
+    let plan = project.on_lab(&["plan"]).expect(3);
+    insta::assert_snapshot!("not_root", stable(&plan.stdout));
+    let words = ["apply", "--yes", "--target", "m/directory[/srv/open/new]"];
+    let words = [&words[..], &["--target", "m/file[/srv/open/new/mine]"]].concat();
+    project.on_lab(&words).expect(0);
+    assert_eq!(lab().on("odd1", "stat -c %U /srv/open/new/mine"), "mere\n");
+}

@@ -1,10 +1,14 @@
 //! What must hold on real hosts.
 
+mod broken;
 mod cost;
+mod hostile;
 mod language;
 mod logins;
 mod outcomes;
+mod signals;
 mod sudo;
+mod trust;
 mod types;
 mod waves;
 mod work;

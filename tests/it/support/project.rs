@@ -88,6 +88,14 @@ impl Project {
         finish_with(self.lab_command(words), variables)
     }
 
+    /// The command of [`Self::run`], for a test that starts it itself; the folder is its home.
+    pub fn command_cleared(&self, words: &[&str]) -> (Command, TempDir) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
+        command.arg("-C").arg(self.path()).args(words);
+        let home = clear(&mut command);
+        (command, home)
+    }
+
     /// The command of [`Self::on_lab`], for a test that starts it itself; the folder is its home.
     pub fn lab_command_cleared(&self, words: &[&str]) -> (Command, TempDir) {
         let mut command = self.lab_command(words);
