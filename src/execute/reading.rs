@@ -60,6 +60,8 @@ pub(super) struct Reading<'s> {
     pub(super) patience: u32,
     /// When all of it must be over, how many seconds that was, and the option that says so.
     pub(super) over: (Instant, u32, &'static str),
+    /// Seconds that all of it may take once the shell is there, if that is another limit.
+    pub(super) whole: Option<u32>,
     /// Places for large exchanges.
     pub(super) places: &'s Semaphore,
     /// Who greeted.
@@ -82,6 +84,9 @@ impl Reading<'_> {
         let mut buffer = vec![0_u8; 64 << 10];
         let mut scrap = vec![0_u8; 4 << 10];
         let mut errors_open = true;
+        if self.greeting.is_none() {
+            self.begin();
+        }
         let mut deadline = self.deadline();
         let mut place = None;
         loop {
@@ -115,6 +120,14 @@ impl Reading<'_> {
         }
     }
 
+    /// The shell is there: from now on the exchange has its own time.
+    fn begin(&mut self) {
+        if let Some(seconds) = self.whole {
+            let end = Instant::now() + Duration::from_secs(seconds.into());
+            self.over = self.over.min((end, seconds, "--probe-timeout"));
+        }
+    }
+
     /// When the next thing must have come.
     fn deadline(&self) -> Instant {
         let seconds = self.greeting.unwrap_or(self.patience);
@@ -142,6 +155,7 @@ impl Reading<'_> {
                 }
                 *self.remote = remote;
                 self.greeting = None;
+                self.begin();
                 continue;
             }
             if answer.kind == AnswerKind::End {
@@ -174,7 +188,10 @@ impl Reading<'_> {
         let until = Instant::now() + Duration::from_secs(2);
         while let Ok(Ok(count)) = timeout(Duration::from_millis(500), errors.read(&mut rest)).await
         {
-            if count == 0 || self.kept.take(&rest[..count]).is_err() || Instant::now() > until {
+            if let Err(error) = self.kept.take(&rest[..count]) {
+                return error.into();
+            }
+            if count == 0 || Instant::now() > until {
                 break;
             }
         }

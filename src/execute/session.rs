@@ -252,19 +252,14 @@ impl Session {
             }
             input.flush().await
         };
-        let (host_end, host_seconds) = self.end;
-        let host_over = (host_end, host_seconds, "--host-timeout");
-        let over = work.whole.map_or(host_over, |seconds| {
-            let end = Instant::now() + Duration::from_secs(seconds.into());
-            host_over.min((end, seconds, "--probe-timeout"))
-        });
         let mut reading = Reading {
             reader: &mut self.reader,
             kept: &mut self.kept,
             bytes: 0,
             greeting: hello.then_some(self.greeting),
             patience: work.seconds,
-            over,
+            over: (self.end.0, self.end.1, "--host-timeout"),
+            whole: work.whole,
             places: &self.places,
             remote: &mut self.remote,
             expected: &work.expected,

@@ -130,8 +130,8 @@ held() {
   M="it cannot be replaced: ${M##*: }"
   n=$(lsattr -d -- "$1" 2>/dev/null)
   case ${n%% *} in
-    *i*) M="it is immutable: chattr -i lets it be changed" ;;
-    *a*) M="it can only be appended to: chattr -a lets it be changed" ;;
+    *i*) M="$M (it is immutable: chattr -i lets it be changed)" ;;
+    *a*) M="$M (it can only be appended to: chattr -a lets it be changed)" ;;
     *) case $M in *busy) M="$M (something is mounted on it)" ;; esac ;;
   esac
 }

@@ -5,6 +5,7 @@ mod cost;
 mod hostile;
 mod language;
 mod logins;
+mod matrix;
 mod outcomes;
 mod signals;
 mod sudo;

@@ -66,7 +66,7 @@ fn the_first_signal_lets_the_step_end_and_begins_no_other() {
             "[hosts.odd1]\nconnection = {{ user = \"{user}\", become = \"{}\" }}\n",
             if user == "root" { "no" } else { "sudo" }
         );
-        let (run, ..) = begin(&inventory, "odd1");
+        let (run, _project, _home) = begin(&inventory, "odd1");
         signal(&run, name);
         let (status, out, err) = finished(run);
         assert_eq!(status, 3, "{out}{err}");
@@ -82,7 +82,7 @@ fn the_second_signal_waits_for_nothing_and_still_reports() {
         return;
     }
     let _host = own("odd1");
-    let (run, ..) = begin("[hosts.odd1]\n", "odd1");
+    let (run, _project, _home) = begin("[hosts.odd1]\n", "odd1");
     signal(&run, "INT");
     std::thread::sleep(Duration::from_millis(500));
     let begun = Instant::now();
@@ -101,7 +101,7 @@ fn a_reader_that_goes_away_changes_nothing_on_hosts() {
         return;
     }
     let _host = own("odd1");
-    let (mut run, ..) = begin("[hosts.odd1]\n", "odd1");
+    let (mut run, _project, _home) = begin("[hosts.odd1]\n", "odd1");
     drop(run.stdout.take());
     let status = run.wait().expect("the run").code();
     assert_eq!(status, Some(0));
