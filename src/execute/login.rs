@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use super::password::{NoPassword, Password, Taken};
+use super::reading::last_line;
 use super::session::{SessionError, random_word};
 use crate::model::{Become, Host, Secret};
 use crate::shell::{Login, prompt, ready};
@@ -179,7 +180,7 @@ impl Talk {
 
     fn silent(&self, what: &str) -> SessionError {
         let said = self.said();
-        let line = last(&said).map(|line| format!("; it said: {line}")).unwrap_or_default();
+        let line = last_line(&said).map(|line| format!("; it said: {line}")).unwrap_or_default();
         refused(
             format!("sudo wants a password and {what} within {} s{line}", PATIENCE.as_secs()),
             Some("a second factor or another question cannot be answered; allow this login sudo without it".into()),
@@ -222,7 +223,7 @@ pub(super) fn explain(said: &str, host: &Host) -> SessionError {
     } else if has("'/bin/sh': No such file") || has("/bin/sh: not found") {
         ("there is no /bin/sh on it".into(), "a managed host needs a POSIX shell there".into())
     } else {
-        let message = last(said).map_or_else(
+        let message = last_line(said).map_or_else(
             || "the login ended without starting a shell".to_owned(),
             |line| format!("no shell could be started: {line}"),
         );
@@ -268,6 +269,7 @@ fn sudo(said: &str, host: &Host) -> Option<SessionError> {
         ("there is no sudo on it".to_owned(), format!("install it, {root}"))
     } else {
         let line = said.lines().map(str::trim).rfind(|line| line.starts_with("sudo: "))?;
+        let line = last_line(line)?;
         (
             format!("sudo does not work there: {}", line.trim_start_matches("sudo: ")),
             format!("mend it on the host, {root}"),
@@ -286,10 +288,6 @@ fn wrong(host: &Host) -> SessionError {
 /// The login, for messages.
 fn who(host: &Host) -> String {
     host.connection.user.as_ref().map_or_else(|| "the login".to_owned(), |user| format!("`{user}`"))
-}
-
-fn last(said: &str) -> Option<&str> {
-    said.lines().map(str::trim).rfind(|line| !line.is_empty())
 }
 
 const fn refused(message: String, help: Option<String>) -> SessionError {

@@ -18,7 +18,11 @@ const ERRORS_MAX: usize = 64 << 10;
 /// together is bounded too.
 const LARGE: u64 = 4 << 20;
 
-/// What a host wrote on its standard error: its beginning, and how much it was.
+/// The most of a line of a host's that a message takes over, in characters.
+const LINE_MAX: usize = 200;
+
+/// What a host wrote on its standard error: its end, and how much it was. What a session died of stands
+/// at the end, behind whatever a login prints.
 #[derive(Debug)]
 pub(super) struct Kept {
     bytes: Vec<u8>,
@@ -42,8 +46,10 @@ impl Kept {
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
-        let room = ERRORS_MAX.saturating_sub(self.bytes.len());
-        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() > 2 * ERRORS_MAX {
+            self.bytes.drain(..self.bytes.len() - ERRORS_MAX);
+        }
         self.count = self.count.saturating_add(bytes.len());
         if self.count > self.most { Err(FrameError::TooManyErrors(self.most)) } else { Ok(()) }
     }
@@ -196,11 +202,44 @@ impl Reading<'_> {
             }
         }
         let said = self.kept.text();
-        let line = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-        SessionError::Closed(if line.is_empty() {
-            "the connection was lost".to_owned()
-        } else {
-            format!("the connection was lost: {line}")
-        })
+        SessionError::Closed(last_line(&said).map_or_else(
+            || "the connection was lost".to_owned(),
+            |line| format!("the connection was lost: {line}"),
+        ))
+    }
+}
+
+/// The last line that says something, as much of it as a message takes.
+pub(super) fn last_line(said: &str) -> Option<String> {
+    let line = said.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+    let mut short: String = line.chars().take(LINE_MAX).collect();
+    if short.len() < line.len() {
+        short.push('…');
+    }
+    Some(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_errors_is_their_end() {
+        let mut kept = Kept::new(Limits { noise: 0, answers: 0, errors: 1 << 20 });
+        for _ in 0..50 {
+            kept.take(&[b'x'; 10_000]).unwrap();
+        }
+        kept.take(b"\nsudo: a password is required\n").unwrap();
+        assert!(kept.bytes.len() <= 2 * ERRORS_MAX);
+        assert_eq!(last_line(&kept.text()).as_deref(), Some("sudo: a password is required"));
+        assert_eq!(kept.take(&vec![b'x'; 1 << 20]), Err(FrameError::TooManyErrors(1 << 20)));
+    }
+
+    #[test]
+    fn a_message_takes_so_much_of_a_line() {
+        assert_eq!(last_line("a\n b \n\n").as_deref(), Some("b"));
+        assert_eq!(last_line(" \n"), None);
+        let long = last_line(&"é".repeat(5000)).unwrap();
+        assert_eq!(long.chars().count(), LINE_MAX + 1);
     }
 }

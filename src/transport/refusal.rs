@@ -6,6 +6,9 @@
 use super::TransportError;
 use crate::model::Host;
 
+/// The most of a line that a message takes over, in characters: a banner may have any length.
+const LINE_MAX: usize = 200;
+
 /// What was read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Read {
@@ -15,9 +18,13 @@ pub(super) enum Read {
 }
 
 /// Reads what ssh said. `way` is what somebody types to try the same by hand.
-pub(super) fn read(said: &str, host: &Host, seconds: u16, way: &str) -> Read {
-    let lines: Vec<&str> =
-        said.lines().map(str::trim).filter(|line| !line.is_empty() && !noise(line)).collect();
+pub(super) fn read<'s>(said: &'s str, host: &Host, seconds: u16, way: &str) -> Read {
+    let short = |line: &'s str| match line.char_indices().nth(LINE_MAX) {
+        Some((end, _)) => &line[..end],
+        None => line,
+    };
+    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty() && !noise(line));
+    let lines: Vec<&str> = lines.map(short).collect();
     let last = lines.last().copied().unwrap_or("ssh ended and did not say why");
     let has = |text: &str| said.contains(text);
     let line = |text: &str| lines.iter().rev().find(|line| line.contains(text)).copied();
