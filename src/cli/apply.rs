@@ -8,16 +8,18 @@ use super::exit::Exit;
 use super::project::{self, Asked};
 use super::run::{Run, STOPPED, asked_to_end, runtime, tell_cost};
 use super::saved::{self, Opened};
+use super::telling::Telling;
 use super::{settings, view};
 use crate::execute::{Counts, HostRun, Spend, Stop};
 use crate::model::Outcome;
 use crate::plan::{Document, HostPlan};
+use crate::report;
 use crate::report::view::{EndView, HostEndView};
-use crate::report::{self, Style};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
     let style = settings::style(common, settings::zoom(&verb.hosts.shown));
+    let telling = Telling::new(style, verb.form.output(), verb.junit.clone());
     if let Some(path) = &verb.plan {
         let Some(opened) = saved::open(path, common, &verb.hosts, style) else {
             return Exit::Mistake;
@@ -27,28 +29,30 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
         let Some(run) = Run::new(&opened.ready, &verb.hosts, Some(spend)) else {
             return Exit::Mistake;
         };
-        return runtime().block_on(planned(run, (verb, Some(&opened)), style));
+        return runtime().block_on(planned(run, (verb, Some(&opened)), &telling));
     }
-    if !verb.yes && !report::can_ask() {
-        report::print_error(
-            "error: apply asks before it changes anything, and there is no terminal to ask on\n  \
+    if !verb.yes && (telling.json() || !report::can_ask()) {
+        let why =
+            if telling.json() { "with --json it cannot" } else { "there is no terminal to ask on" };
+        report::print_error(&format!(
+            "error: apply asks before it changes anything, and {why}\n  \
              give --yes to apply without asking, or use `trueup plan` to look only\n",
-        );
+        ));
         return Exit::Mistake;
     }
     let asked = Asked { select: &verb.hosts.select, keep: false };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
     let Some(run) = Run::new(&ready, &verb.hosts, None) else { return Exit::Mistake };
-    runtime().block_on(planned(run, (verb, None), style))
+    runtime().block_on(planned(run, (verb, None), &telling))
 }
 
 async fn planned(
     mut run: Run<'_>,
     (verb, opened): (&Apply, Option<&Opened>),
-    style: Style,
+    telling: &Telling,
 ) -> Exit {
     let Some(results) = run.look().await else { return STOPPED };
-    let Some(mut plan) = run.plan_view(style, &results) else { return Exit::Mistake };
+    let Some(mut plan) = run.plan_view(telling.style, &results) else { return Exit::Mistake };
     if let Some(opened) = opened {
         match saved::compared(opened, plan, &results) {
             Ok(compared) => plan = compared,
@@ -60,8 +64,11 @@ async fn planned(
     }
     // Of a saved plan only what is done is shown now: who is refused stands at the end.
     let shown = |host: &&HostPlan| opened.is_none() || host.outcome() == Outcome::Changed;
-    let hosts = plan.hosts.iter().filter(shown).cloned().collect();
-    report::print(&report::render_plan(style, &Document { hosts, ..plan.clone() }));
+    let hosts: Vec<HostPlan> = plan.hosts.iter().filter(shown).cloned().collect();
+    if telling.json() || opened.is_none() || !hosts.is_empty() {
+        telling.announce(&Document { hosts, ..plan.clone() });
+    }
+    run.json = telling.json();
     let (mut runs, mut idle, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for (result, host) in results.into_iter().zip(plan.hosts) {
         let changes = host.outcome() == Outcome::Changed;
@@ -73,24 +80,22 @@ async fn planned(
         }
     }
     let counts = run.fleet.close(idle).await;
-    if runs.is_empty() {
-        if opened.is_some() {
-            let end = EndView { hosts: ends, time: Duration::ZERO };
-            report::print(&report::render_summary(style, &end));
-            ends = end.hosts;
-        }
-        tell_cost(&verb.hosts, counts);
-        return Exit::of(ends.iter().map(|end| end.outcome), false);
-    }
-    if !verb.yes && opened.is_none() && !report::ask("Apply these changes?") {
+    if !runs.is_empty() && !verb.yes && opened.is_none() && !report::ask("Apply these changes?") {
         run.fleet.close(runs).await;
         report::print("Nothing was changed.\n");
         return Exit::Good;
     }
-    let (end, applied) = carry_out(&mut run, runs, ends).await;
-    report::print(&report::render_summary(style, &end));
+    // Where nothing is to be done the plan has said so.
+    let silent = runs.is_empty() && opened.is_none() && !telling.json();
+    let (end, applied) = if runs.is_empty() {
+        (EndView { hosts: ends, time: Duration::ZERO }, Counts::default())
+    } else {
+        carry_out(&mut run, runs, ends).await
+    };
+    let exit = Exit::of(end.hosts.iter().map(|end| end.outcome), verb.hosts.detailed_exitcode);
+    let exit = if silent { telling.end_quietly(&end, exit) } else { telling.end(&end, exit) };
     tell_cost(&verb.hosts, counts.plus(applied));
-    Exit::of(end.hosts.iter().map(|end| end.outcome), verb.hosts.detailed_exitcode)
+    exit
 }
 
 /// Applies the plans; the first signal stops after what runs now, the second at once.

@@ -97,6 +97,9 @@ pub(super) struct Hosts {
     pub(super) shown: Shown,
     #[command(flatten)]
     pub(super) select: Select,
+    /// Write what happens to a file, line by line, behind what it holds
+    #[arg(long, value_name = "FILE")]
+    pub(super) log: Option<PathBuf>,
     /// Say what the run cost: connections, exchanges, bytes
     #[arg(short, long)]
     pub(super) verbose: bool,
@@ -140,9 +143,8 @@ pub(super) struct Select {
 pub(super) struct Plan {
     #[command(flatten)]
     pub(super) hosts: Hosts,
-    /// Print one JSON document instead of text
-    #[arg(long)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) form: Form,
     /// Save the plan, to do exactly it with `trueup apply FILE`
     #[arg(short, long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
@@ -155,9 +157,43 @@ pub(super) struct Apply {
     pub(super) plan: Option<PathBuf>,
     #[command(flatten)]
     pub(super) hosts: Hosts,
+    #[command(flatten)]
+    pub(super) form: Form,
+    /// Write what became of every resource as XML, in the form of `JUnit`
+    #[arg(long, value_name = "FILE", help = "Write what became of every resource as JUnit XML")]
+    pub(super) junit: Option<PathBuf>,
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,
+}
+
+/// What standard output is.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Form {
+    /// What standard output is; github: text, and what went wrong as annotations
+    #[arg(long, value_name = "FORM", default_value = "text", conflicts_with = "json")]
+    output: Output,
+    /// The same as --output json
+    #[arg(long)]
+    json: bool,
+}
+
+impl Form {
+    /// What was asked for.
+    pub(super) const fn output(&self) -> Output {
+        if self.json { Output::Json } else { self.output }
+    }
+}
+
+/// Forms of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    // For people
+    Text,
+    // For programs: plan prints one document, apply one line for each thing that happens
+    Json,
+    // Text, and what went wrong as annotations of GitHub Actions
+    Github,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -175,11 +211,11 @@ pub(super) struct Show {
 /// Forms of a plan.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum ShowAs {
-    /// As `trueup plan` prints it
+    // As `trueup plan` prints it
     Text,
-    /// As `trueup plan --json` prints it
+    // As `trueup plan --json` prints it
     Json,
-    /// For a merge request
+    // For a merge request
     Markdown,
 }
 
@@ -222,12 +258,39 @@ pub(super) struct Check {
     /// Take warnings for errors
     #[arg(long)]
     pub(super) strict: bool,
-    /// Print one JSON document
+    /// What is printed
+    #[arg(long, value_name = "FORM", default_value = "text", conflicts_with_all = ["json", "sarif"])]
+    output: CheckOutput,
+    /// The same as --output json
     #[arg(long, conflicts_with = "sarif")]
-    pub(super) json: bool,
-    /// Print SARIF 2.1.0, for code scanning
+    json: bool,
+    /// The same as --output sarif
     #[arg(long)]
-    pub(super) sarif: bool,
+    sarif: bool,
+}
+
+impl Check {
+    /// What was asked for.
+    pub(super) const fn output(&self) -> CheckOutput {
+        match (self.json, self.sarif) {
+            (true, _) => CheckOutput::Json,
+            (_, true) => CheckOutput::Sarif,
+            _ => self.output,
+        }
+    }
+}
+
+/// Forms of what a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CheckOutput {
+    // For people
+    Text,
+    // One document
+    Json,
+    // SARIF 2.1.0, for code scanning
+    Sarif,
+    // Text, and mistakes as annotations of GitHub Actions
+    Github,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -305,6 +368,8 @@ pub(super) enum SchemaOf {
     Module,
     /// What `trueup plan --json` prints
     Plan,
+    /// A line of what `trueup apply --json` prints
+    Events,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::args::{Check, Common};
+use super::args::{Check, CheckOutput, Common};
 use super::exit::Exit;
 use super::project::{self, Examined};
 use super::settings;
 use crate::config::Modules;
 use crate::model::Severity;
 use crate::report::view::CheckView;
-use crate::report::{self, Zoom, counted};
+use crate::report::{self, Zoom, counted, github};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Check) -> Exit {
@@ -34,15 +34,19 @@ pub(super) fn run(common: &Common, verb: &Check) -> Exit {
         modules: examined.project.modules.len(),
         resources: examined.survey.resources(),
     };
-    if verb.json {
-        report::print(&report::check_json(&view, &examined.found, file));
-    } else if verb.sarif {
-        report::print(&report::check_sarif(&examined.found, file));
-    } else {
-        let style = settings::style(common, Zoom::Plain);
-        report::print_error(&project::draw(style, sources, &examined.found));
-        let text = summary(&examined, &view);
-        if good { report::print(&text) } else { report::print_error(&text) }
+    match verb.output() {
+        CheckOutput::Json => report::print(&report::check_json(&view, &examined.found, file)),
+        CheckOutput::Sarif => report::print(&report::check_sarif(&examined.found, file)),
+        output => {
+            let style = settings::style(common, Zoom::Plain);
+            report::print_error(&project::draw(style, sources, &examined.found));
+            let text = summary(&examined, &view);
+            let print = if good { report::print } else { report::print_error };
+            print(&text);
+            if output == CheckOutput::Github {
+                report::print(&github::mistakes(&examined.found, file));
+            }
+        }
     }
     if good { Exit::Good } else { Exit::Mistake }
 }

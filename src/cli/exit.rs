@@ -19,16 +19,21 @@ pub(super) enum Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Good => 0,
-            Exit::Mistake => 1,
-            Exit::Changes => 2,
-            Exit::Hosts => 3,
-        })
+        Self::from(exit.status())
     }
 }
 
 impl Exit {
+    /// The number.
+    pub(super) const fn status(self) -> u8 {
+        match self {
+            Self::Good => 0,
+            Self::Mistake => 1,
+            Self::Changes => 2,
+            Self::Hosts => 3,
+        }
+    }
+
     /// The status that these outcomes of hosts ask for; changes count where they are asked about.
     pub(super) fn of(outcomes: impl Iterator<Item = Outcome>, detailed: bool) -> Self {
         match outcomes.max() {

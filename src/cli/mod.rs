@@ -19,6 +19,7 @@ mod saved;
 mod schema;
 mod settings;
 mod show;
+mod telling;
 mod trust;
 mod view;
 

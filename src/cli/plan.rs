@@ -4,6 +4,7 @@ use super::args::{Common, Plan};
 use super::exit::Exit;
 use super::project::{self, Asked};
 use super::run::{Run, STOPPED, runtime, tell_cost};
+use super::telling::Telling;
 use super::{saved, settings};
 use crate::plan::HostPlan;
 use crate::report;
@@ -11,6 +12,7 @@ use crate::report;
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Plan) -> Exit {
     let style = settings::style(common, settings::zoom(&verb.hosts.shown));
+    let telling = Telling::new(style, verb.form.output(), None);
     let asked = Asked { select: &verb.hosts.select, keep: verb.out.is_some() };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
     let Some(mut run) = Run::new(&ready, &verb.hosts, None) else { return Exit::Mistake };
@@ -19,11 +21,7 @@ pub(super) fn run(common: &Common, verb: &Plan) -> Exit {
         let Some(plan) = run.plan_view(style, &results) else { return Exit::Mistake };
         let kept = verb.out.as_ref().map(|path| saved::save(path, &run, &plan, &results));
         let counts = run.fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
-        report::print(&if verb.json {
-            report::plan_json(&plan)
-        } else {
-            report::render_plan(style, &plan)
-        });
+        telling.plan(&plan);
         tell_cost(&verb.hosts, counts);
         if let Some((kept, path)) = kept.zip(verb.out.as_ref()) {
             let path = path.display();

@@ -1,6 +1,7 @@
 //! What plan and apply share: the fleet, the live line, signals and what a run cost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -12,7 +13,8 @@ use crate::config::Project;
 use crate::execute::{self, Counts, Fleet, HostResult, Password, Question, Spend};
 use crate::model::Event;
 use crate::plan::Document;
-use crate::report::{self, Progress, Style, counted};
+use crate::report::events::EventJson;
+use crate::report::{self, Log, Progress, Style, counted};
 
 /// A fleet at work, and the events that it sends.
 pub(super) struct Run<'r> {
@@ -22,6 +24,9 @@ pub(super) struct Run<'r> {
     questions: mpsc::UnboundedReceiver<Question>,
     pub(super) select: &'r Select,
     why: bool,
+    /// Whether each thing that happens is a line of standard output.
+    pub(super) json: bool,
+    log: Option<Log>,
 }
 
 /// The runtime in which hosts are worked on.
@@ -51,8 +56,15 @@ impl<'r> Run<'r> {
         let settings = settings::execution(hosts, password);
         let execution = execute::Settings { spend, ..settings };
         let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
+        let log = hosts.log.as_ref().map(|path| {
+            Log::open(path).map_err(|error| {
+                let path = path.display();
+                report::print_error(&format!("error: cannot write the log {path}: {error}\n"));
+            })
+        });
+        let log = log.transpose().ok()?;
         let (select, why) = (&hosts.select, hosts.shown.why);
-        Some(Self { ready, fleet, events, questions, select, why })
+        Some(Self { ready, fleet, events, questions, select, why, json: false, log })
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
@@ -74,21 +86,48 @@ impl<'r> Run<'r> {
     pub(super) async fn watch<T>(&mut self, hosts: usize, work: impl Future<Output = T>) -> T {
         let targets = &self.ready.resolver.targets;
         let names = targets.iter().map(|target| target.host.name.clone()).collect();
-        let mut progress = Progress::new(names, hosts);
+        let stages = self.ready.resolver.stage_names();
+        let stages = stages.into_iter().map(ToOwned::to_owned).collect();
+        let mut progress = Progress::new(names, stages, hosts);
+        let mut second = tokio::time::interval(Duration::from_secs(1));
         tokio::pin!(work);
         loop {
             tokio::select! {
                 result = &mut work => {
+                    // What happened last may not have been told yet.
+                    while let Ok(event) = self.events.try_recv() {
+                        self.tell(&event);
+                    }
                     progress.finish();
                     return result;
                 }
-                Some(event) = self.events.recv() => progress.event(&event),
+                _ = second.tick() => progress.tick(),
+                Some(event) = self.events.recv() => {
+                    progress.event(&event);
+                    self.tell(&event);
+                }
                 Some(question) = self.questions.recv() => {
                     progress.pause();
                     answer(question).await;
                     progress.resume();
                 }
             }
+        }
+    }
+
+    /// Tells what happened where it is to be told besides the live line.
+    fn tell(&mut self, event: &Event) {
+        let resolver = &self.ready.resolver;
+        let name = match *event {
+            Event::Stage { stage, .. } => resolver.stage_names()[stage],
+            _ => event.host().map_or("", |host| &resolver.targets[host].host.name),
+        };
+        if self.json {
+            let lines = EventJson::of(event, name);
+            report::print(&lines.iter().map(EventJson::line).collect::<String>());
+        }
+        if let Some(log) = &mut self.log {
+            log.event(event, name);
         }
     }
 

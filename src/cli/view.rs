@@ -113,7 +113,7 @@ pub(super) fn untouched(plan: HostPlan) -> HostEndView {
     };
     let host = plan.host;
     let (done, not_done, lost) = (Vec::new(), Vec::new(), Vec::new());
-    HostEndView { host, outcome, done, problems, help, not_done, lost }
+    HostEndView { host, outcome, done, problems, notes: Vec::new(), help, not_done, lost }
 }
 
 /// What a plan announces, for the end of its apply.
@@ -135,6 +135,9 @@ pub(super) fn applied(
         resource: incident.resource.map(|index| named(resolver, desired, index)),
         message: said(desired, incident.resource, incident.message),
     });
+    let shown = applied.notes.into_iter().filter(|(index, _)| !desired.resources[*index].sensitive);
+    let notes = shown.map(|(index, note)| (desired.resources[index].address.to_string(), note));
+    let notes = notes.collect();
     let not_done = applied.not_done.iter().filter_map(|index| {
         let (_, change) = announced.iter().find(|(announced, _)| announced == index)?;
         Some((desired.resources[*index].address.to_string(), change.clone()))
@@ -154,8 +157,13 @@ pub(super) fn applied(
     HostEndView {
         host: resolver.targets[target].host.name.clone(),
         outcome: applied.outcome,
-        done: applied.done.into_iter().map(|(_, change)| change).collect(),
+        done: applied
+            .done
+            .into_iter()
+            .map(|(index, change)| (desired.resources[index].address.to_string(), change))
+            .collect(),
         problems: problems.collect(),
+        notes,
         help: None,
         not_done,
         lost,

@@ -3,11 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::range;
-use super::table::{Fields, TomlTable, TomlValue};
+use super::table::{Fields, Shape, TomlTable, TomlValue};
+use crate::model::suggest::wrong_character;
 use crate::model::{Diagnostic, FileId, Located, Span, Value};
 
 /// Vars or connection settings by name.
 pub type Settings = BTreeMap<String, Located<Value>>;
+
+/// A level of an inventory.
+#[derive(Debug, Clone, Copy)]
+pub enum Who<'i> {
+    All,
+    Group(&'i str),
+    Host(&'i str),
+}
+
+impl std::fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All => f.write_str("all hosts"),
+            Self::Group(name) => write!(f, "group `{name}`"),
+            Self::Host(name) => f.write_str(name),
+        }
+    }
+}
 
 /// An inventory as it is written.
 #[derive(Debug, Default)]
@@ -46,9 +65,14 @@ pub struct HostEntry {
 impl Inventory {
     /// The vars of every level: of the inventory, of its groups, of its hosts.
     pub fn all_vars(&self) -> impl Iterator<Item = &Settings> {
-        let groups = self.groups.values().map(|group| &group.vars);
-        let hosts = self.hosts.values().map(|host| &host.vars);
-        std::iter::once(&self.vars).chain(groups).chain(hosts)
+        self.said_vars().map(|(_, vars)| vars)
+    }
+
+    /// As [`Self::all_vars`], with who says them: `all`, `` group `web` ``, `web1`.
+    pub fn said_vars(&self) -> impl Iterator<Item = (Who<'_>, &Settings)> {
+        let groups = self.groups.iter().map(|(name, group)| (Who::Group(name), &group.vars));
+        let hosts = self.hosts.iter().map(|(name, host)| (Who::Host(name), &host.vars));
+        std::iter::once((Who::All, &self.vars)).chain(groups).chain(hosts)
     }
 
     /// Whether group `outer` is or holds group `inner`, directly or through others.
@@ -73,6 +97,22 @@ const HOSTS: usize = 1_000_000;
 /// Every setting of `[connection]`.
 pub const CONNECTION_KEYS: [&str; 7] =
     ["transport", "user", "port", "identity", "jump", "become", "command"];
+
+const CONNECTION: Shape = Shape {
+    what: "[connection]",
+    is: "`connection` takes",
+    write: "[connection], and below it settings such as user = \"…\"",
+};
+const GROUP: Shape = Shape {
+    what: "a group",
+    is: "a group is",
+    write: "[groups.NAME], and below it hosts = [\"…\"]",
+};
+const HOST: Shape = Shape {
+    what: "a host",
+    is: "a host is",
+    write: "[hosts.NAME], and below it settings such as address = \"…\"",
+};
 
 /// Reads an inventory.
 pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>) -> Inventory {
@@ -102,7 +142,7 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
 fn connection(fields: &mut Fields<'_>, found: &mut Vec<Diagnostic>) -> Settings {
     let file = fields.file();
     let Some(value) = fields.take("connection") else { return Settings::new() };
-    let Some(mut inner) = Fields::of("[connection]", file, value, found) else {
+    let Some(mut inner) = Fields::of(&CONNECTION, file, value, found) else {
         return Settings::new();
     };
     let mut settings = Settings::new();
@@ -124,7 +164,7 @@ fn group(
     found: &mut Vec<Diagnostic>,
 ) {
     check_name("group", name, found);
-    let Some(mut fields) = Fields::of("a group", name.span.file, value, found) else { return };
+    let Some(mut fields) = Fields::of(&GROUP, name.span.file, value, found) else { return };
     for written in fields.strings("hosts", found) {
         match range::expand(&written.value) {
             Err(error) => found.push(Diagnostic::at(written.span, error.to_string())),
@@ -157,7 +197,7 @@ fn host(
     (name, value): (&Located<String>, &TomlValue),
     found: &mut Vec<Diagnostic>,
 ) {
-    let Some(mut fields) = Fields::of("a host", name.span.file, value, found) else { return };
+    let Some(mut fields) = Fields::of(&HOST, name.span.file, value, found) else { return };
     let entry = enter(inventory, name, found);
     entry.span = name.span;
     entry.address = fields.string("address", found);
@@ -188,21 +228,21 @@ fn enter<'i>(
 /// Names reach ssh as arguments and patterns as words: a strict grammar keeps both plain.
 fn check_name(what: &str, name: &Located<String>, found: &mut Vec<Diagnostic>) {
     let right = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
-    let first = name.value.chars().next();
+    let begins = |char: char| char.is_ascii_alphanumeric() || char == '_';
     let word = matches!(name.value.as_str(), "all" | "and" | "or" | "not");
     if word
         || name.value.len() > 253
-        || !first.is_some_and(|char| char.is_ascii_alphanumeric() || char == '_')
+        || !name.value.starts_with(begins)
         || !name.value.chars().all(right)
     {
-        found.push(
-            Diagnostic::at(
-                name.span,
-                format!("`{}` is not a name for a {what}", name.value.escape_debug()),
-            )
-            .label("letters, digits, `-`, `_` and `.`, beginning with a letter or digit")
-            .help("`all`, `and`, `or` and `not` are words of patterns"),
-        );
+        let message = format!("`{}` is not a name for a {what}", name.value.escape_debug());
+        let mistake = Diagnostic::at(name.span, message);
+        found.push(if word {
+            mistake.help("`all`, `and`, `or` and `not` are words of patterns: take another name")
+        } else {
+            let made_of = "letters, digits, `-`, `_` and `.`, beginning with a letter or digit";
+            mistake.wrong_name(wrong_character(&name.value, begins, right), made_of)
+        });
     }
 }
 

@@ -212,6 +212,9 @@ pub struct ResourceKeys {
     /// How long a step may take: seconds, or `"90s"`, `"5m"`, `"1h"`, one day at most; 300 s if absent, 1,800 s for a package.
     #[schemars(with = "Option<Duration>")]
     pub timeout: Option<String>,
+    /// How often a step that failed is tried again, after 1, 2, 4 … 60 s; for types whose steps may fail for a while only (package, service, user, group, command).
+    #[schemars(range(max = 100), extend("default" = 0))]
+    pub retries: Option<u32>,
     /// Words that select this resource.
     pub tags: Option<Vec<String>>,
     /// Whether its values are secrets that are never printed.

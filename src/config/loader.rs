@@ -12,6 +12,7 @@ use super::module::{self, Module};
 use super::project::{self, ModuleUse, Project, ProjectFile};
 use super::source::Sources;
 use super::{standard, table};
+use crate::model::suggest::wrong_character;
 use crate::model::{Diagnostic, FileId, Located, Span};
 
 /// What was read of a project. Where there are mistakes the project holds what could be read.
@@ -216,7 +217,10 @@ impl Loader<'_> {
         if bad {
             let text = name.value.escape_debug();
             let mistake = Diagnostic::at(name.span, format!("`{text}` is not a name for a module"))
-                .label("letters, digits, `-` and `_`");
+                .wrong_name(
+                    wrong_character(&name.value, right, right),
+                    "letters, digits, `-` and `_`",
+                );
             if !self.found.contains(&mistake) {
                 self.found.push(mistake);
             }

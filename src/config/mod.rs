@@ -20,7 +20,7 @@ mod table;
 pub use inventory::{CONNECTION_KEYS, Group, HostEntry, Inventory, Settings};
 pub use load::Tree;
 pub use loader::{Loaded, Modules, load};
-pub use module::{Declaration, Module};
+pub use module::{Declaration, MODULE_KEYS, Module};
 pub use param::{Param, ParamType};
 pub use pattern::{HostPattern, PatternError};
 pub use project::{ModuleUse, Project, Stage};

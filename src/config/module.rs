@@ -7,8 +7,8 @@ use toml::de::DeValue;
 
 use super::param::{Param, check_name, read_param};
 use super::project::{ModuleUse, module_uses};
-use super::table::{TomlTable, TomlValue, located, wrong_type};
-use crate::model::{Diagnostic, FileId, Located, Span};
+use super::table::{TomlTable, TomlValue, located, to_value, wrong_type};
+use crate::model::{Diagnostic, FileId, Located, Span, Value, key_text};
 
 /// A module: typed inputs and the resources made from them.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Module {
     pub uses: Vec<ModuleUse>,
     /// In the order of the document.
     pub resources: Vec<Declaration>,
+    /// Keys at the top that are neither its own nor tables, as those of resource types would be.
+    pub strange: Vec<(Located<String>, Value)>,
     /// Text under templates/, by its path below that folder.
     pub templates: BTreeMap<String, FileId>,
     /// Bytes under files/, by their path below the module (`files/…`).
@@ -48,6 +50,7 @@ impl Module {
             locals: BTreeMap::new(),
             uses: Vec::new(),
             resources: Vec::new(),
+            strange: Vec::new(),
             templates: BTreeMap::new(),
             files: BTreeMap::new(),
         }
@@ -70,7 +73,7 @@ pub struct Declaration {
 }
 
 /// Keys at the top of a module that are no resource types.
-const KEYS: [&str; 4] = ["description", "params", "locals", "use"];
+pub const MODULE_KEYS: [&str; 4] = ["description", "params", "locals", "use"];
 /// Keys that later versions give a meaning to.
 const RESERVED: [&str; 3] = ["moved", "set", "types"];
 
@@ -136,13 +139,7 @@ fn read_declarations(
     found: &mut Vec<Diagnostic>,
 ) {
     let DeValue::Table(table) = value.get_ref() else {
-        found.push(
-            Diagnostic::at(kind.span, format!("unknown key `{}` in a module", kind.value))
-                .code("unknown-key")
-                .suggest(&kind.value, KEYS)
-                .help("a module has `description`, `use`, `params`, `locals` and resources: [type.name] or [type.\"name\"], one for each")
-                .help("its name is its folder's"),
-        );
+        module.strange.push((kind.clone(), to_value(value.get_ref())));
         return;
     };
     for (name, value) in located(module.file, table) {
@@ -155,8 +152,9 @@ fn read_declarations(
                     value,
                 )
                 .help(format!(
-                    "write [{}.{:?}], and below it the keys of its type",
-                    kind.value, name.value
+                    "write [{}.{}], and below it the keys of its type",
+                    kind.value,
+                    key_text(&name.value)
                 )),
             );
             continue;

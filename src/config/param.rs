@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::table::{Fields, TomlValue, to_value};
-use crate::model::{Diagnostic, FileId, Located, Span, Value, a};
+use super::table::{Fields, Shape, TomlValue, to_value, wrong_type};
+use crate::model::suggest::wrong_character;
+use crate::model::{Diagnostic, FileId, Located, Span, Value};
 
 /// A typed input of a module.
 #[derive(Debug)]
@@ -73,6 +74,9 @@ impl ParamType {
     }
 }
 
+const PARAM: Shape =
+    Shape { what: "a param", is: "a param is", write: "NAME = { type = \"…\" }" };
+
 /// Reads one param.
 pub(super) fn read_param(
     file: FileId,
@@ -81,17 +85,11 @@ pub(super) fn read_param(
     found: &mut Vec<Diagnostic>,
 ) -> Option<Param> {
     check_name("param", name, found);
-    let mut fields = Fields::of("a param", file, value, found)?;
-    fields.need("type", found);
+    let mut fields = Fields::of(&PARAM, file, value, found)?;
+    fields.need("type", "type = \"…\"");
     let kind = param_type(&mut fields, "type", found);
     let of = param_type(&mut fields, "of", found);
-    let mut number = |key| {
-        fields.take(key).map(|value| Located {
-            value: to_value(value.get_ref()),
-            span: Span::new(file, value.span()),
-        })
-    };
-    let (min, max) = (number("min"), number("max"));
+    let (min, max) = (bound(&mut fields, "min", found), bound(&mut fields, "max", found));
     let default = fields.take("default").cloned();
     let required = fields.boolean("required", found);
     if let (Some(default), Some(true)) = (&default, required) {
@@ -132,6 +130,22 @@ pub(super) fn read_param(
     Some(param)
 }
 
+/// A least or a most, which is a number; its place is that of the key and the value.
+fn bound(
+    fields: &mut Fields<'_>,
+    key: &'static str,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Located<Value>> {
+    let value = fields.take(key)?;
+    let span = fields.whole(key)?;
+    let bound = to_value(value.get_ref());
+    if !ParamType::Float.admits(&bound) {
+        found.push(wrong_type(span.file, key, "a number", value));
+        return None;
+    }
+    Some(Located { value: bound, span })
+}
+
 /// The type that `key` names.
 fn param_type(
     fields: &mut Fields<'_>,
@@ -160,9 +174,6 @@ fn check_bounds(name: &Located<String>, param: &Param, found: &mut Vec<Diagnosti
         if !numeric {
             let message = format!("`{key}` is for params of type integer or float");
             found.push(Diagnostic::at(bound.span, message));
-        } else if !ParamType::Float.admits(&bound.value) {
-            let message = format!("`{key}` takes a number, not {}", a(bound.value.kind()));
-            found.push(Diagnostic::at(bound.span, message).code("wrong-type"));
         }
     }
     if param.of.is_some() && !matches!(param.kind, ParamType::List | ParamType::Table) {
@@ -202,7 +213,10 @@ pub(super) fn check_name(what: &str, name: &Located<String>, found: &mut Vec<Dia
                 name.span,
                 format!("`{}` is not a name for a {what}", name.value.escape_debug()),
             )
-            .label("letters, digits and `_`, not beginning with a digit"),
+            .wrong_name(
+                wrong_character(&name.value, |char| !char.is_ascii_digit(), right),
+                "letters, digits and `_`, not beginning with a digit",
+            ),
         );
     }
 }

@@ -6,7 +6,8 @@ use super::inventory::Inventory;
 use super::module::Module;
 use super::pattern::HostPattern;
 use super::source::Sources;
-use super::table::{Fields, TomlTable, TomlValue, string, wrong_type};
+use super::table::{Fields, Shape, TomlTable, TomlValue, string, wrong_type};
+use crate::model::suggest::wrong_character;
 use crate::model::{Diagnostic, FileId, Located, Span};
 
 use toml::de::DeValue;
@@ -60,15 +61,31 @@ pub(super) struct ProjectFile {
     pub(super) stages: Vec<Stage>,
 }
 
+const PROJECT: Shape = Shape {
+    what: "[project]",
+    is: "`project` takes",
+    write: "[project], and below it name = \"…\"",
+};
+const STAGE: Shape = Shape {
+    what: "a stage",
+    is: "a stage is",
+    write: "each stage as [[stage]], and below it its keys",
+};
+const USE: Shape = Shape {
+    what: "a use of a module",
+    is: "a use of a module is its name or",
+    write: "\"NAME\", or { use = \"NAME\", with = { … } }",
+};
+
 /// Reads trueup.toml.
 pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>) -> ProjectFile {
     let mut top = Fields::new("trueup.toml", Span::new(file, 0..0), table);
     let mut project = ProjectFile::default();
-    if let Some(value) = top.need("project", found)
-        && let Some(mut fields) = Fields::of("[project]", file, value, found)
+    if let Some(value) = top.need("project", "[project], and below it name = \"…\"")
+        && let Some(mut fields) = Fields::of(&PROJECT, file, value, found)
     {
         project.place = Some(Span::new(file, value.span()));
-        if fields.need("name", found).is_some()
+        if fields.need("name", "name = \"…\"").is_some()
             && let Some(name) = fields.string("name", found)
         {
             check_name(&name, found);
@@ -109,19 +126,23 @@ fn check_name(name: &Located<String>, found: &mut Vec<Diagnostic>) {
     let right = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_' | '.');
     if name.value.is_empty() || name.value.starts_with('.') || !name.value.chars().all(right) {
         found.push(
-            Diagnostic::at(name.span, "a project's name is part of paths on the hosts")
-                .label("letters, digits, `-`, `_` and `.` only, not beginning with a dot"),
+            Diagnostic::at(name.span, "a project's name is part of paths on the hosts").wrong_name(
+                wrong_character(&name.value, |char| char != '.', right),
+                "letters, digits, `-`, `_` and `.`, not beginning with a dot",
+            ),
         );
     }
 }
 
 /// Reads one [[stage]].
 fn stage(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option<Stage> {
-    let mut fields = Fields::of("a stage", file, value, found)?;
-    let name = fields.need("name", found).and_then(|value| string(file, "name", value, found));
-    let hosts = fields.need("hosts", found).and_then(|value| string(file, "hosts", value, found));
+    let mut fields = Fields::of(&STAGE, file, value, found)?;
+    let mut text =
+        |key, write| fields.need(key, write).and_then(|value| string(file, key, value, found));
+    let name = text("name", "name = \"…\"");
+    let hosts = text("hosts", "hosts = \"…\"");
     let modules = fields
-        .need("modules", found)
+        .need("modules", "modules = [\"…\"]")
         .map_or_else(Vec::new, |value| module_uses(file, "modules", value, found));
     let tags = fields.words("tags", found);
     fields.finish(found);
@@ -163,8 +184,9 @@ fn module_use(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> O
         return Some(ModuleUse { module, with: Vec::new(), tags: Vec::new(), doubtful: false });
     }
     let before = found.len();
-    let mut fields = Fields::of("a use of a module", file, value, found)?;
-    let module = fields.need("use", found).and_then(|value| string(file, "use", value, found));
+    let mut fields = Fields::of(&USE, file, value, found)?;
+    let module =
+        fields.need("use", "use = \"…\"").and_then(|value| string(file, "use", value, found));
     let with = fields
         .entries("with", found)
         .into_iter()

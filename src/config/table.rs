@@ -1,11 +1,13 @@
 //! Reads a TOML table key by key and reports every mistake in it, not the first only.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::model::{Diagnostic, FileId, Located, Span, Value, a};
+use crate::model::suggest::{list, wrong_character};
+use crate::model::{Diagnostic, FileId, Located, Span, Value};
 
 /// A TOML value with its place.
 pub type TomlValue = Spanned<DeValue<'static>>;
@@ -17,11 +19,11 @@ pub(super) fn parse(file: FileId, text: &'static str, found: &mut Vec<Diagnostic
     let (table, mut errors) = DeTable::parse_recoverable(text);
     errors.sort_by_key(|error| error.span().map(|span| span.start));
     let mut told = None;
-    for error in &errors {
+    for (nth, error) in errors.iter().enumerate() {
         // What else is wrong in a line mostly comes of the first.
         let line = error.span().map(|span| text[..span.start].matches('\n').count());
         if told.is_none() || told != Some(line) {
-            found.push(syntax_error(file, text, error));
+            found.push(syntax_error(file, text, (nth, error)));
         }
         told = Some(line);
     }
@@ -29,9 +31,16 @@ pub(super) fn parse(file: FileId, text: &'static str, found: &mut Vec<Diagnostic
 }
 
 /// A syntax error of the TOML parser at its place.
-fn syntax_error(file: FileId, text: &str, error: &toml::de::Error) -> Diagnostic {
+fn syntax_error(file: FileId, text: &str, (nth, error): (usize, &toml::de::Error)) -> Diagnostic {
     let range = error.span().unwrap_or(text.len()..text.len());
     let said = error.message().replace('\n', ", ");
+    // Of many it takes too long to look for the first.
+    if said.starts_with("duplicate key")
+        && nth < 16
+        && let Some(mistake) = twice(file, text, &range)
+    {
+        return mistake;
+    }
     let (said, help) = match said.split(", expected").next().unwrap_or_default() {
         "unexpected leading zero" => {
             ("a number does not begin with 0", Some("a mode is a quoted string, such as \"0644\""))
@@ -57,6 +66,54 @@ fn syntax_error(file: FileId, text: &str, error: &toml::de::Error) -> Diagnostic
     help.into_iter().fold(mistake, Diagnostic::help)
 }
 
+/// A key or a table that is there already, with both places.
+fn twice(file: FileId, text: &str, range: &Range<usize>) -> Option<Diagnostic> {
+    let written = text.get(range.clone())?;
+    let alone = format!("{written} = 0");
+    let alone = DeTable::parse(&alone).ok()?;
+    let name = alone.get_ref().keys().next()?;
+    // With another name in its place it stands beside the one that was there first.
+    let longest = text.split(|char| char != '-').map(str::len).max().unwrap_or(0);
+    let stand_in = "-".repeat(longest + 1);
+    let renamed = [&text[..range.start], &stand_in, &text[range.end..]].concat();
+    let (table, _) = DeTable::parse_recoverable(&renamed);
+    let first = beside(table.get_ref(), &stand_in, name.get_ref())?;
+    if first.start >= range.start {
+        return None;
+    }
+    let line = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
+    let before = text[line..range.start].trim_start();
+    let message = if before.starts_with('[') && !before.contains(['=', '{', ',']) {
+        let close = if before.starts_with("[[") { "]]" } else { "]" };
+        format!("`{before}{written}{close}` is declared twice")
+    } else {
+        let dotted = before.rsplit(['{', ',', '=']).next().unwrap_or_default().trim_start();
+        format!("`{dotted}{written}` is given twice")
+    };
+    Some(
+        Diagnostic::at(Span::new(file, range.clone()), message)
+            .code("syntax")
+            .related(Span::new(file, first), "the first one"),
+    )
+}
+
+/// Where the key `name` stands in the table that has the key `other` too.
+fn beside(table: &DeTable<'_>, other: &str, name: &str) -> Option<Range<usize>> {
+    if table.contains_key(other) {
+        return table.get_key_value(name).map(|(key, _)| key.span());
+    }
+    table.values().find_map(|value| inside(value.get_ref(), other, name))
+}
+
+/// As [`beside`], in the tables of a value.
+fn inside(value: &DeValue<'_>, other: &str, name: &str) -> Option<Range<usize>> {
+    match value {
+        DeValue::Table(table) => beside(table, other, name),
+        DeValue::Array(items) => items.iter().find_map(|item| inside(item.get_ref(), other, name)),
+        _ => None,
+    }
+}
+
 /// A TOML value without its places.
 #[must_use]
 pub fn to_value(value: &DeValue<'_>) -> Value {
@@ -79,6 +136,16 @@ pub fn to_value(value: &DeValue<'_>) -> Value {
     }
 }
 
+/// A kind of table, for messages.
+pub(super) struct Shape {
+    /// `a stage`
+    pub(super) what: &'static str,
+    /// What is said where it is something else: `a host is`, `` `project` takes``.
+    pub(super) is: &'static str,
+    /// How it is written.
+    pub(super) write: &'static str,
+}
+
 /// A table being read: what was asked for is known, the rest is an unknown key.
 pub(super) struct Fields<'t> {
     file: FileId,
@@ -87,29 +154,29 @@ pub(super) struct Fields<'t> {
     span: Span,
     table: &'t TomlTable,
     known: Vec<&'static str>,
+    /// Keys that must be there and are not, and how they are written.
+    missing: Vec<(&'static str, &'static str)>,
 }
 
 impl<'t> Fields<'t> {
     pub(super) const fn new(what: &'static str, span: Span, table: &'t TomlTable) -> Self {
-        Self { file: span.file, what, span, table, known: Vec::new() }
+        Self { file: span.file, what, span, table, known: Vec::new(), missing: Vec::new() }
     }
 
     /// The table in `value`, or a mistake.
     pub(super) fn of(
-        what: &'static str,
+        shape: &Shape,
         file: FileId,
         value: &'t TomlValue,
         found: &mut Vec<Diagnostic>,
     ) -> Option<Self> {
         let span = Span::new(file, value.span());
         match value.get_ref() {
-            DeValue::Table(table) => Some(Self::new(what, span, table)),
+            DeValue::Table(table) => Some(Self::new(shape.what, span, table)),
             other => {
-                found.push(
-                    Diagnostic::at(span, format!("{what} is a table"))
-                        .code("wrong-type")
-                        .label(format!("this is {}", a(to_value(other).kind()))),
-                );
+                let message = format!("{} a table, not {}", shape.is, to_value(other).described());
+                let mistake = Diagnostic::at(span, message).code("wrong-type");
+                found.push(mistake.help(format!("write {}", shape.write)));
                 None
             }
         }
@@ -127,19 +194,17 @@ impl<'t> Fields<'t> {
         self.table.get(key)
     }
 
-    /// As [`Self::take`], and a mistake when it is not there.
-    pub(super) fn need(
-        &mut self,
-        key: &'static str,
-        found: &mut Vec<Diagnostic>,
-    ) -> Option<&'t TomlValue> {
+    /// Where `key` stands with its value.
+    pub(super) fn whole(&self, key: &str) -> Option<Span> {
+        let (key, value) = self.table.get_key_value(key)?;
+        Some(Span::new(self.file, key.span().start..value.span().end))
+    }
+
+    /// As [`Self::take`], and a mistake at the end when it is not there: `write` is how it is written.
+    pub(super) fn need(&mut self, key: &'static str, write: &'static str) -> Option<&'t TomlValue> {
         let value = self.take(key);
         if value.is_none() {
-            found.push(
-                Diagnostic::at(self.span, format!("{} needs `{key}`", self.what))
-                    .code("missing")
-                    .label(format!("`{key}` is missing here")),
-            );
+            self.missing.push((key, write));
         }
         value
     }
@@ -182,7 +247,10 @@ impl<'t> Fields<'t> {
                 let text = word.value.escape_debug();
                 found.push(
                     Diagnostic::at(word.span, format!("`{text}` is not a word for `{key}`"))
-                        .label("letters, digits, `-`, `_` and `.`"),
+                        .wrong_name(
+                            wrong_character(&word.value, right, right),
+                            "letters, digits, `-`, `_` and `.`",
+                        ),
                 );
             }
             good
@@ -203,12 +271,13 @@ impl<'t> Fields<'t> {
         };
         let mut texts = Vec::new();
         for item in items {
-            match item.get_ref().as_str() {
-                Some(text) => texts.push(Located {
-                    value: text.to_owned(),
-                    span: Span::new(self.file, item.span()),
-                }),
-                None => found.push(wrong_type(self.file, key, "a list of strings", item)),
+            let span = Span::new(self.file, item.span());
+            if let Some(text) = item.get_ref().as_str() {
+                texts.push(Located { value: text.to_owned(), span });
+            } else {
+                let item = to_value(item.get_ref()).described();
+                let message = format!("`{key}` takes a list of strings; this item is {item}");
+                found.push(Diagnostic::at(span, message).code("wrong-type"));
             }
         }
         texts
@@ -244,16 +313,29 @@ impl<'t> Fields<'t> {
             .collect()
     }
 
-    /// Reports every key that nobody asked for.
-    pub(super) fn finish(self, found: &mut Vec<Diagnostic>) {
+    /// Reports every key that nobody asked for, and what is missing and not meant by one of these.
+    pub(super) fn finish(mut self, found: &mut Vec<Diagnostic>) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
-            if !self.known.contains(&name) {
-                let span = Span::new(self.file, key.span());
-                let mistake = Diagnostic::unknown_key(span, name, self.what, &self.known);
-                let known = self.known.iter().copied();
-                found.push(mistake.suggest_free(name, known, |key| self.table.contains_key(key)));
+            if self.known.contains(&name) {
+                continue;
             }
+            let span = Span::new(self.file, key.span());
+            let mistake = Diagnostic::unknown_key(span, name, self.what, &self.known);
+            let known = self.known.iter().copied();
+            let mistake = mistake.suggest_free(name, known, |key| self.table.contains_key(key));
+            self.missing.retain(|(key, _)| !mistake.means(key));
+            found.push(mistake);
+        }
+        if !self.missing.is_empty() {
+            let all = |words: &mut dyn Iterator<Item = String>| list(&words.collect::<Vec<_>>());
+            let keys = all(&mut self.missing.iter().map(|(key, _)| format!("`{key}`")));
+            let write = all(&mut self.missing.iter().map(|(_, write)| (*write).to_owned()));
+            found.push(
+                Diagnostic::at(self.span, format!("{} needs {keys}", self.what))
+                    .code("missing")
+                    .label(format!("add {write}")),
+            );
         }
     }
 }
@@ -286,7 +368,6 @@ pub(super) fn string(
 
 /// `key` holds something else than `wanted`.
 pub(super) fn wrong_type(file: FileId, key: &str, wanted: &str, value: &TomlValue) -> Diagnostic {
-    Diagnostic::at(Span::new(file, value.span()), format!("`{key}` takes {wanted}"))
-        .code("wrong-type")
-        .label(format!("this is {}", a(to_value(value.get_ref()).kind())))
+    let span = Span::new(file, value.span());
+    Diagnostic::wrong_type(span, key, wanted, &to_value(value.get_ref()))
 }

@@ -9,7 +9,8 @@ use super::probe::Probe;
 use super::resolve::Lost;
 use super::session::{Beside, Counts, Session, SessionError};
 use super::stop::{Stop, Stopper};
-use super::wave::Wave;
+use super::wave::{STEP_LONGEST, Wave};
+use crate::model::event::Stepped;
 use crate::model::{Action, Attribute, Change, Difference, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
 use crate::resources::{Erased, Verdict};
@@ -30,16 +31,16 @@ pub struct Applied {
     /// What was done, in its order, as it was then.
     pub done: Vec<(usize, Change)>,
     pub incidents: Vec<Incident>,
+    /// What steps that did their work had to say of it, by resource.
+    pub notes: Vec<(usize, String)>,
     /// What the plan named and was not done.
     pub not_done: Vec<usize>,
     pub counts: Counts,
 }
 
-/// Seconds beyond a step's own limit until the controller gives a host up.
-const MARGIN: u32 = 60;
-
-/// The longest that any type lets a step take unless the files say more.
-const STEP_LONGEST: u32 = 1800;
+/// Seconds beyond a step's own limit until the controller gives a host up: what a step compares
+/// before, and a command's probes, take some of them.
+const MARGIN: u32 = 180;
 
 /// What events are sent through.
 pub(super) type Emit<'e> = &'e (dyn Fn(Event) + Send + Sync);
@@ -70,12 +71,18 @@ impl Applying {
             outcome: Outcome::Ok,
             done: Vec::new(),
             incidents: Vec::new(),
+            notes: Vec::new(),
             not_done: Vec::new(),
             counts: Counts::default(),
         };
         let (history, observed) = (History::default(), Vec::new());
         let (over, spent, barred) = (false, false, false);
         Self { run, plan, history, observed, applied, session, over, spent, barred }
+    }
+
+    /// The host's index in the run.
+    pub(super) const fn target(&self) -> usize {
+        self.run.target
     }
 
     /// Whether something went wrong on this host.
@@ -186,6 +193,7 @@ impl Applying {
         let exchanged = session
             .exchange(program, |answer| {
                 if answer.kind != AnswerKind::Data {
+                    emit(stepped(run, covers.get(&answer.seq).copied(), answer));
                     position += 1;
                     running(position);
                     results.push(answer.clone());
@@ -197,7 +205,10 @@ impl Applying {
         for answer in &results {
             let items = covers.get(&answer.seq).copied().cloned().unwrap_or_default();
             match answer.kind {
-                AnswerKind::Done => self.done(&items),
+                AnswerKind::Done => {
+                    self.done(&items);
+                    self.note(&items, answer);
+                }
                 AnswerKind::Failed => {
                     good = false;
                     let said = String::from_utf8_lossy(&answer.payload).trim_end().to_owned();
@@ -248,6 +259,14 @@ impl Applying {
                 self.history.changed.insert(index);
             }
         }
+    }
+
+    /// Takes in what a step said though it did its work: the first lines, as many as its status says.
+    fn note(&mut self, items: &[usize], answer: &Answer) {
+        let Some(&first) = items.first() else { return };
+        let said = String::from_utf8_lossy(&answer.payload);
+        let lines = said.lines().take(answer.status as usize);
+        self.applied.notes.extend(lines.map(|line| (first, line.to_owned())));
     }
 
     pub(super) fn incident(&mut self, resource: Option<usize>, message: String) {
@@ -370,6 +389,18 @@ async fn stopping<T>(
     };
     asking.abort();
     result
+}
+
+/// What a step's answer says of the resources that it is about.
+fn stepped(run: &HostRun, items: Option<&Vec<usize>>, answer: &Answer) -> Event {
+    let how = match answer.kind {
+        AnswerKind::Done => Stepped::Done,
+        AnswerKind::Failed => Stepped::Failed,
+        _ => Stepped::Skipped,
+    };
+    let items = items.into_iter().flatten();
+    let addresses = items.map(|&item| run.desired.resources[item].address.clone());
+    Event::Stepped { host: run.target, addresses: addresses.collect(), how }
 }
 
 /// What a change that should not be there any more would do, in a few words.

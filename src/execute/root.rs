@@ -1,11 +1,12 @@
-//! What a login that is not root cannot do: found out with the probe, refused in the plan.
+//! Where a login that is not root cannot write: found out with the probe, refused in the plan. What only
+//! root can change at all the types themselves refuse.
 
 use std::collections::BTreeSet;
 
 use super::session::{Program, Remote, Session};
 use crate::plan::{Plan, Status};
 use crate::resolve::{Desired, Instance};
-use crate::resources::{Needs, Subject};
+use crate::resources::Subject;
 use crate::shell::{Answer, Script};
 
 /// A question about the login, for a host whose shell may not be root's.
@@ -37,7 +38,7 @@ impl Login {
         let folders: BTreeSet<String> = desired
             .resources
             .iter()
-            .filter(|instance| instance.kind.needs() == Needs::Folder)
+            .filter(|instance| instance.kind.in_folder())
             .map(|instance| folder(instance).to_owned())
             .collect();
         let folders: Vec<String> = folders.into_iter().collect();
@@ -88,10 +89,8 @@ fn lacks(
     groups: &[&str],
     closed: &BTreeSet<&str>,
 ) -> Option<String> {
-    match instance.kind.needs() {
-        Needs::Nothing => return None,
-        Needs::Root => return Some(format!("it needs root, and the login is `{name}`")),
-        Needs::Folder => {}
+    if !instance.kind.in_folder() {
+        return None;
     }
     let folder = folder(instance);
     if closed.contains(folder) {

@@ -10,6 +10,12 @@ use crate::plan::{Plan, Status};
 use crate::resources::Part;
 use crate::shell::{Script, Step};
 
+/// The longest that any type lets a step take unless the files say more.
+pub(super) const STEP_LONGEST: u32 = 1800;
+
+/// The longest pause before a step is tried again: prelude.sh, `again`.
+const PAUSE_LONGEST: u32 = 60;
+
 /// The steps of one wave.
 #[derive(Default)]
 pub(super) struct Wave {
@@ -26,7 +32,7 @@ impl Wave {
         let mut script = Script::new();
         script.text("spend").args([spend.project.as_str(), mark.as_str()]);
         let seq = session.seq();
-        self.add(seq, &Step::new(script));
+        self.add(seq, &Step::new(script), 0);
         self.steps.push((seq, Vec::new()));
     }
 
@@ -42,11 +48,12 @@ impl Wave {
         let mut folders = BTreeSet::new();
         for group in wave.chunk_by(|one, other| kind(*one).name() == kind(*other).name()) {
             let parts: Vec<Part<'_>> = group.iter().map(|&index| part(run, plan, index)).collect();
-            let seconds = parts.iter().filter_map(|part| part.timeout).max();
+            let seconds = group.iter().map(|&index| patience(run, index)).max();
             self.program.seconds = self.program.seconds.max(seconds.unwrap_or(0));
             for (covers, step) in kind(group[0]).steps(&parts) {
                 let seq = session.seq();
-                self.add(seq, &step);
+                let retries = covers.iter().map(|&at| run.desired.resources[group[at]].retries);
+                self.add(seq, &step, retries.max().unwrap_or(0));
                 folders.extend(step.folder);
                 self.program.contents.extend(step.content);
                 self.steps.push((seq, covers.into_iter().map(|at| group[at]).collect()));
@@ -58,14 +65,26 @@ impl Wave {
         }
     }
 
-    /// One guarded step, closed in itself.
-    fn add(&mut self, seq: u64, step: &Step) {
+    /// One guarded step, closed in itself, which may be done again after a failure.
+    fn add(&mut self, seq: u64, step: &Step, retries: u32) {
         let script = &mut self.program.script;
         let bytes = step.content.as_ref().map_or(-1, |content| content.len() as i128);
         script.text("go ").number(seq).text(" ").number(bytes).text(" && {\n");
-        script.script(&step.script).text("\nend $?\n}\n");
+        if retries == 0 {
+            script.script(&step.script).text("\nend $?\n}\n");
+        } else {
+            script.text("step() {\n").script(&step.script).text("\n}\n");
+            script.text("again ").number(retries).text("\nend $?\n}\n");
+        }
         self.program.expected.push((seq, Expected::Step));
     }
+}
+
+/// Seconds in which the step of a resource must have ended, all its tries together.
+fn patience(run: &HostRun, index: usize) -> u32 {
+    let instance = &run.desired.resources[index];
+    let once = instance.timeout.unwrap_or(if instance.retries > 0 { STEP_LONGEST } else { 0 });
+    once.saturating_mul(instance.retries + 1).saturating_add(PAUSE_LONGEST * instance.retries)
 }
 
 /// A change with the states that its steps are made from.

@@ -196,6 +196,16 @@ pub enum TriggerKind {
 }
 
 impl TriggerKind {
+    /// The key by which a resource says it.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Reload => "reload_on",
+            Self::Restart => "restart_on",
+            Self::Run => "run_on",
+        }
+    }
+
     /// The word in a plan: `reload, because …`.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -1,5 +1,7 @@
 //! What is told about a mistake in the user's files: data only; `report` draws it.
 
+use super::Value;
+
 /// Which loaded file a place is in: an index into the files that `config::source` owns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(pub u32);
@@ -39,6 +41,9 @@ pub enum Severity {
     Error,
     Warning,
 }
+
+/// How the help begins that names the keys of all resources: for people once is enough.
+pub const LIKE_EVERY_RESOURCE: &str = "and, like every resource: ";
 
 /// The code of a mistake that has no kind of its own.
 const INVALID: &str = "invalid";
@@ -149,6 +154,40 @@ impl Diagnostic {
         Self::error(message).primary(span, "")
     }
 
+    /// `key` holds another kind of value than `wanted`.
+    #[must_use]
+    pub fn wrong_type(span: Span, key: &str, wanted: &str, given: &Value) -> Self {
+        let message = format!("`{key}` takes {wanted}, not {}", given.described());
+        let mistake = Self::at(span, message).code("wrong-type");
+        match given {
+            Value::String(text) => mistake.write_as(wanted, text),
+            Value::List(items) => match items.as_slice() {
+                [Value::String(text)] if wanted == "a string" => {
+                    mistake.label(format!("write {}", Value::String(text.clone())))
+                }
+                _ => mistake,
+            },
+            _ => mistake,
+        }
+    }
+
+    /// Says under the place how what a string was to say is written, where that is clear.
+    #[must_use]
+    pub fn write_as(self, wanted: &str, text: &str) -> Self {
+        let number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let shown = Value::String(text.to_owned()).to_string();
+        let list = wanted.starts_with("a list of") && wanted != "a list of tables";
+        if list && shown.chars().count() <= 40 {
+            return self.label(format!("write [{shown}]"));
+        }
+        match (wanted, text) {
+            ("true or false", "true" | "yes" | "on") => self.label("write true"),
+            ("true or false", "false" | "no" | "off") => self.label("write false"),
+            ("a number" | "a whole number", _) if number => self.label(format!("write {text}")),
+            _ => self,
+        }
+    }
+
     /// A key that `what` does not have, with all that there are.
     #[must_use]
     pub fn unknown_key(span: Span, name: &str, what: &str, known: &[&str]) -> Self {
@@ -195,6 +234,16 @@ impl Diagnostic {
         self
     }
 
+    /// Says under the place what of a name is wrong ([`super::suggest::wrong_character`]), and what
+    /// names are made of.
+    #[must_use]
+    pub fn wrong_name(self, wrong: Option<String>, made_of: &str) -> Self {
+        match wrong {
+            Some(wrong) => self.label(format!("{wrong}: {made_of}")),
+            None => self.label(made_of),
+        }
+    }
+
     /// As [`Self::suggest`], where what was meant may be there already.
     #[must_use]
     pub fn suggest_free<'a>(
@@ -208,6 +257,12 @@ impl Diagnostic {
             Some(near) => self.label(format!("did you mean `{near}`?")),
             None => self,
         }
+    }
+
+    /// Whether it asks if `name` was meant.
+    #[must_use]
+    pub fn means(&self, name: &str) -> bool {
+        self.primary.as_ref().is_some_and(|label| label.text == format!("did you mean `{name}`?"))
     }
 
     /// Adds "did you mean" under the place when a candidate is near `given`.

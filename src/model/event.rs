@@ -52,15 +52,46 @@ impl Outcome {
     }
 }
 
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stepped {
+    Done,
+    Failed,
+    /// Not begun, because one before it failed.
+    Skipped,
+}
+
 /// Something that happened on a host, as it happens. Hosts are named by their index in the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// A stage begins on so many hosts.
+    Stage { stage: usize, hosts: usize },
+    /// A host is through with the stage.
+    Through { host: usize },
     /// A host's connection is being made.
     Started { host: usize },
     /// A host was probed and compared.
     Planned { host: usize },
     /// The steps of these resources are running now.
     Applying { host: usize, address: Address },
+    /// A step ended that is about these resources.
+    Stepped { host: usize, addresses: Vec<Address>, how: Stepped },
     /// A host is done.
     Finished { host: usize, outcome: Outcome },
+}
+
+impl Event {
+    /// The host that it is about, if it is about one.
+    #[must_use]
+    pub const fn host(&self) -> Option<usize> {
+        match self {
+            Self::Stage { .. } => None,
+            Self::Through { host }
+            | Self::Started { host }
+            | Self::Planned { host }
+            | Self::Applying { host, .. }
+            | Self::Stepped { host, .. }
+            | Self::Finished { host, .. } => Some(*host),
+        }
+    }
 }

@@ -18,4 +18,4 @@ pub use facts::Facts;
 pub use host::{Become, Connection, Host, TransportKind};
 pub use secret::{Key, Secret};
 pub use suggest::a;
-pub use value::Value;
+pub use value::{Value, key_text};

@@ -24,6 +24,63 @@ pub fn a(word: &str) -> String {
     format!("{article} {word}")
 }
 
+/// At most `count` of the candidates, the one most like `given` first.
+#[must_use]
+pub fn ranked<'a>(
+    given: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+    count: usize,
+) -> Vec<&'a str> {
+    let mut all: Vec<(f64, &str)> =
+        candidates.into_iter().map(|candidate| (score(given, candidate), candidate)).collect();
+    all.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    all.into_iter().take(count).map(|(_, candidate)| candidate).collect()
+}
+
+/// `words` as a sentence lists them: `a, b and c`.
+#[must_use]
+pub fn list(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+/// Words of which one is to be taken: `"a", "b" or "c"`.
+#[must_use]
+pub fn either<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    let quoted: Vec<String> = words.into_iter().map(|word| format!("\"{word}\"")).collect();
+    match quoted.as_slice() {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        one => one.concat(),
+    }
+}
+
+/// What of `name` is not allowed: its first character, if that is not `first`, or the first of all that
+/// is not `right`.
+#[must_use]
+pub fn wrong_character(
+    name: &str,
+    first: impl Fn(char) -> bool,
+    right: impl Fn(char) -> bool,
+) -> Option<String> {
+    let wrong = name.chars().enumerate().find(|(at, char)| {
+        let begins = *at == 0 && !first(*char);
+        begins || !right(*char)
+    });
+    wrong.map(|(_, char)| {
+        let shown = match char {
+            ' ' => "a space".to_owned(),
+            '\t' => "a tab".to_owned(),
+            '\n' | '\r' => "a line break".to_owned(),
+            char => format!("`{}`", char.escape_debug()),
+        };
+        let place = if right(char) { " at the beginning" } else { "" };
+        format!("{shown} is not allowed{place}")
+    })
+}
+
 /// From 0 (nothing alike) to 1; a name that goes on from what was given counts as near.
 fn score(given: &str, candidate: &str) -> f64 {
     if given.len() >= 3 && candidate.starts_with(given) {
@@ -38,7 +95,20 @@ fn score(given: &str, candidate: &str) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{either, list, nearest, ranked, wrong_character};
+
+    #[test]
+    fn says_what_stands_in_the_way_of_a_name() {
+        let right = |char: char| char.is_ascii_alphanumeric();
+        let said = |name: &str| wrong_character(name, |char| char.is_ascii_alphabetic(), right);
+        assert_eq!(said("web1"), None);
+        assert_eq!(said("my db!").as_deref(), Some("a space is not allowed"));
+        assert_eq!(said("1a!").as_deref(), Some("`1` is not allowed at the beginning"));
+        assert_eq!(said("a\u{7f}").as_deref(), Some("`\\u{7f}` is not allowed"));
+        assert_eq!(list(&["a".into(), "b".into(), "c".into()]), "a, b and c");
+        assert_eq!((either(["a"]), either(["a", "b"])), ("\"a\"".into(), "\"a\" or \"b\"".into()));
+        assert_eq!(ranked("file[/a/x]", ["file[/b]", "file[/a/y]"], 1), ["file[/a/y]"]);
+    }
 
     #[test]
     fn finds_what_was_meant_and_nothing_else() {

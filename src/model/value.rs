@@ -64,6 +64,17 @@ impl Value {
         }
     }
 
+    /// The value with its kind: `the integer 3`; of what is long the kind alone: `a list`.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let shown = self.to_string();
+        match self {
+            Self::List(_) | Self::Table(_) => super::a(self.kind()),
+            _ if shown.chars().count() > 40 => super::a(self.kind()),
+            _ => format!("the {} {shown}", self.kind()),
+        }
+    }
+
     /// An integer or a float as a number.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "bounds of params are far below 2⁵²")]
@@ -108,17 +119,22 @@ impl fmt::Display for Value {
                 f.write_str("{")?;
                 for (index, (key, value)) in entries.iter().enumerate() {
                     f.write_str(if index > 0 { ", " } else { " " })?;
-                    let plain = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
-                    if !key.is_empty() && key.chars().all(plain) {
-                        write!(f, "{key} = {value}")?;
-                    } else {
-                        string(f, key)?;
-                        write!(f, " = {value}")?;
-                    }
+                    write!(f, "{} = {value}", key_text(key))?;
                 }
                 f.write_str(if entries.is_empty() { "}" } else { " }" })
             }
         }
+    }
+}
+
+/// A key as TOML writes it: with quotes where it needs them.
+#[must_use]
+pub fn key_text(name: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "-_".contains(char);
+    if !name.is_empty() && name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        Value::String(name.to_owned()).to_string()
     }
 }
 

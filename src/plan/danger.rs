@@ -99,7 +99,7 @@ pub fn dangers(instance: &Instance, change: &Change) -> Dangers {
     let fired = |kind| change.fired.as_ref().is_some_and(|fired| fired.kind == kind);
     let stops = instance.address.kind == "service" && after(change, "state") == Some("stopped");
     let found = [
-        (Danger::Deletes, change.action == Action::Delete),
+        (Danger::Deletes, change.action == Action::Delete || purges(change)),
         (Danger::Stops, stops),
         (Danger::Restarts, fired(TriggerKind::Restart)),
         (Danger::MayCutAccess, cuts(instance, change)),
@@ -107,6 +107,11 @@ pub fn dangers(instance: &Instance, change: &Change) -> Dangers {
         (Danger::Reloads, fired(TriggerKind::Reload)),
     ];
     Dangers(found.into_iter().filter(|(_, found)| *found).map(|(danger, _)| danger).collect())
+}
+
+/// Whether something below it goes that nobody declares.
+fn purges(change: &Change) -> bool {
+    change.attributes.iter().any(|attribute| attribute.name == "purge")
 }
 
 /// What an attribute will be.

@@ -17,6 +17,8 @@ use serde_json::{Map, Value};
 
 use crate::model::Body;
 
+pub use write::actions;
+
 /// The version of the form: the first number changes when a reader of the old form would fail.
 pub const FORMAT: &str = "1.0";
 

@@ -82,6 +82,7 @@ struct SavedResource {
     digest: String,
     sensitive: bool,
     timeout: Option<u32>,
+    retries: u32,
     /// Its table as TOML; not there where it is sensitive.
     table: Option<String>,
     /// The contents that its table names, by their digests.
@@ -214,10 +215,10 @@ impl Saved {
         for instance in &desired.resources {
             let address = instance.address.to_string();
             let same = planned.remove(address.as_str()).is_some_and(|known| {
-                known.sensitive == instance.sensitive && known.digest == digest(instance, key)
+                known.sensitive == instance.kept_back() && known.digest == digest(instance, key)
             });
             if !same {
-                return Some((address, instance.sensitive));
+                return Some((address, instance.kept_back()));
             }
         }
         planned.into_values().next().map(|gone| (gone.address.clone(), gone.sensitive))
@@ -263,7 +264,7 @@ impl Saved {
         let bodies = bodies.collect::<Result<Vec<_>, &str>>()?;
         let place = places.span(&saved.place);
         let mut made = Source::restore(address, (table, bodies), place)?;
-        made.timeout = saved.timeout;
+        (made.timeout, made.retries) = (saved.timeout, saved.retries);
         Ok(Arc::new(made))
     }
 }
@@ -281,12 +282,13 @@ fn mac(body: &str, key: &Key) -> String {
 fn digest(instance: &Instance, key: &Key) -> String {
     let source =
         instance.source.as_ref().expect("a plan that is saved keeps what it was made from");
-    let mut text = format!("{}\n{}", source.text(), instance.timeout.unwrap_or(0));
+    let (timeout, retries) = (instance.timeout.unwrap_or(0), instance.retries);
+    let mut text = format!("{}\n{timeout} {retries}", source.text());
     for (name, body) in &source.bodies {
         let _ = write!(text, "\n{} {name}", sha256_hex(body));
     }
     let plain = sha256_hex(text.as_bytes());
-    if instance.sensitive { key.digest(&plain) } else { plain }
+    if instance.kept_back() { key.digest(&plain) } else { plain }
 }
 
 /// A plan while it is put together: each resource and each order once.
@@ -329,7 +331,7 @@ impl<P: Fn(&Instance) -> String> Saving<'_, P> {
         if let Some(&known) = self.known.get(&Arc::as_ptr(instance)) {
             return known;
         }
-        let source = instance.source.as_ref().filter(|_| !instance.sensitive);
+        let source = instance.source.as_ref().filter(|_| !instance.kept_back());
         let mut contents = Vec::new();
         for (name, body) in source.iter().flat_map(|source| &source.bodies) {
             let body = Body::of(Arc::clone(body));
@@ -342,8 +344,9 @@ impl<P: Fn(&Instance) -> String> Saving<'_, P> {
             address: instance.address.to_string(),
             place: (self.place)(instance),
             digest: digest(instance, self.key),
-            sensitive: instance.sensitive,
+            sensitive: instance.kept_back(),
             timeout: instance.timeout,
+            retries: instance.retries,
             table: source.map(|source| source.text()),
             contents,
         });

@@ -7,6 +7,7 @@ use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Render
 
 use super::Style;
 use super::escape::visible;
+use crate::model::diagnostic::LIKE_EVERY_RESOURCE;
 use crate::model::{Diagnostic, FileId, Label, Severity};
 
 /// Draws all mistakes and counts them. `file` gives a file's shown path and its text.
@@ -19,8 +20,14 @@ pub fn render<'s>(
     let decor = if style.unicode.on() { DecorStyle::Unicode } else { DecorStyle::Ascii };
     let renderer = renderer.decor_style(decor);
     let mut text = String::new();
+    let mut told = false;
     for mistake in mistakes {
-        let _ = writeln!(text, "{}\n", one(&renderer, mistake, &file));
+        let mut mistake = mistake.clone();
+        mistake.help.retain(|help| {
+            let shared = help.starts_with(LIKE_EVERY_RESOURCE);
+            !(shared && std::mem::replace(&mut told, true))
+        });
+        let _ = writeln!(text, "{}\n", one(&renderer, &mistake, &file));
     }
     text
 }
@@ -73,17 +80,19 @@ fn one<'s>(
 /// Places without what stands there: a file as a whole, or lines that are not to be shown.
 fn named<'g>(mut group: Group<'g>, labels: &[&Label], (path, source): (String, &str)) -> Group<'g> {
     for label in labels {
-        let mut origin = Origin::path(path.clone());
+        let mut place = path.clone();
         if label.span.end > 0 {
             let before = &source[..range(label, source).start];
             let line = before.matches('\n').count() + 1;
             let column = before.chars().rev().take_while(|char| *char != '\n').count() + 1;
-            origin = origin.line(line).char_column(column);
+            let _ = write!(place, ":{line}:{column}");
         }
-        group = group.element(origin);
-        if !label.text.is_empty() {
-            group = group.element(Level::NOTE.message(visible(&label.text)));
+        match label.text.as_str() {
+            "" if label.span.end > 0 => place.push_str(": the mistake is here"),
+            "" => {}
+            text => place.extend([": ", &visible(text)]),
         }
+        group = group.element(Origin::path(place));
     }
     group
 }

@@ -9,7 +9,11 @@ mod closing;
 mod diagnostics;
 mod diff;
 mod escape;
+pub mod events;
+pub mod github;
 mod inventory;
+mod junit;
+mod log;
 mod markdown;
 mod outlier;
 mod page;
@@ -22,11 +26,14 @@ mod trust;
 pub mod view;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use check::{json as check_json, sarif as check_sarif};
 pub use diagnostics::render as render_diagnostics;
 pub use inventory::{explained, explained_json, graph, hosts, hosts_json, rendered};
+pub use junit::render as junit;
+pub use log::Log;
 pub use markdown::render as plan_markdown;
 pub use page::{keys as render_keys, list as render_list, render as render_page};
 pub use plan::{json as plan_json, render as render_plan};
@@ -135,6 +142,15 @@ pub fn print_bytes(bytes: &[u8]) {
 #[must_use]
 pub fn lost() -> bool {
     LOST.load(Ordering::Relaxed)
+}
+
+/// Writes a file that was asked for beside the result.
+///
+/// # Errors
+/// When it cannot be written.
+#[expect(clippy::disallowed_methods, reason = "the other end of what this room writes")]
+pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    std::fs::write(path, bytes)
 }
 
 /// Writes what is not the result: mistakes, notes, questions.

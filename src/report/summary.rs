@@ -1,11 +1,12 @@
 //! The end of an apply: what went wrong, host by host, and the answer in the last line.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Style;
 use super::escape::visible;
 use super::palette::{Label, paint};
-use super::plan::{bad, counts, ended, problem};
+use super::plan::{bad, counts, ended, names, problem};
 use super::view::{EndView, HostEndView};
 use crate::model::Outcome;
 
@@ -17,8 +18,26 @@ pub fn render(style: Style, end: &EndView) -> String {
         trouble(style, &mut text, host);
         text.push('\n');
     }
+    notes(style, &mut text, end);
     let _ = writeln!(text, "{}", last_line(end));
     text
+}
+
+/// What a reader should know of changes that were done: the same on several hosts is said once.
+fn notes(style: Style, text: &mut String, end: &EndView) {
+    let mut all: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for host in &end.hosts {
+        for (address, note) in &host.notes {
+            all.entry((address, note)).or_default().push(&host.host);
+        }
+    }
+    for ((address, note), hosts) in &all {
+        let heading = paint(style, Label::Heading, &names(hosts));
+        let _ = writeln!(text, "{heading}  {}\n      {}", visible(address), visible(note));
+    }
+    if !all.is_empty() {
+        text.push('\n');
+    }
 }
 
 /// One host that did not end well.
@@ -73,7 +92,7 @@ fn last_line(end: &EndView) -> String {
     let of = if good == all { String::new() } else { format!(" of {all}") };
     let word = if all == 1 { "host" } else { "hosts" };
     let seconds = end.time.as_secs_f64();
-    let counts = counts(end.hosts.iter().flat_map(|host| &host.done));
+    let counts = counts(end.hosts.iter().flat_map(|host| &host.done).map(|(_, change)| change));
     let counts = if counts.is_empty() { "no change completed".to_owned() } else { counts };
     let bad = bad(&outcomes);
     let bad = if bad.is_empty() { String::new() } else { format!(" {}.", bad.join(", ")) };

@@ -11,8 +11,11 @@ use crate::plan::Problem;
 pub struct HostEndView {
     pub host: String,
     pub outcome: Outcome,
-    pub done: Vec<Change>,
+    /// Addresses that were done, with their changes.
+    pub done: Vec<(String, Change)>,
     pub problems: Vec<Problem>,
+    /// Addresses of resources that were done, with what a reader should know of it.
+    pub notes: Vec<(String, String)>,
     pub help: Option<String>,
     /// Addresses that the plan named and that were not done, with their changes.
     pub not_done: Vec<(String, Change)>,

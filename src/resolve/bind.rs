@@ -12,8 +12,8 @@ use super::params;
 use super::template::{Compiler, Engine, Needs, Peers, is_template, within};
 use super::undefined;
 use super::wanted::{self, Wanted};
-use crate::config::{Declaration, Module, ModuleUse, Project, TomlTable, TomlValue};
-use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span};
+use crate::config::{Declaration, MODULE_KEYS, Module, ModuleUse, Project, TomlTable, TomlValue};
+use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, key_text};
 use crate::resources::{self, Bodies, Input};
 
 use super::meta::META_KEYS;
@@ -191,6 +191,7 @@ pub(super) fn check_uses(project: &Project, cyclic: &BTreeSet<&str>, found: &mut
 /// addresses that are none.
 fn check_declarations(module: &Module, found: &mut Vec<Diagnostic>) {
     let names = || resources::REGISTRY.iter().map(|kind| kind.name());
+    found.extend(module.strange.iter().map(strange));
     let mut told = BTreeSet::new();
     for declaration in &module.resources {
         let kind = &declaration.kind;
@@ -215,6 +216,32 @@ fn check_declarations(module: &Module, found: &mut Vec<Diagnostic>) {
                 Ok(_) => {}
             }
         }
+    }
+}
+
+/// A key at the top of a module that is neither one of its own nor a table.
+fn strange((key, value): &(Located<String>, Value)) -> Diagnostic {
+    let name = &key.value;
+    if resources::find(name).is_some() {
+        let first = match value {
+            Value::List(items) => items.iter().find_map(Value::as_str),
+            value => value.as_str(),
+        };
+        let first = first.map_or_else(|| "NAME".to_owned(), key_text);
+        return Diagnostic::at(
+            key.span,
+            format!("`{name}` is a resource type: one table for each, not {}", value.described()),
+        )
+        .code("wrong-type")
+        .help(format!("write [{name}.{first}], and below it the keys of its type"));
+    }
+    let mistake = Diagnostic::at(key.span, format!("unknown key `{name}` in a module"))
+        .code("unknown-key")
+        .suggest(name, MODULE_KEYS)
+        .help("a module has `description`, `use`, `params`, `locals` and resources: [type.name] or [type.\"name\"], one for each");
+    match name.as_str() {
+        "name" => mistake.help("its name is its folder's"),
+        _ => mistake,
     }
 }
 
@@ -304,10 +331,13 @@ fn holds_expression(value: &TomlValue) -> bool {
     }
 }
 
-/// Where the values of a table stand that are written as expressions.
-pub(super) fn expressions(table: &TomlTable) -> Vec<std::ops::Range<usize>> {
+/// Where the values of a declaration stand that are written as expressions, and its name if it holds
+/// some.
+pub(super) fn expressions(declaration: &Declaration) -> Vec<std::ops::Range<usize>> {
     let expression = |value: &&TomlValue| {
         value.get_ref().as_str().is_some_and(|text| text.trim_start().starts_with("{{"))
     };
-    table.values().filter(expression).map(Spanned::span).collect()
+    let name = Some(&declaration.name).filter(|name| is_template(&name.value));
+    let name = name.map(|name| name.span.start..name.span.end);
+    declaration.table.values().filter(expression).map(Spanned::span).chain(name).collect()
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::config::{CONNECTION_KEYS, HostEntry};
-use crate::model::{Become, Connection, Diagnostic, Located, Span, TransportKind, Value, a};
+use crate::model::suggest::either;
+use crate::model::{Become, Connection, Diagnostic, Located, Span, TransportKind, Value};
 
 /// What may reach ssh's arguments, for messages.
 const WORD: &str = "no spaces, quotes, `\\`, `;` or `%`, and no `-` at its beginning";
@@ -24,9 +25,9 @@ pub(super) fn settings(
     let mut connection = Connection::default();
     for key in CONNECTION_KEYS {
         if let Some(value) = values.get(key)
-            && let Err(why) = set(&mut connection, key, &value.value)
+            && let Err(mistake) = set(&mut connection, key, value)
         {
-            found.push(Diagnostic::at(value.span, why));
+            found.push(*mistake);
         }
     }
     let command = connection.transport == Some(TransportKind::Command);
@@ -49,48 +50,65 @@ pub(super) fn address(name: &str, entry: &HostEntry, found: &mut Vec<Diagnostic>
 }
 
 /// Sets one connection setting, or says why its value is wrong.
-fn set(connection: &mut Connection, key: &str, value: &Value) -> Result<(), String> {
-    let text = |value: &Value| match value.as_str() {
+fn set(
+    connection: &mut Connection,
+    key: &str,
+    Located { value, span }: &Located<Value>,
+) -> Result<(), Box<Diagnostic>> {
+    let wrong_type = |wanted: &str| Diagnostic::wrong_type(*span, key, wanted, value);
+    let text = || match value.as_str() {
         Some(text) if word(text) => Ok(text.to_owned()),
-        Some(text) => Err(format!("`{}` cannot be a {key}: {WORD}", text.escape_debug())),
-        None => Err(format!("`{key}` takes a string, not {}", a(value.kind()))),
+        Some(text) => {
+            let message = format!("`{}` cannot be a {key}: {WORD}", text.escape_debug());
+            Err(Diagnostic::at(*span, message))
+        }
+        None => Err(wrong_type("a string")),
     };
     match key {
-        "user" => connection.user = Some(text(value)?),
-        "identity" => connection.identity = Some(text(value)?),
-        "jump" => connection.jump = Some(text(value)?),
+        "user" => connection.user = Some(text()?),
+        "identity" => connection.identity = Some(text()?),
+        "jump" => connection.jump = Some(text()?),
         "port" => {
             let Value::Integer(number) = value else {
-                return Err(format!("`port` takes a number, not {}", a(value.kind())));
+                return Err(wrong_type("a number").into());
             };
             let port = u16::try_from(*number).ok().filter(|port| *port > 0);
-            connection.port =
-                Some(port.ok_or_else(|| format!("{number} is not a port: 1 to 65535"))?);
+            connection.port = Some(port.ok_or_else(|| {
+                let message = format!("`port` takes a number from 1 to 65535, not {number}");
+                Diagnostic::at(*span, message)
+            })?);
         }
-        "transport" => connection.transport = Some(one_of(key, value, &TransportKind::NAMES)?),
-        "become" => connection.r#become = Some(one_of(key, value, &Become::NAMES)?),
+        "transport" => {
+            connection.transport = Some(one_of(key, (value, *span), &TransportKind::NAMES)?);
+        }
+        "become" => connection.r#become = Some(one_of(key, (value, *span), &Become::NAMES)?),
         _ => {
+            let help = "the program and its arguments, one string each";
             let Value::List(items) = value else {
-                return Err(
-                    "`command` takes a list of strings: the program and its arguments".into()
-                );
+                return Err(wrong_type("a list of strings").help(help).into());
             };
             let words: Option<Vec<String>> =
                 items.iter().map(|item| item.as_str().map(ToOwned::to_owned)).collect();
             let words = words.filter(|words| !words.is_empty());
-            connection.command =
-                Some(words.ok_or("`command` takes a list of strings, one at least")?);
+            connection.command = Some(words.ok_or_else(|| {
+                Diagnostic::at(*span, "`command` takes a list of strings, one at least").help(help)
+            })?);
         }
     }
     Ok(())
 }
 
 /// The meaning of a word that must be one of `names`.
-fn one_of<T: Copy>(key: &str, value: &Value, names: &[(&str, T)]) -> Result<T, String> {
+fn one_of<T: Copy>(
+    key: &str,
+    (value, span): (&Value, Span),
+    names: &[(&str, T)],
+) -> Result<T, Box<Diagnostic>> {
     let found = names.iter().find(|(name, _)| value.as_str() == Some(*name));
     found.map(|(_, meaning)| *meaning).ok_or_else(|| {
-        let list: Vec<String> = names.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-        format!("{value} is not a `{key}`: one of {}", list.join(", "))
+        let words = || names.iter().map(|(name, _)| *name);
+        let message = format!("`{key}` takes {}, not {value}", either(words()));
+        Box::new(Diagnostic::at(span, message).suggest(value.as_str().unwrap_or_default(), words()))
     })
 }
 

@@ -14,7 +14,7 @@ use super::order::Draft;
 use super::record::{Rendered, content, written};
 use super::secret::Secrets;
 use super::source::Recording;
-use super::template::{Engine, Root, Scope};
+use super::template::{Engine, Root, Scope, named};
 use super::toml_value::to_toml;
 use super::wanted::{self, Wanted};
 use super::{Instance, Resolver};
@@ -178,6 +178,7 @@ impl Expansion<'_> {
                     Ok(Some(each(index, key, item)))
                 })
                 .collect(),
+            // What an expression gave may be another value on each host.
             other => Err(Diagnostic::at(
                 span,
                 format!("`for_each` takes a list or a table, not {}", a(other.kind())),
@@ -231,6 +232,7 @@ impl Expansion<'_> {
         let mut table = self.table(declaration, scope, &mut found);
         let requires = self.requires(&mut table, &mut found);
         let timeout = self.timeout(&mut table, &mut found);
+        let retries = self.retries(kind, &mut table, &mut found);
         let tags = self.tags(&mut table, &mut found);
         let declared = self.sensitive(&mut table, &mut found);
         if !found.is_empty() {
@@ -243,7 +245,7 @@ impl Expansion<'_> {
             name: &name,
             header: declaration.span,
             table: &table,
-            evaluated: &expressions(&declaration.table),
+            evaluated: &expressions(declaration),
             bodies: if self.resolver.keeping { &recording } else { &bodies },
             meta_keys: &META_KEYS,
         });
@@ -258,12 +260,24 @@ impl Expansion<'_> {
         let sensitive = sensitive || declared;
         if let Some(records) = self.records {
             let content = content(&table, &bodies);
-            let keys = written(declaration, &table);
+            let keys = written(declaration, &table, kind.secret());
             let record = Rendered { address: address.clone(), place, sensitive, keys, content };
             records.borrow_mut().insert(address.clone(), record);
         }
         let source = self.resolver.keeping.then(|| Arc::new(recording.source(&table)));
-        let instance = Instance { address, kind, desired, place, timeout, tags, sensitive, source };
+        let secret = kind.secret().iter().any(|key| table.contains_key(*key));
+        let instance = Instance {
+            address,
+            kind,
+            desired,
+            place,
+            timeout,
+            retries,
+            tags,
+            sensitive,
+            secret,
+            source,
+        };
         let shape = self.resolver.shape(&instance, &requires);
         Ok(Draft { instance: Arc::new(instance), requires, shape })
     }
@@ -280,7 +294,7 @@ impl Expansion<'_> {
             if !matches!(&**key.get_ref(), "when" | "for_each" | "key") {
                 match self.evaluated(value, scope) {
                     Ok(value) => drop(table.insert(key.clone(), value)),
-                    Err(mistake) => found.push(mistake),
+                    Err(mistake) => found.push(named(mistake, &format!("`{}`", key.get_ref()))),
                 }
             }
         }
@@ -330,9 +344,12 @@ impl Expansion<'_> {
         };
         match result {
             Value::Boolean(answer) => Ok(answer),
-            other => Err(Diagnostic::at(span, "`when` must be true or false")
-                .code("wrong-type")
-                .label(format!("this is {}", a(other.kind())))),
+            other if value.get_ref().as_str().is_some() => Err(Diagnostic::at(
+                span,
+                format!("`when` takes true or false, not {}", a(other.kind())),
+            )
+            .code("wrong-type")),
+            other => Err(Diagnostic::wrong_type(span, "when", "true or false", &other)),
         }
     }
 
@@ -373,7 +390,7 @@ impl Resolver {
             requires.collect::<Vec<_>>(),
             triggers.map(|trigger| (trigger.kind, trigger.on.value.text())).collect::<Vec<_>>(),
             (kind.subject(desired), kind.provides(desired)),
-            (kind.removes(desired), kind.wants(desired)),
+            (kind.removes(desired), kind.wants(desired), kind.claims(desired)),
         );
         self.pool.share(Value::String(format!("{parts:?}"))).number
     }

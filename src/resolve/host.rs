@@ -12,7 +12,8 @@ use super::order::{self, Orders, Placed};
 use super::params;
 use super::record::Rendered;
 use super::secret::{Secrets, mask, secrets, texts};
-use super::template::{Engine, Needs, Root, Scope, Space};
+use super::select;
+use super::template::{Engine, Needs, Root, Scope, Space, named};
 use super::{Desired, Resolver, Target};
 use crate::config::{Module, ModuleUse};
 use crate::model::{Address, Diagnostic, Facts, Value};
@@ -106,8 +107,11 @@ impl Resolver {
         work.host(&self.targets[target], facts);
         found.append(&mut work.found);
         let left = std::mem::take(&mut work.left);
-        let all = (!left.is_empty()).then(|| [work.placed.clone(), left].concat());
+        let unselected = select::provided(&left);
+        let all = (!left.is_empty()).then(|| [work.placed.clone(), left.clone()].concat());
         let mut desired = order::sort(work.placed, &self.shelf.orders, found)?;
+        desired.unselected = unselected;
+        desired.introduce(&left);
         if let Some(all) = all {
             let all = order::sort(all, &self.shelf.orders, &mut Vec::new());
             desired.left_out = all.map_or_else(Vec::new, |all| all.triggers_beside(&desired));
@@ -300,7 +304,8 @@ impl<'r> Work<'r> {
                         .selection
                         .as_ref()
                         .is_none_or(|selection| selection.selects(&draft.instance, &site.tags));
-                let placed = Placed { draft: Arc::clone(draft), stage: site.stage };
+                let (draft, used) = (Arc::clone(draft), site.used.module.span);
+                let placed = Placed { draft, stage: site.stage, used };
                 if selected { &mut self.placed } else { &mut self.left }.push(placed);
             }
         }
@@ -370,7 +375,7 @@ impl<'r> Work<'r> {
                     Ok(value) => drop(entries.insert(name.clone(), pool.share(value))),
                     Err(mistake) => {
                         broken.insert((Root::Locals, name.clone()));
-                        mistakes.push(mistake);
+                        mistakes.push(named(mistake, &format!("local `{name}`")));
                     }
                 }
             }

@@ -7,7 +7,7 @@ use super::bind::Bound;
 use super::template::{Names, is_template, names};
 use super::undefined::{each_text, used_modules};
 use crate::config::{Module, ModuleUse, TomlValue};
-use crate::model::suggest::nearest;
+use crate::model::suggest::{list, nearest};
 use crate::model::{Diagnostic, Span};
 
 /// Everything that texts name.
@@ -146,10 +146,13 @@ impl Resolver {
         for (name, mut spans) in places {
             spans.sort_unstable();
             let mistake = unused(spans[0], &format!("var `{name}`"), "no module names it");
-            found.push(match spans.len() {
-                1 => mistake,
-                2 => mistake.help("it is set in one more place"),
-                count => mistake.help(format!("it is set in {} more places", count - 1)),
+            let more = spans.len() - 1;
+            let shown = spans[1..].iter().take(3).map(|span| self.place(*span));
+            let shown = list(&shown.collect::<Vec<_>>());
+            found.push(match more {
+                0 => mistake,
+                1..=3 => mistake.help(format!("it is set in {shown} too")),
+                _ => mistake.help(format!("it is set in {more} more places, such as {shown}")),
             });
         }
     }

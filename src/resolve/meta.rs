@@ -6,15 +6,19 @@ use toml::de::DeValue;
 
 use super::expand::Expansion;
 use super::secret::Secrets;
-use super::template::Needs;
+use super::template::{Needs, is_template};
 use super::toml_value::duration;
 use super::undefined;
-use crate::config::{Declaration, TomlTable, to_value};
+use crate::config::{Declaration, TomlTable, TomlValue, to_value};
 use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, a};
+use crate::resources::{REGISTRY, ResourceType};
 
 /// Keys that every resource has.
-pub(super) const META_KEYS: [&str; 7] =
-    ["when", "for_each", "key", "requires", "timeout", "tags", "sensitive"];
+pub(super) const META_KEYS: [&str; 8] =
+    ["when", "for_each", "key", "requires", "timeout", "retries", "tags", "sensitive"];
+
+/// How often a step may be tried again at most: with the pauses in between, more than a day.
+const RETRIES_MAX: i64 = 100;
 
 /// Meta-keys whose values are wrong without any expression.
 pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Vec<Diagnostic>) {
@@ -22,7 +26,8 @@ pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Ve
     if let Some(key) = table.get("key") {
         let span = Span::new(file, key.span());
         if key.get_ref().as_str().is_none() {
-            found.push(Diagnostic::at(span, "`key` takes the name of a field").code("wrong-type"));
+            let given = to_value(key.get_ref());
+            found.push(Diagnostic::wrong_type(span, "key", "the name of a field", &given));
         } else if !table.contains_key("for_each") {
             found.push(Diagnostic::at(span, "`key` stands beside `for_each`"));
         }
@@ -30,12 +35,9 @@ pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Ve
     if let Some(value) = table.get("for_each")
         && !matches!(value.get_ref(), DeValue::String(_) | DeValue::Array(_) | DeValue::Table(_))
     {
-        let value_kind = to_value(value.get_ref());
-        let kind = a(value_kind.kind());
+        let given = to_value(value.get_ref());
         let span = Span::new(file, value.span());
-        let mistake =
-            Diagnostic::at(span, format!("`for_each` takes a list or a table, not {kind}"));
-        found.push(mistake.code("wrong-type"));
+        found.push(Diagnostic::wrong_type(span, "for_each", "a list or a table", &given));
     }
 }
 
@@ -77,30 +79,41 @@ impl Expansion<'_> {
     ) -> Vec<Located<String>> {
         let Some(value) = table.remove(key) else { return Vec::new() };
         let DeValue::Array(items) = value.get_ref() else {
-            let message = format!("`{key}` takes a list of {what}");
-            found.push(Diagnostic::at(self.span(&value), message).code("wrong-type"));
+            found.push(self.wrong_type(&value, key, &format!("a list of {what}")));
             return Vec::new();
         };
         let mut texts = Vec::new();
         for item in items {
             let span = self.span(item);
-            match item.get_ref().as_str() {
-                Some(text) => texts.push(Located { value: text.to_owned(), span }),
-                None => found.push(
-                    Diagnostic::at(span, format!("`{key}` takes a list of {what}, as strings"))
-                        .code("wrong-type"),
-                ),
+            if let Some(text) = item.get_ref().as_str() {
+                texts.push(Located { value: text.to_owned(), span });
+            } else {
+                let item = a(to_value(item.get_ref()).kind());
+                let message = format!("`{key}` takes a list of {what}; this item is {item}");
+                found.push(Diagnostic::at(span, message).code("wrong-type"));
             }
         }
         texts
+    }
+
+    /// A value of another type; what an expression gave is not shown, as it may be another one on each
+    /// host.
+    fn wrong_type(&self, value: &TomlValue, key: &str, wanted: &str) -> Diagnostic {
+        let span = self.span(value);
+        let given = to_value(value.get_ref());
+        let written = self.bound.engine.source.get(span.start..span.end);
+        if written.is_some_and(is_template) {
+            let message = format!("`{key}` takes {wanted}, not {}", a(given.kind()));
+            return Diagnostic::at(span, message).code("wrong-type");
+        }
+        Diagnostic::wrong_type(span, key, wanted, &given)
     }
 
     /// Takes `sensitive` out of the table.
     pub(super) fn sensitive(&self, table: &mut TomlTable, found: &mut Vec<Diagnostic>) -> bool {
         let Some(value) = table.remove("sensitive") else { return false };
         value.get_ref().as_bool().unwrap_or_else(|| {
-            let mistake = Diagnostic::at(self.span(&value), "`sensitive` is true or false");
-            found.push(mistake.code("wrong-type"));
+            found.push(self.wrong_type(&value, "sensitive", "true or false"));
             true
         })
     }
@@ -124,6 +137,35 @@ impl Expansion<'_> {
             );
         }
         seconds
+    }
+
+    /// Takes `retries` out of the table: how often a step that failed is tried again.
+    pub(super) fn retries(
+        &self,
+        kind: &dyn ResourceType,
+        table: &mut TomlTable,
+        found: &mut Vec<Diagnostic>,
+    ) -> u32 {
+        let Some(value) = table.remove("retries") else { return 0 };
+        let mistake = match to_value(value.get_ref()) {
+            Value::Integer(count) if (0..=RETRIES_MAX).contains(&count) => {
+                if kind.repeatable() || count == 0 {
+                    return u32::try_from(count).expect("it is a small number");
+                }
+                let can = REGISTRY.iter().filter(|kind| kind.repeatable()).map(|kind| kind.name());
+                let can = can.collect::<Vec<_>>().join(", ");
+                Diagnostic::at(self.span(&value), format!("a {} is not tried again", kind.name()))
+                    .label("its step does not fail for a while only")
+                    .help(format!("`retries` is for {can}"))
+            }
+            Value::Integer(_) => {
+                let span = self.span(&value);
+                Diagnostic::at(span, format!("`retries` is a number from 0 to {RETRIES_MAX}"))
+            }
+            _ => Diagnostic::at(self.span(&value), "`retries` takes a number").code("wrong-type"),
+        };
+        found.push(mistake);
+        0
     }
 
     /// A sensitive value where every screen would show it: in a name or a tag.

@@ -5,11 +5,13 @@
 //! be done. What is made of equal values is made once: `template::Needs` sees what a text depends on,
 //! and `memo` keeps the result.
 
+mod among;
 mod bind;
 mod conflict;
 mod connection;
 mod expand;
 mod explain;
+mod foreign;
 mod host;
 mod lint;
 mod locals;
@@ -29,13 +31,13 @@ mod undefined;
 mod variables;
 mod wanted;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::config::{HostPattern, Project};
 use crate::model::change::TriggerKind;
 use crate::model::{Address, Diagnostic, Facts, Host, Located, Span, Value};
-use crate::resources::{Erased, ResourceType};
+use crate::resources::{Erased, ResourceType, Subject};
 
 pub use explain::{Explained, Explanation};
 pub use order::Order;
@@ -60,7 +62,7 @@ pub struct Target {
 }
 
 /// One resource of one host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Instance {
     pub address: Address,
     pub kind: &'static dyn ResourceType,
@@ -69,12 +71,24 @@ pub struct Instance {
     pub place: Span,
     /// Seconds that a step of it may take, where the files say.
     pub timeout: Option<u32>,
+    /// How often a step of it that failed is tried again.
+    pub retries: u32,
     /// Its own tags; those of its stage and of the uses of its module it has besides.
     pub tags: BTreeSet<String>,
     /// Whether a sensitive value went into it, so that what it holds is not shown.
     pub sensitive: bool,
+    /// Whether it holds a value that is sensitive whatever the files say, such as a password's hash.
+    pub secret: bool,
     /// What it was made from, where that is kept.
     pub source: Option<Arc<Source>>,
+}
+
+impl Instance {
+    /// Whether what it was made from stays out of files that outlive the run.
+    #[must_use]
+    pub const fn kept_back(&self) -> bool {
+        self.sensitive || self.secret
+    }
 }
 
 /// What a host should be, in the order in which it will be done.
@@ -83,6 +97,8 @@ pub struct Desired {
     pub resources: Vec<Arc<Instance>>,
     /// Triggers that the selection leaves out although what sets them off is selected.
     pub left_out: Vec<LeftOut>,
+    /// What the resources that the selection leaves out would provide.
+    unselected: HashMap<Subject, Address>,
     order: Arc<Order>,
 }
 

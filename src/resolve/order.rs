@@ -29,6 +29,8 @@ pub(super) struct Placed {
     pub(super) draft: Arc<Draft>,
     /// Index of its stage.
     pub(super) stage: usize,
+    /// Where its module is used.
+    pub(super) used: Span,
 }
 
 /// The order of a host's resources, and the edges that the files say.
@@ -49,6 +51,12 @@ impl Desired {
     #[must_use]
     pub fn stage(&self, index: usize) -> usize {
         self.order.stages[index]
+    }
+
+    /// The resource that is declared for `subject` and that the selection leaves out.
+    #[must_use]
+    pub fn unselected(&self, subject: &Subject) -> Option<&Address> {
+        self.unselected.get(subject)
     }
 
     /// Resources that the files say come before one.
@@ -94,7 +102,7 @@ impl Desired {
             after,
             triggers: vec![Vec::new(); count],
         };
-        Self { resources, left_out: Vec::new(), order: Arc::new(order) }
+        Self { resources, left_out: Vec::new(), unselected: HashMap::new(), order: Arc::new(order) }
     }
 }
 
@@ -131,7 +139,7 @@ pub(super) fn sort(
     let order = order.map_err(|mistakes| found.extend(mistakes)).ok()?;
     let resources =
         order.sequence.iter().map(|&index| Arc::clone(&placed[index].draft.instance)).collect();
-    Some(Desired { resources, left_out: Vec::new(), order })
+    Some(Desired { resources, left_out: Vec::new(), unselected: HashMap::new(), order })
 }
 
 /// Edges by places in the order instead of the document.
@@ -353,8 +361,16 @@ fn cycle(drafts: &[Placed], edges: &Edges, waiting: &BTreeSet<(usize, usize)>) -
     }
     let steps: Vec<(usize, usize)> =
         path.iter().copied().zip(path.iter().copied().cycle().skip(1)).collect();
+    if let [(at, from)] = steps[..] {
+        let (place, key) = says(&drafts[at], instance(from)).unwrap_or((first.place, "requires"));
+        let message = format!("`{}` waits for itself", first.address);
+        return Diagnostic::at(place, message)
+            .code("cycle")
+            .help(format!("take it out of `{key}`"));
+    }
     let said = |(at, from): (usize, usize)| {
-        let place = says(&drafts[at], instance(from)).unwrap_or(instance(at).place);
+        let place =
+            says(&drafts[at], instance(from)).map_or(instance(at).place, |(place, _)| place);
         let (at, from) = (instance(at).address.short(), instance(from).address.short());
         (place, format!("{at} comes after {from}"))
     };
@@ -366,17 +382,17 @@ fn cycle(drafts: &[Placed], edges: &Edges, waiting: &BTreeSet<(usize, usize)>) -
         let (place, text) = said(step);
         mistake = mistake.related(place, text);
     }
-    mistake.help(match steps.len() {
-        1 => "a resource cannot come after itself: take it out",
-        _ => "take one of these out of `requires` or the triggers",
-    })
+    mistake.help("take one of these out of `requires` or the triggers")
 }
 
-/// Where a resource says that it comes after another one.
-fn says(placed: &Placed, other: &Instance) -> Option<Span> {
+/// Where a resource says that it comes after another one, and by which key.
+fn says(placed: &Placed, other: &Instance) -> Option<(Span, &'static str)> {
     let Draft { instance, requires, .. } = &*placed.draft;
-    let triggers = instance.kind.triggers(&instance.desired).iter().map(|trigger| &trigger.on);
-    let mut all = requires.iter().chain(triggers);
+    let requires = requires.iter().map(|pattern| (pattern, "requires"));
+    let triggers = instance.kind.triggers(&instance.desired).iter();
+    let triggers = triggers.map(|trigger| (&trigger.on, trigger.kind.key()));
     let module = &instance.address.module;
-    all.find(|pattern| pattern.value.matches(&other.address, module)).map(|pattern| pattern.span)
+    let mut all = requires.chain(triggers);
+    all.find(|(pattern, _)| pattern.value.matches(&other.address, module))
+        .map(|(pattern, key)| (pattern.span, key))
 }

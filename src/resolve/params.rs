@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::template::{Engine, Scope, Space, is_template};
+use super::template::{Engine, Needs, Root, Scope, Space, is_alone, is_template, named};
 use crate::config::{Module, ModuleUse, Param, ParamType, to_value};
 use crate::model::{Diagnostic, Located, Span, Value, a};
 
@@ -20,7 +20,8 @@ pub(super) fn check_defaults(module: &Module, found: &mut Vec<Diagnostic>) {
             );
             continue;
         }
-        check(name, param, (&value, span), found);
+        let (value, default, alone, by_facts) = (&value, true, false, false);
+        check(&Given { name, param, value, span, default, alone, by_facts }, found);
     }
 }
 
@@ -118,15 +119,23 @@ pub(super) fn evaluate(
         match (given, &param.default) {
             (Some((given, value)), _) => {
                 let span = Span::new(given.span.file, value.span());
+                let alone = value.get_ref().as_str().is_some_and(is_alone);
+                let mut needs = Needs::default();
+                engine.needs_of(value, &mut needs);
+                let by_facts = needs.names(Root::Facts);
                 match engine.value(given.span.file, value, scope) {
                     Ok(value) => {
-                        let before = found.len();
-                        check(name, param, (&value, span), found);
+                        let (before, default) = (found.len(), false);
+                        let given = &value;
+                        check(
+                            &Given { name, param, value: given, span, default, alone, by_facts },
+                            found,
+                        );
                         if found.len() == before {
                             values.insert(name.clone(), value);
                         }
                     }
-                    Err(mistake) => found.push(mistake),
+                    Err(mistake) => found.push(named(mistake, &format!("param `{name}`"))),
                 }
             }
             // Checked once for all uses.
@@ -143,75 +152,134 @@ fn possible(param: &Param) -> bool {
     number(&param.min).zip(number(&param.max)).is_none_or(|(min, max)| min <= max)
 }
 
-/// Checks a value against the param's type and bounds.
-fn check(name: &str, param: &Param, (value, span): (&Value, Span), found: &mut Vec<Diagnostic>) {
-    let mut wrong = |code: &'static str, message: String| {
-        let mistake = Diagnostic::at(span, message).code(code);
-        let mistake = mistake.related(param.span, "the param is declared here");
-        found.push(if param.sensitive { mistake.masked(&[]) } else { mistake });
-    };
-    // A sensitive value is not shown in a message either.
-    let shown =
-        if param.sensitive { "the value (sensitive)".to_owned() } else { value.to_string() };
-    if !param.kind.admits(value) {
-        let wanted = match param.kind {
+/// A value that a param is to have.
+struct Given<'g> {
+    name: &'g str,
+    param: &'g Param,
+    value: &'g Value,
+    span: Span,
+    /// Whether it is the param's default.
+    default: bool,
+    /// Whether it came out of an expression that stands alone.
+    alone: bool,
+    /// Whether it hangs on facts, which for a check only stand in.
+    by_facts: bool,
+}
+
+impl Given<'_> {
+    /// The param, as messages name it.
+    fn what(&self) -> String {
+        let of = if self.default { "the default of " } else { "" };
+        format!("{of}param `{}`", self.name)
+    }
+
+    fn mistake(&self, message: String) -> Diagnostic {
+        Diagnostic::at(self.span, message)
+    }
+
+    /// What is wrong, with the part of the declaration that says so.
+    fn against(&self, mistake: Diagnostic, (span, text): (Span, &str)) -> Diagnostic {
+        let mistake = mistake.related(span, text);
+        if self.param.sensitive { mistake.masked(&[]) } else { mistake }
+    }
+
+    /// A value as it is shown: a sensitive one is not.
+    fn shown(&self, value: &Value) -> String {
+        if self.param.sensitive {
+            "the value given (sensitive)".to_owned()
+        } else {
+            value.to_string()
+        }
+    }
+
+    fn described(&self, value: &Value) -> String {
+        let hidden = self.param.sensitive || self.by_facts;
+        if hidden { a(value.kind()) } else { value.described() }
+    }
+
+    /// A value of another type.
+    fn wrong_type(&self) -> Diagnostic {
+        let wanted = match self.param.kind {
             ParamType::Enum => "a string",
             kind => &a(kind.name()),
         };
-        wrong("wrong-type", format!("param `{name}` takes {wanted}, not {}", a(value.kind())));
-        return;
+        let (what, given) = (self.what(), self.described(self.value));
+        let mistake = if self.alone {
+            self.mistake(format!("{what} takes {wanted}, not {}", a(self.value.kind())))
+                .label(format!("an expression alone keeps its type: this is {given}"))
+        } else {
+            self.mistake(format!("{what} takes {wanted}, not {given}"))
+        };
+        let mistake = mistake.code("wrong-type");
+        self.against(mistake, (self.param.span, "the param is declared here"))
     }
-    if let Some(of) = param.of {
-        let (what, items) = match value {
+
+    /// An item of a list or a table that is of another type.
+    fn wrong_item(&self) -> Option<Diagnostic> {
+        let of = self.param.of?;
+        let (what, items) = match self.value {
             Value::List(items) => ("list", items.iter().collect::<Vec<_>>()),
             Value::Table(entries) => ("table", entries.values().collect()),
-            _ => ("list", Vec::new()),
+            _ => return None,
         };
-        if let Some(item) = items.iter().find(|item| !of.admits(item)) {
-            let item = if param.sensitive { "one item".to_owned() } else { item.to_string() };
-            let kind = items.iter().find(|item| !of.admits(item)).map_or("", |item| item.kind());
-            wrong(
-                "wrong-type",
-                format!("param `{name}` takes a {what} of {}s; {item} is {}", of.name(), a(kind)),
-            );
+        let item = items.into_iter().find(|item| !of.admits(item))?;
+        let (what, item) = (format!("a {what} of {}s", of.name()), self.described(item));
+        let message = format!("{} takes {what}; one item is {item}", self.what());
+        let mistake = self.mistake(message).code("wrong-type");
+        Some(self.against(mistake, (self.param.span, "the param is declared here")))
+    }
+
+    /// A number below the least or above the most.
+    fn out_of_bounds(&self) -> Option<Diagnostic> {
+        let number = self.value.number().filter(|_| possible(self.param))?;
+        let bounds = [(&self.param.min, "least"), (&self.param.max, "most")];
+        bounds.into_iter().find_map(|(bound, word)| {
+            let bound = bound.as_ref()?;
+            let limit = bound.value.number()?;
+            let out = if word == "least" { number < limit } else { number > limit };
+            let (what, shown) = (self.what(), self.shown(self.value));
+            let message = format!("{what} must be at {word} {}, not {shown}", bound.value);
+            out.then(|| self.against(self.mistake(message), (bound.span, "declared here")))
+        })
+    }
+
+    /// A string that does not match.
+    fn off_pattern(&self) -> Option<Diagnostic> {
+        let (pattern, text) = (self.param.pattern.as_ref()?, self.value.as_str()?);
+        let regex = regex::Regex::new(&pattern.value).ok()?;
+        let (what, shown) = (self.what(), self.shown(self.value));
+        let message = format!("{what} must match `{}`, and {shown} does not", pattern.value);
+        let mistake = self.mistake(message);
+        (!regex.is_match(text)).then(|| self.against(mistake, (pattern.span, "declared here")))
+    }
+
+    /// A value that is none of an enum's.
+    fn not_among(&self) -> Option<Diagnostic> {
+        let values = &self.param.values;
+        let (text, first, last) = (self.value.as_str()?, values.first()?, values.last()?);
+        let known: Vec<&str> = values.iter().map(|known| known.value.as_str()).collect();
+        if known.contains(&text) {
+            return None;
         }
-    }
-    if param.kind == ParamType::Enum && !param.values.is_empty() {
-        found.extend(not_among(name, param, (value, span)));
-        return;
-    }
-    if let Some(number) = value.number().filter(|_| possible(param)) {
-        for (bound, below, word) in [(&param.min, true, "least"), (&param.max, false, "most")] {
-            if let Some(bound) = bound
-                && let Some(limit) = bound.value.number()
-                && (if below { number < limit } else { number > limit })
-            {
-                let message =
-                    format!("param `{name}` is at {word} {}, and this is {shown}", bound.value);
-                wrong("invalid", message);
-            }
-        }
-    }
-    if let (Some(pattern), Some(text)) = (&param.pattern, value.as_str())
-        && let Ok(regex) = regex::Regex::new(&pattern.value)
-        && !regex.is_match(text)
-    {
-        let message =
-            format!("param `{name}` must match `{}`, and {shown} does not", pattern.value);
-        wrong("invalid", message);
+        let quoted: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
+        let (what, shown) = (self.what(), self.shown(self.value));
+        let message = format!("{what} must be one of {}, not {shown}", quoted.join(", "));
+        let mistake = self.mistake(message);
+        let mistake = if self.param.sensitive { mistake } else { mistake.suggest(text, known) };
+        let declared = Span { end: last.span.end, ..first.span };
+        Some(self.against(mistake, (declared, "declared here")))
     }
 }
 
-/// A value that is none of an enum's.
-fn not_among(name: &str, param: &Param, (value, span): (&Value, Span)) -> Option<Diagnostic> {
-    let text = value.as_str()?;
-    let known: Vec<&str> = param.values.iter().map(|known| known.value.as_str()).collect();
-    if known.contains(&text) {
-        return None;
+/// Checks a value against the param's type and bounds.
+fn check(given: &Given<'_>, found: &mut Vec<Diagnostic>) {
+    let kind = given.param.kind;
+    if !kind.admits(given.value) {
+        found.push(given.wrong_type());
+        return;
     }
-    let list: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
-    let shown = if param.sensitive { "another value" } else { &value.to_string() };
-    let message = format!("param `{name}` is one of {}, and this is {shown}", list.join(", "));
-    let mistake = Diagnostic::at(span, message).related(param.span, "the param is declared here");
-    Some(if param.sensitive { mistake.masked(&[]) } else { mistake.suggest(text, known) })
+    found.extend(given.wrong_item());
+    found.extend(if kind == ParamType::Enum { given.not_among() } else { None });
+    found.extend(given.out_of_bounds());
+    found.extend(given.off_pattern());
 }

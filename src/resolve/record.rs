@@ -40,15 +40,25 @@ pub(super) fn content(table: &TomlTable, bodies: &ModuleBodies<'_>) -> Option<Ar
     text("content").map(|text| text.into_bytes().into())
 }
 
-/// The keys of a table in the order in which they are written, but for the content.
-pub(super) fn written(declaration: &Declaration, table: &TomlTable) -> Vec<(String, Value)> {
+/// The keys of a table in the order in which they are written, but for the content; without the
+/// values of those that are `secret`.
+pub(super) fn written(
+    declaration: &Declaration,
+    table: &TomlTable,
+    secret: &[&str],
+) -> Vec<(String, Value)> {
     let mut keys: Vec<_> = declaration.table.keys().collect();
     keys.sort_by_key(|key| key.span().start);
     keys.into_iter()
         .filter(|key| &**key.get_ref() != "content")
         .filter_map(|key| {
             let value = table.get(&**key.get_ref())?;
-            Some((key.get_ref().to_string(), to_value(value.get_ref())))
+            let value = if secret.contains(&&**key.get_ref()) {
+                Value::String("(sensitive)".to_owned())
+            } else {
+                to_value(value.get_ref())
+            };
+            Some((key.get_ref().to_string(), value))
         })
         .collect()
 }

@@ -1,12 +1,13 @@
 //! Which resources a run is about: `--tags`, `--skip-tags`, `--target`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Instance;
+use super::order::Placed;
 use crate::model::suggest::nearest;
-use crate::model::{AddressPattern, Diagnostic};
-use crate::resources::{REGISTRY, find};
+use crate::model::{Address, AddressPattern, Diagnostic};
+use crate::resources::{REGISTRY, Subject, find};
 
 /// What the command line selects, and what of it selected something.
 #[derive(Debug, Default)]
@@ -114,4 +115,14 @@ impl Selection {
         }
         found
     }
+}
+
+/// What resources provide, each with who does.
+pub(super) fn provided(all: &[Placed]) -> HashMap<Subject, Address> {
+    let instances = all.iter().map(|placed| &placed.draft.instance);
+    let provided = instances.flat_map(|instance| {
+        let subjects = instance.kind.provides(&instance.desired).into_iter();
+        subjects.map(|subject| (subject, instance.address.clone()))
+    });
+    provided.collect()
 }

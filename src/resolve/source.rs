@@ -2,7 +2,7 @@
 //! with every expression evaluated, and the contents that the table names.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -128,8 +128,18 @@ impl Source {
             mistakes.first().map_or_else(String::new, |mistake| mistake.message.clone())
         })?;
         let source = Some(Arc::new(Self { table: to_value(value.get_ref()), bodies }));
-        let (timeout, tags, sensitive) = (None, BTreeSet::new(), false);
-        Ok(Instance { address, kind, desired, place, timeout, tags, sensitive, source })
+        Ok(Instance {
+            address,
+            kind,
+            desired,
+            place,
+            timeout: None,
+            retries: 0,
+            tags: BTreeSet::new(),
+            sensitive: false,
+            secret: false,
+            source,
+        })
     }
 }
 
@@ -164,7 +174,8 @@ impl Desired {
         }
         let sequence = (0..count).collect();
         let order = Arc::new(Order { sequence, stages, after, triggers });
-        Ok(Self { resources, left_out: Vec::new(), order })
+        let (left_out, unselected) = (Vec::new(), HashMap::new());
+        Ok(Self { resources, left_out, unselected, order })
     }
 }
 

@@ -6,11 +6,18 @@ use super::Resolver;
 use super::bind::selectors;
 use super::template::names;
 use super::variables::{Ladder, Which};
-use crate::model::{Address, AddressPattern, Diagnostic, Facts, Severity};
+use crate::model::suggest::{list, nearest, ranked};
+use crate::model::{Address, AddressPattern, Diagnostic, Facts, Severity, Span};
 use crate::resources::find;
 
 /// Modules and types of which some resource could not be made.
 type Failed = BTreeSet<(String, String)>;
+
+/// Where a mistake is, and of what kind.
+type Place<'p> = (Option<Span>, &'p str);
+
+/// The first hosts of a mistake, how many have it, and the mistake.
+type Told<'t> = (&'t BTreeSet<usize>, usize, &'t Diagnostic);
 
 /// What was found on hosts so far.
 #[derive(Debug, Default)]
@@ -120,30 +127,46 @@ impl Survey {
             (mistake.message.clone(), mistake.primary.as_ref().map(|label| label.span))
         };
         let told: HashSet<_> = told.iter().map(what).collect();
-        let name = |target: &usize| resolver.targets[*target].host.name.as_str();
         let ladder = Ladder::new(&resolver.project.inventory);
-        let mut mistakes: Vec<Diagnostic> = Vec::new();
+        let mut places: HashMap<Place<'_>, Vec<Told<'_>>> = HashMap::new();
         for (mistake, (hosts, count)) in &self.found {
-            if told.contains(&what(mistake)) || follows(mistake, known) {
-                continue;
+            if !told.contains(&what(mistake)) && !follows(mistake, known) {
+                let place = (mistake.primary.as_ref().map(|label| label.span), mistake.code);
+                places.entry(place).or_default().push((hosts, *count, mistake));
             }
-            let first: Vec<&str> = hosts.iter().map(name).collect();
-            let mistake = match first.first() {
-                Some(host) => ladder.origin(mistake.clone(), host, resolver),
-                None => mistake.clone(),
-            };
-            mistakes.push(match (first.as_slice(), *count) {
-                (_, count) if count == self.hosts => mistake,
-                ([one], _) => mistake.note(format!("on host {one}")),
-                ([one, other], _) => mistake.note(format!("on hosts {one} and {other}")),
-                ([one, ..], count) => {
-                    mistake.note(format!("on host {one} and {} others", count - 1))
-                }
-                ([], _) => mistake,
-            });
+        }
+        let mut mistakes: Vec<Diagnostic> = Vec::new();
+        for here in places.into_values() {
+            let (few, more) = few(here);
+            let told = few.into_iter().map(|told| self.on_hosts(told, &ladder, resolver));
+            mistakes.extend(told);
+            if let (Some(last), 1..) = (mistakes.last_mut(), more) {
+                let word = if more == 1 { "mistake" } else { "mistakes" };
+                let note = format!("and {more} more {word} here with other values on other hosts");
+                last.notes.push(note);
+            }
         }
         mistakes.extend(self.unmatched(resolver));
         mistakes
+    }
+
+    /// A mistake with where its values come from and the hosts that it is on.
+    fn on_hosts(
+        &self,
+        (hosts, count, mistake): Told<'_>,
+        ladder: &Ladder<'_>,
+        resolver: &Resolver,
+    ) -> Diagnostic {
+        let name = |target: &usize| resolver.targets[*target].host.name.as_str();
+        let first: Vec<&str> = hosts.iter().map(name).collect();
+        let mistake = ladder.origin(mistake.clone(), (&first, count), resolver);
+        match (first.as_slice(), count) {
+            (_, count) if count == self.hosts => mistake,
+            ([one], _) => mistake.note(format!("on host {one}")),
+            ([one, other], _) => mistake.note(format!("on hosts {one} and {other}")),
+            ([one, ..], count) => mistake.note(format!("on host {one} and {} others", count - 1)),
+            ([], _) => mistake,
+        }
     }
 
     /// `requires` and triggers that name nothing on any host.
@@ -182,20 +205,20 @@ impl Survey {
                     {
                         continue;
                     }
-                    let mut near: Vec<String> = same
+                    let near = same.iter().filter(own).map(|address| match pattern.module() {
+                        Some(_) => address.to_string(),
+                        None => address.short(),
+                    });
+                    let others = by_kind
                         .iter()
-                        .filter(own)
-                        .map(|address| match pattern.module() {
-                            Some(_) => address.to_string(),
-                            None => address.short(),
-                        })
-                        .collect();
-                    near.sort_unstable();
-                    found.push(
+                        .filter(|((module, kind), _)| *module != home && *kind == pattern.kind());
+                    let others = others.flat_map(|(_, all)| all.iter().map(ToString::to_string));
+                    let mistake =
                         Diagnostic::at(span, format!("`{text}` names no resource of any host"))
-                            .code("selector")
-                            .suggest(text, near.iter().map(String::as_str)),
-                    );
+                            .code("selector");
+                    let near: Vec<String> = near.collect();
+                    let others: Vec<String> = others.collect();
+                    found.push(meant(mistake, &pattern, &near, &others));
                 }
             }
         }
@@ -203,9 +226,57 @@ impl Survey {
     }
 }
 
+/// Of mistakes at one place that differ by host, as each has another value, those of the first hosts,
+/// and how many more there are.
+fn few(mut here: Vec<Told<'_>>) -> (Vec<Told<'_>>, usize) {
+    const HOSTS: usize = 3;
+    let first = |(hosts, ..): &Told<'_>| hosts.first().copied();
+    here.sort_by(|one, other| (first(one), &one.2.message).cmp(&(first(other), &other.2.message)));
+    let values = here.iter().all(|(.., mistake)| {
+        mistake.primary.is_some() && matches!(mistake.code, "invalid" | "wrong-type")
+    });
+    let hosts: BTreeSet<Option<usize>> = here.iter().map(first).collect();
+    let all = here.len();
+    if let Some(last) = hosts.into_iter().nth(HOSTS - 1).filter(|_| values) {
+        here.retain(|told| first(told) <= last);
+    }
+    let more = all - here.len();
+    (here, more)
+}
+
+/// What a selector that names nothing may have meant: of its module, else of others.
+fn meant(
+    mistake: Diagnostic,
+    pattern: &AddressPattern,
+    near: &[String],
+    others: &[String],
+) -> Diagnostic {
+    let (text, kind) = (pattern.text(), pattern.kind());
+    let own = near.iter().map(String::as_str);
+    if nearest(text, own.clone()).is_some() {
+        return mistake.suggest(text, own);
+    }
+    let all = if near.is_empty() { others } else { near };
+    let first = ranked(text, all.iter().map(String::as_str), 3);
+    let first: Vec<String> = first.iter().map(|address| format!("`{address}`")).collect();
+    let more = all.len() - first.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    mistake.help(match (near.len(), others.len()) {
+        (0, 0) => format!("the project declares no {kind} for any host"),
+        (1, _) | (0, 1) => format!("there is only {}", first.join(", ")),
+        _ => format!("there are {}{more}", first.join(", ")),
+    })
+}
+
 impl Ladder<'_> {
-    /// A mistake in a value with the places that the vars in it have on a host.
-    fn origin(&self, mut mistake: Diagnostic, host: &str, resolver: &Resolver) -> Diagnostic {
+    /// A mistake in a value with the places that the vars in it have on the first of its hosts; where
+    /// they are others on others, with whose they are.
+    fn origin(
+        &self,
+        mut mistake: Diagnostic,
+        (hosts, count): (&[&str], usize),
+        resolver: &Resolver,
+    ) -> Diagnostic {
         // What is not there has no place, and what is no template no names.
         let about_a_value =
             matches!(mistake.code, "invalid" | "wrong-type" | "conflict" | "template");
@@ -218,12 +289,27 @@ impl Ladder<'_> {
         let mut told = BTreeSet::new();
         for used in names(&text).uses.into_iter().filter(|used| used.root == "vars") {
             let Some(name) = used.path.into_iter().next() else { continue };
-            let said = self.said(host, Which::Vars, &resolver.overrides);
-            let winner = said.get(&name).and_then(|said| said.last());
-            if let Some(place) = winner.and_then(|said| said.place)
-                && told.insert(place)
-            {
-                mistake = mistake.related(place, format!("`vars.{name}` comes from here"));
+            let mut places: Vec<(Span, Vec<&str>)> = Vec::new();
+            for host in hosts {
+                let said = self.said(host, Which::Vars, &resolver.overrides);
+                let winner = said.get(&name).and_then(|said| said.last());
+                let Some(place) = winner.and_then(|said| said.place) else { continue };
+                match places.iter_mut().find(|(known, _)| *known == place) {
+                    Some((_, of)) => of.push(host),
+                    None => places.push((place, vec![host])),
+                }
+            }
+            let of_all = places.len() == 1 && count <= hosts.len();
+            for (place, of) in places.into_iter().filter(|(place, _)| told.insert(*place)) {
+                let of = of.iter().map(|host| (*host).to_owned()).collect::<Vec<_>>();
+                mistake = mistake.related(
+                    place,
+                    if of_all {
+                        format!("`vars.{name}` comes from here")
+                    } else {
+                        format!("`vars.{name}` of {} comes from here", list(&of))
+                    },
+                );
             }
         }
         mistake

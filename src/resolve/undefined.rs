@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bind::Bound;
-use super::template::{Engine, Names, ROOTS, Use, arguments, within};
+use super::foreign;
+use super::template::{Argument, Engine, Names, ROOTS, Use, arguments, usage, within};
 use super::wanted::{KnownVars, not_defined};
 use crate::config::{Module, ModuleUse, Project, TomlValue};
 use crate::model::suggest::nearest;
@@ -182,18 +183,18 @@ impl Context<'_> {
                 found.push(self.known.undefined(&self.project.sources, span, &used.path));
             }
         }
-        for (called, argument, at) in &seen.names.arguments {
-            let known = arguments(called).unwrap_or(&[]);
-            if arguments(called).is_some() && !known.contains(&argument.as_str()) {
-                let message = format!("`{called}` has no argument `{argument}`");
-                let mistake = Diagnostic::at(seen.place(at), message).code("template");
-                found.push(mistake.suggest(argument, known.iter().copied()));
-            }
+        for Argument { called, name, at, value } in &seen.names.arguments {
+            let Some(known) = arguments(called).filter(|known| !known.contains(&name.as_str()))
+            else {
+                continue;
+            };
+            let message = format!("`{called}` has no argument `{name}`");
+            let mistake = Diagnostic::at(seen.place(at), message).code("template");
+            let mistake = mistake.suggest(name, known);
+            found.push(usage(called, value).into_iter().fold(mistake, Diagnostic::help));
         }
-        for (name, at) in &seen.names.bare {
-            if !self.bound.contains(name) {
-                found.push(self.bare(name, seen.place(at)));
-            }
+        for bare in seen.names.bare.iter().filter(|bare| !self.bound.contains(&bare.root)) {
+            found.push(self.bare(bare, seen.place(&bare.at)));
         }
         for (group, at) in seen.names.groups.iter().flatten() {
             let groups = &self.project.inventory.groups;
@@ -220,12 +221,18 @@ impl Context<'_> {
             ("vars", _) => {
                 let missing =
                     self.vars && first.is_some_and(|name| !self.known.places.contains_key(name));
-                missing.then(|| self.known.undefined(&self.project.sources, span, &used.path))
+                let told = || self.known.undefined(&self.project.sources, span, &used.path);
+                missing.then(|| self.elsewhere(used, span).unwrap_or_else(told))
             }
             ("params", Some(module)) => {
-                among(&mut module.params.keys().chain(&module.unread).map(String::as_str))
+                let told =
+                    among(&mut module.params.keys().chain(&module.unread).map(String::as_str))?;
+                Some(self.elsewhere(used, span).unwrap_or(told))
             }
-            ("locals", Some(module)) => among(&mut module.locals.keys().map(String::as_str)),
+            ("locals", Some(module)) => {
+                let told = among(&mut module.locals.keys().map(String::as_str))?;
+                Some(self.elsewhere(used, span).unwrap_or(told))
+            }
             ("params" | "locals" | "each" | "candidate", None) => Some(
                 not_defined(span, &used.root, &used.path)
                     .help("in a stage there are vars, facts, host, stage and project"),
@@ -234,12 +241,31 @@ impl Context<'_> {
             ("host", _) => among(&mut HOST.into_iter()),
             ("each", _) if !self.each => Some(
                 not_defined(span, &used.root, &used.path)
-                    .help("`each` is there in a resource with `for_each`"),
+                    .help("`each` exists only in a resource with `for_each`; this one has none"),
             ),
             ("each", _) => among(&mut EACH.into_iter()),
             ("stage" | "project", _) => among(&mut NAMED.into_iter()),
             _ => None,
         }
+    }
+
+    /// What has the very name behind another prefix.
+    fn elsewhere(&self, used: &Use, span: Span) -> Option<Diagnostic> {
+        let name = used.path.first()?;
+        let root = self.roots_of(name).into_iter().next()?;
+        let mistake = not_defined(span, &used.root, &used.path[..1]);
+        Some(mistake.label(format!("did you mean `{root}.{name}`?")))
+    }
+
+    /// The prefixes behind which there is a `name`.
+    fn roots_of(&self, name: &String) -> Vec<&'static str> {
+        let mut roots = Vec::new();
+        if let Some(module) = self.module {
+            roots.extend(module.params.contains_key(name).then_some("params"));
+            roots.extend(module.locals.contains_key(name).then_some("locals"));
+        }
+        roots.extend(self.known.places.contains_key(name).then_some("vars"));
+        roots
     }
 
     /// A fact that no host has, or one that is no value.
@@ -258,6 +284,9 @@ impl Context<'_> {
             return Some(mistake.code("wrong-type").help(format!("name {}", fields.join(", "))));
         }
         let mistake = not_defined(span, "facts", &used.path);
+        if let Some(ours) = foreign::ours(&used.path.join(".")) {
+            return Some(mistake.label(format!("did you mean `{ours}`?")));
+        }
         let last = used.path.last().map_or("", String::as_str);
         // `facts.family` and `facts.os_family` mean `facts.os.family`.
         let meant = known.iter().find(|known| {
@@ -276,21 +305,25 @@ impl Context<'_> {
     }
 
     /// A name without a prefix.
-    fn bare(&self, name: &str, span: Span) -> Diagnostic {
+    fn bare(&self, bare: &Use, span: Span) -> Diagnostic {
+        let name = &bare.root;
         let mistake = Diagnostic::at(span, format!("`{name}` is not defined")).code("undefined");
-        let mut meant: Vec<String> = Vec::new();
-        if let Some(module) = self.module {
-            meant.extend(module.params.get(name).map(|_| format!("params.{name}")));
-            meant.extend(module.locals.get(name).map(|_| format!("locals.{name}")));
-        }
-        meant.extend(self.known.places.get(name).map(|_| format!("vars.{name}")));
-        let facts = fact_names(self.facts).into_iter();
-        meant.extend(facts.filter(|fact| {
+        let roots = self.roots_of(name).into_iter();
+        let mut meant: Vec<String> = roots.map(|root| format!("{root}.{name}")).collect();
+        let facts = fact_names(self.facts);
+        let whole = std::iter::once(name).chain(&bare.path).cloned().collect::<Vec<_>>().join(".");
+        let same = |fact: &&String| {
             let fact = fact.trim_start_matches("facts.");
-            fact == name || fact.rsplit('.').next() == Some(name) || fact.replace('.', "_") == name
-        }));
+            let last = fact.rsplit('.').next() == Some(name);
+            fact == whole || (bare.path.is_empty() && (last || fact.replace('.', "_") == *name))
+        };
+        meant.extend(facts.iter().find(same).cloned());
+        meant.extend(foreign::ours(&whole).map(str::to_owned));
         match meant.first() {
             Some(meant) => mistake.label(format!("did you mean `{meant}`?")),
+            None if foreign::is_fact(&whole) => {
+                mistake.help(format!("the facts are {}", facts.join(", ")))
+            }
             None => mistake.suggest(name, ROOTS).help(
                 "names have a prefix: vars, params, locals, facts, host, each, stage or project",
             ),

@@ -132,6 +132,14 @@ impl<'i> Ladder<'i> {
 }
 
 impl Which {
+    /// What stands before a key's name.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Vars => "vars.",
+            Self::Connection => "connection.",
+        }
+    }
+
     const fn of<'s>(self, vars: &'s Settings, connection: &'s Settings) -> &'s Settings {
         match self {
             Self::Vars => vars,
@@ -150,18 +158,18 @@ struct Voices<'i> {
 
 impl Voices<'_> {
     /// Two groups, neither above the other, that say different things.
-    fn disagree(&self, key: &str) -> Option<Diagnostic> {
+    fn disagree(&self, key: &str, which: Which) -> Option<Diagnostic> {
         let (first_group, first) = self.last[0];
         let (group, other) = self.last.iter().find(|(_, value)| value.value != first.value)?;
         let mistake = Diagnostic::at(
             first.span,
-            format!("groups `{first_group}` and `{group}` disagree on `{key}`"),
+            format!("groups `{first_group}` and `{group}` disagree on `{}{key}`", which.prefix()),
         );
         Some(
             mistake
                 .code("conflict")
-                .label(format!("{} here", first.value))
-                .related(other.span, format!("{} here", other.value)),
+                .label(format!("group `{first_group}` says {}", first.value))
+                .related(other.span, format!("group `{group}` says {}", other.value)),
         )
     }
 }
@@ -196,10 +204,13 @@ pub(super) fn targets(
             let shared = Arc::new(Space::new(layered(inventory, &vars, overrides, pool)));
             Level { vars, connection, shared, overridden: &overridden }
         });
-        let own = [(&level.vars, &entry.vars), (&level.connection, &entry.connection)];
-        for (said, own) in own {
+        let own = [
+            (Which::Vars, &level.vars, &entry.vars),
+            (Which::Connection, &level.connection, &entry.connection),
+        ];
+        for (which, said, own) in own {
             for (key, voices) in said {
-                if let Some(mistake) = voices.disagree(key)
+                if let Some(mistake) = voices.disagree(key, which)
                     && !own.contains_key(*key)
                     && !overrides.contains_key(*key)
                 {
@@ -211,14 +222,14 @@ pub(super) fn targets(
         targets.push(target(inventory, (name, entry), (level, &groups), pool, found));
     }
     found.extend(disagree.into_values().map(|(mistake, hosts)| {
-        let hosts = match hosts.as_slice() {
-            [one] => format!("host `{one}` is"),
-            [one, other] => format!("hosts `{one}` and `{other}` are"),
-            [one, rest @ ..] => format!("hosts `{one}` and {} more are", rest.len()),
+        let (each, hosts) = match hosts.as_slice() {
+            [one] => ("the", format!("host `{one}` is")),
+            [one, other] => ("each", format!("hosts `{one}` and `{other}` are")),
+            [one, rest @ ..] => ("each", format!("host `{one}` and {} more are", rest.len())),
             [] => unreachable!("a mistake of no host"),
         };
         mistake.help(format!(
-            "{hosts} in both: set it for the host, or put one group into the other's `children`"
+            "{hosts} in both: set it for {each} host, or put one group into the other's `children`: a child's value outweighs its parent's"
         ))
     }));
     targets

@@ -4,43 +4,70 @@ use std::collections::BTreeMap;
 
 use super::template::{Names, Scope};
 use crate::config::{Inventory, Sources};
-use crate::model::suggest::nearest;
+use crate::model::suggest::{list, nearest};
 use crate::model::{Diagnostic, Span, Value};
 
-/// Every var of an inventory, with the first place that says it.
+/// Every var of an inventory, with who says it.
 #[derive(Debug, Default)]
 pub(super) struct KnownVars {
-    pub(super) places: BTreeMap<String, Option<Span>>,
+    pub(super) places: BTreeMap<String, Setters>,
+}
+
+/// Who sets a var, the first few of them, and how many do.
+#[derive(Debug, Default)]
+pub(super) struct Setters {
+    first: Vec<(String, Span)>,
+    count: usize,
 }
 
 impl KnownVars {
     pub(super) fn new(inventory: &Inventory, overrides: &BTreeMap<String, Value>) -> Self {
-        let mut places: BTreeMap<String, Option<Span>> = BTreeMap::new();
-        for vars in inventory.all_vars() {
+        let mut places: BTreeMap<String, Setters> = BTreeMap::new();
+        for (who, vars) in inventory.said_vars() {
             for (name, value) in vars {
-                places.entry(name.clone()).or_insert(Some(value.span));
+                let setters = places.entry(name.clone()).or_default();
+                setters.count += 1;
+                if setters.first.len() < 3 {
+                    setters.first.push((who.to_string(), value.span));
+                }
             }
         }
         for name in overrides.keys() {
-            places.entry(name.clone()).or_insert(None);
+            places.entry(name.clone()).or_default();
         }
         Self { places }
     }
 
-    /// A var that is not there, with the one that was meant and where that is said.
+    /// A var that is not there, with the one that was meant and where that is said, or with those who
+    /// have it.
     pub(super) fn undefined(&self, sources: &Sources, span: Span, path: &[String]) -> Diagnostic {
         let known = self.places.keys().map(String::as_str);
-        let Some(first) = path.first().filter(|name| !self.places.contains_key(*name)) else {
-            return not_defined(span, "vars", path);
-        };
+        let Some(first) = path.first() else { return not_defined(span, "vars", path) };
         let mistake = not_defined(span, "vars", &path[..1]);
+        if let Some(setters) = self.places.get(first) {
+            let help = "set it in the inventory for the others too, or say what it is where it is missing: `| default(value=…)`";
+            return mistake.label(setters.said(sources)).help(help);
+        }
         match nearest(first, known) {
             Some(near) => {
-                let place = self.places[near].map(|span| format!(" ({})", sources.place(span)));
+                let place = self.places[near].first.first();
+                let place = place.map(|(_, span)| format!(" ({})", sources.place(*span)));
                 mistake.label(format!("did you mean `vars.{near}`{}?", place.unwrap_or_default()))
             }
             None => mistake.help("set it in the inventory: for all hosts, a group or a host"),
         }
+    }
+}
+
+impl Setters {
+    /// For whom it is set, and where.
+    fn said(&self, sources: &Sources) -> String {
+        let shown =
+            self.first.iter().map(|(who, span)| format!("{who} ({})", sources.place(*span)));
+        let mut shown: Vec<String> = shown.collect();
+        let more = self.count.saturating_sub(shown.len());
+        shown.extend((more > 0).then(|| format!("{more} more")));
+        format!("it is set only for {}", list(&shown))
     }
 }
 

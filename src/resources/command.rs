@@ -1,15 +1,14 @@
 //! A command. With a probe (`creates`, `unless`, `only_if`) it plans exactly; with `run_on` alone it
-//! runs only when something changes; with neither it runs every time and says so.
+//! runs only when something changes; with neither it runs every time and says so. `until` waits for what
+//! it brings about, or for anything at all where there is no command.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use toml::Spanned;
+use std::collections::BTreeMap;
 
-use super::input::absolute_path;
 use super::{About, Input, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
-use crate::model::change::TriggerKind;
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
+
+mod table;
 
 /// Seconds that a probe of the user's may take.
 const PROBE_SECONDS: &str = "60";
@@ -18,7 +17,7 @@ const PROBE_SECONDS: &str = "60";
 #[derive(Debug)]
 pub(super) struct Command {
     name: String,
-    /// Text for sh(1).
+    /// Text for sh(1); empty where there is only something to wait for.
     text: String,
     /// A path: it runs only while nothing is there.
     creates: Option<String>,
@@ -26,31 +25,16 @@ pub(super) struct Command {
     unless: Option<String>,
     /// Text for sh(1): it runs only while this succeeds.
     only_if: Option<String>,
+    /// Text for sh(1): tried until it succeeds, after the command.
+    until: Option<String>,
     /// The folder in which it and its probes run; `/` if none is given.
     cwd: String,
+    /// Whose it is; the login's if none is given.
+    as_user: Option<String>,
+    environment: BTreeMap<String, String>,
+    /// What it reads.
+    stdin: String,
     run_on: Vec<Trigger>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    /// Text for sh(1); its umask is 022, and it may take 300 s unless `timeout` says otherwise.
-    #[schemars(with = "String")]
-    command: Spanned<String>,
-    /// A path: it runs only while nothing is there.
-    #[schemars(with = "Option<String>")]
-    creates: Option<Spanned<String>>,
-    /// Text for sh(1) that changes nothing: it runs only while this fails; it may take 60 s.
-    unless: Option<String>,
-    /// Text for sh(1) that changes nothing: it runs only while this succeeds; it may take 60 s.
-    only_if: Option<String>,
-    /// The folder in which it and its probes run.
-    #[schemars(with = "Option<String>", extend("default" = "/"))]
-    cwd: Option<Spanned<String>>,
-    /// Addresses: it runs too when one of them changes.
-    #[serde(default)]
-    #[schemars(with = "Vec<Trigger>")]
-    run_on: Vec<Spanned<String>>,
 }
 
 /// What the probes say.
@@ -62,27 +46,12 @@ pub(super) enum Observed {
     Satisfied(String),
     /// It must run, and why.
     Needed(String),
+    /// Its probes cannot run, and why: something is missing, such as `need`.
+    Unready { need: Option<Subject>, why: String },
 }
 
 /// Shell functions of its probe and steps.
-const FUNCTIONS: &str = r#"
-# holds DIR TEXT: whether TEXT succeeds in DIR; its status, with a timeout as 124. Nothing that it
-# prints is kept, and nothing of the wire is open in it.
-holds() {
-command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
-home
-timeout -k 5 60 /bin/sh -c 'cd -- "$1" && eval "$2"' sh "$1" "$2" >/dev/null 2>&1 3<&- 4>&-
-r=$?
-! late "$r" || r=124
-return "$r"
-}
-# command SECONDS DIR TEXT
-command_in() {
-home
-run "$1" /bin/sh -c 'cd -- "$1" && eval "$2"' sh "$2" "$3" || { [ ! -s "${D:-/}/status" ] || M="exit status $r${M:+:
-$M}"; return 1; }
-}
-"#;
+const FUNCTIONS: &str = include_str!("command.sh");
 
 /// Shown by the manual.
 const EXAMPLES: &[&str] = &[
@@ -99,44 +68,41 @@ content = "root: ops@shop.example\n"
 command = "newaliases"
 run_on = ["file[/etc/aliases]"]
 "#,
+    r#"[params]
+token = { type = "string", sensitive = true, default = "none" }
+
+[command.register]
+command = "app register --token-from-stdin"
+stdin = "{{ params.token }}"
+environment = { APP_HOME = "/srv/app" }
+as_user = "www-data"
+cwd = "/srv"
+creates = "/srv/app/registered"
+retries = 3
+"#,
+    r#"[service.nginx]
+state = "running"
+
+[command.answers]
+until = "curl -fsS -o /dev/null http://localhost/"
+requires = ["service[nginx]"]
+timeout = "1m"
+"#,
 ];
 
 impl Resource for Command {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "command";
-    const ABOUT: About = About::of::<Table>("A shell command, with a probe that tells whether it must run", "free and stands in addresses alone")
-        .notes("It and its probes run as the login (after `become`), with PATH, HOME and LC_ALL=C and nothing on their standard input. Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so.")
+    const ABOUT: About = About::of::<table::Table>("A shell command, with a probe that tells whether it must run", "free and stands in addresses alone")
+        .notes("It and its probes run as the login (after `become`) or as `as_user`, with PATH, HOME, LC_ALL=C and `environment`; nothing but `stdin` is on its standard input. What it is told comes on a pipe and stands in no argument. Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so. Right before it runs its probes are asked once more: where they ask for it no longer, it does not run, and the report says so. A probe that ends with status 126 or 127 could not be run, which is a mistake and no answer. Of what it prints the first and last 32 KiB are kept.")
         .examples(EXAMPLES);
     const OPAQUE: bool = true;
+    const REPEATABLE: bool = true;
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
-        let table: Table = input.read("a command resource")?;
-        let mut found = Vec::new();
-        if table.command.get_ref().trim().is_empty() {
-            found.push(Diagnostic::at(input.span(&table.command), "this command is empty"));
-        }
-        for path in [&table.creates, &table.cwd].into_iter().flatten() {
-            if let Err(why) = absolute_path(path.get_ref())
-                && path.get_ref() != "/"
-            {
-                found.push(Diagnostic::at(input.span(path), why));
-            }
-        }
-        let run_on = input.triggers(TriggerKind::Run, &table.run_on, &mut found);
-        if !found.is_empty() {
-            return Err(found);
-        }
-        Ok(Self {
-            name: input.name.value.clone(),
-            text: table.command.into_inner(),
-            creates: table.creates.map(Spanned::into_inner),
-            unless: table.unless,
-            only_if: table.only_if,
-            cwd: table.cwd.map_or_else(|| "/".into(), Spanned::into_inner),
-            run_on,
-        })
+        table::parse(input)
     }
 
     fn subject(desired: &Self) -> &str {
@@ -148,7 +114,8 @@ impl Resource for Command {
     }
 
     fn wants(desired: &Self) -> Vec<Subject> {
-        vec![Subject::Path(desired.cwd.clone())]
+        let user = desired.as_user.iter().cloned().map(Subject::User);
+        user.chain([Subject::Path(desired.cwd.clone())]).collect()
     }
 
     fn triggers(desired: &Self) -> &[Trigger] {
@@ -161,11 +128,14 @@ impl Resource for Command {
                 script.text("[ -e").arg(path).text(" ] || [ -L").arg(path).text(" ]\n");
                 script.text("echo creates $?\n");
             }
-            for (word, text) in [("unless", &command.unless), ("only_if", &command.only_if)] {
-                if let Some(text) = text {
-                    script.text("holds").args([&command.cwd, text]).text("\necho");
-                    script.arg(word).text(" $?\n");
+            let texts = command.probes();
+            if !texts.is_empty() {
+                script.text("ready").args([command.user(), &command.cwd]).text(" && {\n");
+                for (word, text) in texts {
+                    script.text("held").arg(PROBE_SECONDS).arg(command.program(text));
+                    script.text("\necho").arg(word).text(" $?\n");
                 }
+                script.text("}\n");
             }
             script.text("echo .\n");
         }
@@ -178,30 +148,15 @@ impl Resource for Command {
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
         let text = String::from_utf8_lossy(answer);
-        let mut blocks = text.split('.').map(str::trim);
-        items
-            .iter()
-            .map(|command| {
-                let block = blocks.next().unwrap_or_default();
-                let status = |word: &str| {
-                    let line = block.lines().find_map(|line| line.strip_prefix(word));
-                    let status = line.and_then(|status| status.trim().parse::<u32>().ok());
-                    match status {
-                        None => Err(format!("the host did not answer `{word}`")),
-                        Some(124) => Err(format!("`{word}` took longer than {PROBE_SECONDS} s")),
-                        Some(status) => Ok(status == 0),
-                    }
-                };
-                command.judge(status)
-            })
-            .collect()
+        let lines: Vec<&str> = text.lines().collect();
+        let mut blocks = lines.split(|line| *line == ".");
+        let each = items.iter().map(|command| command.judge(blocks.next().unwrap_or_default()));
+        each.collect()
     }
 
     fn diff(desired: &Self, observed: &Observed) -> Verdict {
-        let run = || {
-            let text = Attribute::value("command", None::<&str>, Some(&desired.text));
-            Change::new(Action::Run, vec![text])
-        };
+        let run = || Change::new(Action::Run, desired.attributes());
+        let verb = if desired.text.is_empty() { "wait" } else { "run" };
         match observed {
             Observed::NoProbe if desired.run_on.is_empty() => {
                 Verdict::Change(run().note("will run (no probe)"))
@@ -211,13 +166,18 @@ impl Resource for Command {
             }
             Observed::Satisfied(why) => Verdict::Same(why.clone()),
             Observed::Needed(why) => {
-                Verdict::Change(run().note(format!("will run, because {why}")))
+                Verdict::Change(run().note(format!("will {verb}, because {why}")))
             }
+            Observed::Unready { need, why } => Verdict::Blocked {
+                need: need.clone(),
+                message: why.clone(),
+                then: run().note(format!("will {verb} where its probes ask for it")),
+            },
         }
     }
 
     fn verifiable(desired: &Self) -> bool {
-        desired.creates.is_some() || desired.unless.is_some() || desired.only_if.is_some()
+        desired.creates.is_some() || !desired.probes().is_empty()
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {
@@ -233,26 +193,88 @@ impl Resource for Command {
 }
 
 impl Command {
+    /// Whose it is, as command.sh is told.
+    fn user(&self) -> &str {
+        self.as_user.as_deref().unwrap_or("-")
+    }
+
+    /// The texts that tell whether it must run. What is only waited for must be waited for while it fails.
+    fn probes(&self) -> Vec<(&'static str, &str)> {
+        let until = self.until.as_ref().filter(|_| self.text.is_empty());
+        let all = [("unless", self.unless.as_ref()), ("only_if", self.only_if.as_ref())];
+        let all = all.into_iter().chain([("until", until)]);
+        all.filter_map(|(word, text)| Some((word, text?.as_str()))).collect()
+    }
+
+    /// What the shell that runs `text` reads first.
+    fn program(&self, text: &str) -> Vec<u8> {
+        let mut script = Script::new();
+        script.text("umask 022; cd --").arg(&self.cwd).text(" || exit 126\n");
+        for (name, value) in &self.environment {
+            script.text("export").arg(format!("{name}={value}")).text("\n");
+        }
+        script.text("eval").arg(text);
+        script.bytes().to_vec()
+    }
+
+    /// What it runs, and how.
+    fn attributes(&self) -> Vec<Attribute> {
+        let names: Vec<&str> = self.environment.keys().map(String::as_str).collect();
+        let cwd = (self.cwd != "/").then_some(&self.cwd);
+        let size = self.stdin.len();
+        let facts = [
+            ("command", Some(&self.text).filter(|text| !text.is_empty()).cloned()),
+            ("as_user", self.as_user.clone()),
+            ("cwd", cwd.cloned()),
+            ("environment", (!names.is_empty()).then(|| names.join(", "))),
+            ("stdin", (size > 0).then(|| format!("{size} bytes"))),
+            ("until", self.until.clone()),
+        ];
+        let facts = facts.into_iter().filter(|(_, value)| value.is_some());
+        facts.map(|(name, value)| Attribute::value(name, None::<&str>, value)).collect()
+    }
+
     /// What the answers of its probes mean together: all of them must ask for the run.
-    fn judge(&self, status: impl Fn(&str) -> Result<bool, String>) -> Result<Observed, String> {
+    fn judge(&self, block: &[&str]) -> Result<Observed, String> {
+        let line = |word: &str| block.iter().find_map(|line| line.strip_prefix(word));
+        let status = |word: &str| {
+            let status = line(word).and_then(|status| status.trim().parse::<u32>().ok());
+            status.ok_or_else(|| format!("the host did not answer `{word}`"))
+        };
         let mut needed = Vec::new();
         if let Some(path) = &self.creates {
-            if status("creates")? {
+            if status("creates")? == 0 {
                 return Ok(Observed::Satisfied(format!("{path} is there")));
             }
             needed.push(format!("{path} is not there"));
         }
-        if self.unless.is_some() {
-            if status("unless")? {
-                return Ok(Observed::Satisfied("`unless` succeeds".into()));
-            }
-            needed.push("`unless` fails".into());
+        if let Some(why) = line("user ") {
+            let need = self.as_user.clone().map(Subject::User);
+            return Ok(Observed::Unready { need, why: why.to_owned() });
         }
-        if self.only_if.is_some() {
-            if !status("only_if")? {
-                return Ok(Observed::Satisfied("`only_if` fails".into()));
+        if line("dir").is_some() {
+            let why = format!("its folder {} does not exist: declare it too", self.cwd);
+            let need = Some(Subject::Path(self.cwd.clone()));
+            return Ok(Observed::Unready { need, why });
+        }
+        for (word, _) in self.probes() {
+            let status = status(word)?;
+            match status {
+                124 => return Err(format!("`{word}` took longer than {PROBE_SECONDS} s")),
+                126 | 127 => {
+                    let why = format!(
+                        "`{word}` cannot run: exit status {status}, a program in it is not there or not executable"
+                    );
+                    return Ok(Observed::Unready { need: None, why });
+                }
+                _ => {}
             }
-            needed.push("`only_if` succeeds".into());
+            let asks = (status == 0) == (word == "only_if");
+            let says = if status == 0 { "succeeds" } else { "fails" };
+            if !asks {
+                return Ok(Observed::Satisfied(format!("`{word}` {says}")));
+            }
+            needed.push(format!("`{word}` {says}"));
         }
         if needed.is_empty() {
             return Ok(Observed::NoProbe);
@@ -264,7 +286,18 @@ impl Command {
 fn step(work: &Work<'_, Command>) -> Step {
     let command = work.desired;
     let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
+    let program =
+        |text: &Option<String>| text.as_ref().map(|text| command.program(text)).unwrap_or_default();
+    let text = Some(&command.text).filter(|text| !text.is_empty()).cloned();
     let mut script = Script::new();
-    script.text("command_in").args([&seconds, &command.cwd, &command.text]);
+    script.text("command_to").args([seconds.as_str(), command.user(), &command.cwd]);
+    script.arg(program(&text)).arg(&command.stdin).arg(program(&command.until));
+    // A trigger that goes off is meant, whatever the probes say.
+    if work.change.fired.is_some() {
+        script.args(["", "", ""]);
+    } else {
+        script.arg(command.creates.as_deref().unwrap_or_default());
+        script.arg(program(&command.unless)).arg(program(&command.only_if));
+    }
     Step::new(script)
 }

@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::able::{self, Lacks};
+use super::account;
 use super::input::{Presence, account_name};
-use super::{About, Input, Needs, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -36,35 +38,34 @@ struct Table {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Observed {
     gid: Option<u32>,
+    lacks: Lacks,
 }
-
-/// Asks the user database; a host without getent(1) has only its files.
-pub(super) const DATABASE: &str = r#"
-database() {
-if command -v getent >/dev/null 2>&1; then getent "$@"; else cat "/etc/$1"; fi 2>&1
-case $? in 0 | 2) return ;; esac
-shift
-for p do echo "$p:x:?:?:::"; done
-}
-"#;
 
 /// Shown by the manual.
-const EXAMPLES: &[&str] = &["[group.deploy]\nsystem = true\n"];
+const EXAMPLES: &[&str] = &[
+    "[group.deploy]\nsystem = true\n",
+    r#"[user.former]
+state = "absent"
+
+[group.former]
+state = "absent"
+"#,
+];
 
 impl Resource for Group {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "group";
     const ABOUT: About = About::of::<Table>("A group of the host's user database", "the group")
-        .notes("Who is in it is said by its users.")
+        .notes("Who is in it is said by its users. A group that is some user's primary one cannot be removed: that user comes first, with another group or absent too.")
         .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[DATABASE];
-    const NEEDS: Needs = Needs::Root;
+    const REPEATABLE: bool = true;
+    const LIBRARY: &'static [&'static str] = &[account::LIBRARY];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a group resource")?;
         let name = input.name.value.clone();
-        if !account_name(&name) {
+        if !account_name(&name) || name.bytes().all(|byte| byte.is_ascii_digit()) {
             let message = format!("`{}` is not a name for a group", name.escape_debug());
             return Err(vec![Diagnostic::at(input.name.span, message)]);
         }
@@ -76,15 +77,28 @@ impl Resource for Group {
     }
 
     fn provides(desired: &Self) -> Vec<Subject> {
-        vec![Subject::Group(desired.name.clone())]
+        match desired.state {
+            Presence::Present => vec![Subject::Group(desired.name.clone())],
+            Presence::Absent => Vec::new(),
+        }
+    }
+
+    /// It goes after the users that go and had it.
+    fn wants(desired: &Self) -> Vec<Subject> {
+        match desired.state {
+            Presence::Present => Vec::new(),
+            Presence::Absent => vec![Subject::Group(desired.name.clone())],
+        }
     }
 
     fn probe(items: &[&Self], script: &mut Script) {
-        script.text("database group").args(items.iter().map(|group| &group.name)).text("\n");
+        script.text("database group").args(items.iter().map(|group| &group.name));
+        script.text("\ntools groupadd groupmod groupdel\n").text(able::ROOT);
     }
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
         let text = String::from_utf8_lossy(answer);
+        let lacks = Lacks::read(&text);
         let groups: HashMap<&str, &str> = text
             .lines()
             .filter_map(|line| {
@@ -94,17 +108,19 @@ impl Resource for Group {
             .collect();
         items
             .iter()
-            .map(|group| match groups.get(group.name.as_str()) {
-                None => Ok(Observed { gid: None }),
-                Some(gid) => gid.parse().map(|gid| Observed { gid: Some(gid) }).map_err(|_| {
-                    format!("the user database has a group {} without a number", group.name)
-                }),
+            .map(|group| {
+                let gid = groups.get(group.name.as_str()).map(|gid| {
+                    gid.parse().map_err(|_| {
+                        format!("the user database has a group {} without a number", group.name)
+                    })
+                });
+                Ok(Observed { gid: gid.transpose()?, lacks: lacks.clone() })
             })
             .collect()
     }
 
     fn diff(desired: &Self, observed: &Observed) -> Verdict {
-        match (desired.state, observed.gid) {
+        observed.lacks.stop(match (desired.state, observed.gid) {
             (Presence::Absent, None) => Verdict::Same("not there".into()),
             (Presence::Absent, Some(gid)) => {
                 let gid = Attribute::value("gid", Some(gid), None::<u32>);
@@ -121,14 +137,15 @@ impl Resource for Group {
                 }
                 _ => Verdict::Same("as wanted".into()),
             },
-        }
+        })
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {
-        match desired.state {
-            Presence::Absent => Observed { gid: None },
-            Presence::Present => Observed { gid: desired.gid.or(observed.gid).or(Some(u32::MAX)) },
-        }
+        let gid = match desired.state {
+            Presence::Absent => None,
+            Presence::Present => desired.gid.or(observed.gid).or(Some(u32::MAX)),
+        };
+        Observed { gid, lacks: observed.lacks.clone() }
     }
 
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
@@ -139,8 +156,14 @@ impl Resource for Group {
 fn step(work: &Work<'_, Group>) -> Step {
     let group = work.desired;
     let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
+    let number = |gid: Option<u32>| gid.map_or_else(|| "absent".to_owned(), |gid| gid.to_string());
+    let after = match (work.change.action, group.gid) {
+        (Action::Delete, _) => "absent".to_owned(),
+        (_, None) => "any".to_owned(),
+        (_, gid) => number(gid),
+    };
     let mut script = Script::new();
-    script.text("try").arg(seconds);
+    script.text("group_to").args([&seconds, &group.name, &number(work.observed.gid), &after]);
     match work.change.action {
         Action::Delete => script.arg("groupdel"),
         Action::Create => script.arg("groupadd"),

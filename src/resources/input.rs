@@ -9,8 +9,10 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::Trigger;
+use super::mistake::{Error, at_fault};
 use crate::model::change::TriggerKind;
-use crate::model::{AddressPattern, Diagnostic, Located, Span, a};
+use crate::model::suggest::wrong_character;
+use crate::model::{AddressPattern, Diagnostic, Located, Span};
 
 /// Contents that live in files of the module.
 pub trait Bodies {
@@ -55,25 +57,39 @@ impl Input<'_> {
         use serde::de::IntoDeserializer as _;
         let mut table = self.table.clone();
         let mut found: Vec<Diagnostic> = Vec::new();
-        let mut removed: Vec<String> = Vec::new();
+        let (mut removed, mut missing): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+        let header = self.header.start..self.header.end;
         loop {
-            let whole = Spanned::new(
-                self.header.start..self.header.end,
-                toml::de::DeValue::Table(table.clone()),
-            );
+            let whole = Spanned::new(header.clone(), toml::de::DeValue::Table(table.clone()));
             let error = match T::deserialize(whole.into_deserializer()) {
-                Ok(value) if found.is_empty() => return Ok(value),
-                Ok(_) => return Err(found),
+                Ok(value) if found.is_empty() && missing.is_empty() => return Ok(value),
+                Ok(_) => break,
                 Err(error) => error,
             };
-            let Some((key, range)) = at_fault(&table, &error) else {
-                let message = error.message();
-                if !removed.iter().any(|key| message.contains(&format!("`{key}`"))) {
-                    found.push(self.mistake(&error, what, None, self.header));
+            let message = error.message();
+            if let Some(key) = message.strip_prefix("missing field `") {
+                let key = key.split('`').next().unwrap_or_default().to_owned();
+                // What was wrong and taken out is not missing; a stand-in shows what else is.
+                if !removed.contains(&key) && !missing.contains(&key) {
+                    missing.push(key.clone());
                 }
-                return Err(found);
+                if table.contains_key(key.as_str()) {
+                    break;
+                }
+                let stand_in = toml::de::DeValue::String("".into());
+                let key = Spanned::new(usize::MAX..usize::MAX, key.into());
+                table.insert(key, Spanned::new(usize::MAX..usize::MAX, stand_in));
+                continue;
+            }
+            let Some((key, range)) = at_fault(&table, &error) else {
+                let (key, span) = (None, self.header);
+                found.push(self.mistake(&Error { message, what, key, span }));
+                break;
             };
-            if self.evaluated.contains(&range) && error.message().ends_with("expected a string") {
+            if range.start == usize::MAX {
+                break;
+            }
+            if self.evaluated.contains(&range) && message.ends_with("expected a string") {
                 let value = table.get_mut(key.as_str()).expect("the key at fault is there");
                 let text = to_text(value.get_ref());
                 if let Some(text) = text {
@@ -81,90 +97,29 @@ impl Input<'_> {
                     continue;
                 }
             }
-            let mut mistake =
-                self.mistake(&error, what, Some(&key), Span::new(self.header.file, range));
-            if let Some(toml::de::DeValue::Integer(number)) =
-                table.get(key.as_str()).map(Spanned::get_ref)
-                && mistake.message == BARE_MODE
-            {
-                let digits = number.as_str().trim_start_matches("0o");
-                mistake.message = format!("{BARE_MODE}: write \"{digits:0>4}\"");
-            }
-            found.push(mistake);
+            let span = Span::new(self.header.file, range);
+            found.push(self.mistake(&Error { message, what, key: Some(&key), span }));
             table.remove(key.as_str());
             removed.push(key);
         }
-    }
-
-    /// An error of serde in the words of this project.
-    fn mistake(
-        &self,
-        error: &toml::de::Error,
-        what: &str,
-        key: Option<&str>,
-        span: Span,
-    ) -> Diagnostic {
-        let message = error.message();
-        let mut names = message.split('`').skip(1).step_by(2);
-        if message.starts_with("unknown field") {
-            let name = names.next().unwrap_or_default();
-            let mut own: Vec<&str> = names.collect();
-            own.sort_unstable();
-            let all: Vec<&str> = own.iter().chain(self.meta_keys).copied().collect();
-            let shared: Vec<String> = self.meta_keys.iter().map(|key| format!("`{key}`")).collect();
-            let mistake =
-                Diagnostic::unknown_key(span, name, what, &own)
-                    .suggest_free(name, all, |key| self.table.contains_key(key));
-            return match shared.as_slice() {
-                [] => mistake,
-                shared => mistake.help(format!("and as every resource {}", shared.join(", "))),
-            };
+        // What has another name there is not missing.
+        missing.retain(|key| !found.iter().any(|mistake| mistake.means(key)));
+        if !missing.is_empty() {
+            found.push(self.missing(what, &missing));
         }
-        if message.starts_with("missing field") {
-            let name = names.next().unwrap_or_default();
-            return Diagnostic::at(span, format!("{what} needs `{name}`"))
-                .label(format!("`{name}` is missing here"));
-        }
-        if message.starts_with("unknown variant") {
-            let name = names.next().unwrap_or_default();
-            let known: Vec<&str> = names.collect();
-            let list: Vec<String> = known.iter().map(|known| format!("\"{known}\"")).collect();
-            return Diagnostic::at(span, format!("\"{name}\" is not one of {}", list.join(", ")))
-                .suggest(name, known);
-        }
-        if let Some((given, _)) =
-            message.strip_prefix("invalid value: integer ").and_then(|rest| rest.split_once(','))
-        {
-            let most = u32::MAX;
-            return Diagnostic::at(span, format!("{given} is not a whole number from 0 to {most}"));
-        }
-        if let Some((given, wanted)) =
-            message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
-        {
-            let wanted = match wanted {
-                "u32" => "a whole number",
-                "a sequence" => "a list",
-                "a boolean" => "true or false",
-                wanted => wanted,
-            };
-            let given = given.replace("sequence", "list").replace("map", "table");
-            let given = a(&given);
-            return Diagnostic::at(
-                span,
-                match key {
-                    Some(key) => format!("`{key}` takes {wanted}, not {given}"),
-                    None => format!("{wanted} is expected here, not {given}"),
-                },
-            )
-            .code("wrong-type");
-        }
-        Diagnostic::at(span, message.trim_end().replace('\n', ", "))
+        Err(found)
     }
 
     /// Checks that the resource's name is a path that can be managed.
     pub fn path(&self, found: &mut Vec<Diagnostic>) {
         if let Err(why) = absolute_path(&self.name.value) {
-            found.push(Diagnostic::at(self.name.span, why.to_owned()));
+            let mistake = Diagnostic::at(self.name.span, why);
+            // What an expression gave is another one on each host.
+            let normal = normal(&self.name.value).filter(|_| !self.is_evaluated(self.name.span));
+            found.push(match normal {
+                Some(normal) => mistake.help(format!("write {normal:?}")),
+                None => mistake,
+            });
         }
     }
 
@@ -196,14 +151,21 @@ impl Input<'_> {
                     self.span(name),
                     format!("`{}` is not a name for a {what}", name.get_ref().escape_debug()),
                 )
-                .label("letters, digits, `_`, `-` and `.`, or a number in quotes"),
+                .wrong_name(
+                    wrong_character(
+                        name.get_ref(),
+                        |char| !matches!(char, '-' | '.'),
+                        account_character,
+                    ),
+                    "letters, digits, `_`, `-` and `.`, or a number in quotes",
+                ),
             );
         }
     }
 }
 
 /// What is said of a mode that is a number: how it is written right comes behind it.
-const BARE_MODE: &str = "a mode is a quoted string, not a number";
+pub(super) const BARE_MODE: &str = "a mode is a quoted string, not a number";
 
 /// A number or a boolean as text.
 fn to_text(value: &toml::de::DeValue<'_>) -> Option<String> {
@@ -215,27 +177,18 @@ fn to_text(value: &toml::de::DeValue<'_>) -> Option<String> {
     }
 }
 
-/// The key whose value or name an error points into.
-fn at_fault(
-    table: &DeTable<'_>,
-    error: &toml::de::Error,
-) -> Option<(String, std::ops::Range<usize>)> {
-    let range = error.span()?;
-    table.iter().find_map(|(key, value)| {
-        let inside =
-            |whole: std::ops::Range<usize>| whole.start <= range.start && range.end <= whole.end;
-        (inside(key.span()) || inside(value.span()))
-            .then(|| (key.get_ref().to_string(), range.clone()))
-    })
-}
-
 /// Whether `name` can name a user or a group: the useradd(8) rules, upper case and a final `$`
 /// allowed, or a number.
 #[must_use]
 pub fn account_name(name: &str) -> bool {
     let body = name.strip_suffix('$').unwrap_or(name);
-    let right = |char: char| char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.');
-    !body.is_empty() && name.len() <= 32 && !body.starts_with(['-', '.']) && body.chars().all(right)
+    let right = !body.starts_with(['-', '.']) && body.chars().all(account_character);
+    !body.is_empty() && name.len() <= 32 && right
+}
+
+/// What names of users and groups are made of.
+const fn account_character(char: char) -> bool {
+    char.is_ascii_alphanumeric() || matches!(char, '_' | '-' | '.')
 }
 
 /// Why a text is not a path that can be managed: absolute, normal, without control characters.
@@ -252,8 +205,13 @@ pub fn absolute_path(path: &str) -> Result<(), &'static str> {
     if path.ends_with('/') {
         return Err("a path does not end with `/`");
     }
-    if path.split('/').skip(1).any(|part| part.is_empty() || part == "." || part == "..") {
-        return Err("a path is normal: no `//`, no `.` and no `..` in it");
+    for part in path.split('/').skip(1) {
+        match part {
+            "" => return Err("a path is normal: no `//` in it"),
+            "." => return Err("a path is normal: no `.` in it"),
+            ".." => return Err("a path is normal: no `..` in it"),
+            _ => {}
+        }
     }
     if path.chars().any(char::is_control) {
         return Err("a path has no control characters");
@@ -262,6 +220,20 @@ pub fn absolute_path(path: &str) -> Result<(), &'static str> {
         return Err("a path has at most 4,000 bytes, and 255 in each part");
     }
     Ok(())
+}
+
+/// The path that was meant by one that is not normal, where it is inside the root.
+fn normal(path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.strip_prefix('/')?.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    let normal = format!("/{}", parts.join("/"));
+    absolute_path(&normal).is_ok().then_some(normal)
 }
 
 /// The folder that `path` is in.
@@ -358,6 +330,8 @@ mod tests {
         for path in ["", "etc", "/", "/etc/", "/a//b", "/a/../b", "/./a", "/a\nb", "~x"] {
             assert!(absolute_path(path).is_err(), "{path}");
         }
+        assert_eq!(normal("/a//b/./c/../d/").as_deref(), Some("/a/b/d"));
+        assert_eq!((normal("/../a"), normal("a/b"), normal("/")), (None, None, None));
         assert_eq!((parent("/etc"), parent("/etc/a/b")), ("/", "/etc/a"));
     }
 

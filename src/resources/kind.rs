@@ -4,7 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{About, Input, Needs, Resource, Subject, Trigger, Verdict, Work};
+use super::{About, Claim, Input, Resource, Subject, Trigger, Verdict, Work};
 use crate::model::{Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -23,13 +23,16 @@ pub struct Part<'w> {
 /// [`Resource`], object-safe.
 pub trait ResourceType: Sync {
     fn name(&self) -> &'static str;
+    fn family(&self) -> &'static str;
     fn about(&self) -> About;
     fn library(&self) -> &'static [&'static str];
     /// Whether two desired states say the same.
     fn same(&self, one: &Erased, other: &Erased) -> bool;
     fn after(&self) -> &'static [&'static str];
-    fn needs(&self) -> Needs;
+    fn in_folder(&self) -> bool;
     fn opaque(&self) -> bool;
+    fn repeatable(&self) -> bool;
+    fn secret(&self) -> &'static [&'static str];
     /// # Errors
     /// All mistakes in the table.
     fn parse(&self, input: &Input<'_>) -> Result<Erased, Vec<Diagnostic>>;
@@ -37,6 +40,9 @@ pub trait ResourceType: Sync {
     fn provides(&self, desired: &Erased) -> Vec<Subject>;
     fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str>;
     fn wants(&self, desired: &Erased) -> Vec<Subject>;
+    fn claims(&self, desired: &Erased) -> Vec<Claim>;
+    fn among(&self, desired: &Erased, claims: &dyn Fn() -> Vec<Claim>) -> Option<Erased>;
+    fn exposed(&self, desired: &Erased) -> Option<&'static str>;
     fn triggers<'d>(&self, desired: &'d Erased) -> &'d [Trigger];
     fn probe(&self, items: &[&Erased], script: &mut Script);
     fn probe_seconds(&self, desired: &Erased) -> u32;
@@ -72,6 +78,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn name(&self) -> &'static str {
         R::NAME
     }
+    fn family(&self) -> &'static str {
+        R::FAMILY
+    }
     fn about(&self) -> About {
         R::ABOUT
     }
@@ -85,11 +94,17 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn after(&self) -> &'static [&'static str] {
         R::AFTER
     }
-    fn needs(&self) -> Needs {
-        R::NEEDS
+    fn in_folder(&self) -> bool {
+        R::IN_FOLDER
     }
     fn opaque(&self) -> bool {
         R::OPAQUE
+    }
+    fn repeatable(&self) -> bool {
+        R::REPEATABLE
+    }
+    fn secret(&self) -> &'static [&'static str] {
+        R::SECRET
     }
     fn parse(&self, input: &Input<'_>) -> Result<Erased, Vec<Diagnostic>> {
         R::parse(input).map(|desired| Arc::new(desired) as Erased)
@@ -105,6 +120,15 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn wants(&self, desired: &Erased) -> Vec<Subject> {
         R::wants(typed(desired))
+    }
+    fn claims(&self, desired: &Erased) -> Vec<Claim> {
+        R::claims(typed(desired))
+    }
+    fn among(&self, desired: &Erased, claims: &dyn Fn() -> Vec<Claim>) -> Option<Erased> {
+        R::among(typed(desired), claims).map(|desired| Arc::new(desired) as Erased)
+    }
+    fn exposed(&self, desired: &Erased) -> Option<&'static str> {
+        R::exposed(typed(desired))
     }
     fn triggers<'d>(&self, desired: &'d Erased) -> &'d [Trigger] {
         R::triggers(typed(desired))

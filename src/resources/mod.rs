@@ -3,18 +3,29 @@
 //!
 //! A new type is one file and one line in [`REGISTRY`].
 
+mod able;
 mod about;
+mod account;
+mod authorized_key;
+mod block;
+mod claim;
 mod command;
+mod content;
 mod directory;
+mod entries;
 mod file;
 mod group;
 pub mod input;
+mod key_table;
 mod kind;
 mod line;
+mod mistake;
 mod package;
 mod path;
+mod public_key;
 mod service;
 mod symlink;
+mod text;
 mod user;
 
 use std::fmt::Debug;
@@ -24,6 +35,7 @@ use crate::model::{AddressPattern, Change, Diagnostic, Located};
 use crate::shell::{Script, Step};
 
 pub use about::About;
+pub use claim::Claim;
 pub use input::{Bodies, Input};
 pub use kind::{Erased, Kind, Part, ResourceType};
 
@@ -36,6 +48,8 @@ pub static REGISTRY: &[&dyn ResourceType] = &[
     &Kind::<file::File>::NEW,
     &Kind::<symlink::Symlink>::NEW,
     &Kind::<line::Line>::NEW,
+    &Kind::<block::Block>::NEW,
+    &Kind::<authorized_key::AuthorizedKey>::NEW,
     &Kind::<command::Command>::NEW,
     &Kind::<service::Service>::NEW,
 ];
@@ -56,16 +70,24 @@ pub trait Resource: Send + Sync + 'static {
 
     /// The name in TOML and addresses.
     const NAME: &'static str;
+    /// Types of one family have one type of observed state, and see each other's changes of a subject.
+    const FAMILY: &'static str = Self::NAME;
     /// What the manual says of it.
     const ABOUT: About;
     /// Shell functions that its probe and steps call, on top of the wire's own.
     const LIBRARY: &'static [&'static str] = &[];
     /// Types whose resources in the same module come before, unless an explicit edge says otherwise.
     const AFTER: &'static [&'static str] = &[];
-    /// What a login that is not root lacks for a change of it.
-    const NEEDS: Needs = Needs::Nothing;
+    /// Whether its subject is a path, and a change needs a login that can write in the folder around it.
+    const IN_FOLDER: bool = false;
     /// Whether a change of it may change anything else on the host.
     const OPAQUE: bool = false;
+
+    /// Whether a step of it that failed may be tried again: it may fail for a while only, and a second
+    /// time does no harm.
+    const REPEATABLE: bool = false;
+    /// Keys whose values nothing shows.
+    const SECRET: &'static [&'static str] = &[];
 
     /// Reads its table.
     ///
@@ -89,6 +111,21 @@ pub trait Resource: Send + Sync + 'static {
     /// What must exist before it.
     fn wants(_desired: &Self::Desired) -> Vec<Subject> {
         Vec::new()
+    }
+
+    /// What it says of paths and keys that others on the same host must know.
+    fn claims(_desired: &Self::Desired) -> Vec<Claim> {
+        Vec::new()
+    }
+
+    /// As `desired`, knowing what the others on its host claim; `None` where that is nothing to it.
+    fn among(_desired: &Self::Desired, _claims: &dyn Fn() -> Vec<Claim>) -> Option<Self::Desired> {
+        None
+    }
+
+    /// What it may do besides, after an opaque change: nobody can know it before.
+    fn exposed(_desired: &Self::Desired) -> Option<&'static str> {
+        None
     }
 
     /// What makes it act although nothing of its own differs.
@@ -141,17 +178,6 @@ pub struct Work<'w, R: Resource> {
     pub change: &'w Change,
     /// Seconds that its step may take, where the user set them.
     pub timeout: Option<u32>,
-}
-
-/// What a login must be able to do for a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
-    /// Nothing that could be told before.
-    Nothing,
-    /// Everything: it must be root.
-    Root,
-    /// Its subject is a path: to write in the folder around it, and to give it to its owner and group.
-    Folder,
 }
 
 /// Something on a host that one resource makes and another needs.

@@ -1,4 +1,4 @@
-//! A systemd service: running or stopped, enabled at boot or not, reloaded or restarted when
+//! A systemd unit: running, stopped or masked, enabled at boot or not, reloaded or restarted when
 //! something that it names changes. It never writes a unit file.
 
 use std::collections::HashMap;
@@ -7,10 +7,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{About, Input, Needs, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
+use super::able::{self, Lacks};
+use super::{About, Input, Resource, Subject, Trigger, Verdict, Work};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
+
+mod unit;
+mod work;
+
+use unit::{Load, Unit};
 
 /// `[service.NAME]`
 #[derive(Debug)]
@@ -27,6 +33,7 @@ pub(super) struct Service {
 enum State {
     Running,
     Stopped,
+    Masked,
 }
 
 impl State {
@@ -34,6 +41,7 @@ impl State {
         match self {
             Self::Running => "running",
             Self::Stopped => "stopped",
+            Self::Masked => "masked",
         }
     }
 }
@@ -41,10 +49,11 @@ impl State {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Table {
-    /// Whether it runs; as it is if absent.
+    /// Whether it runs; "masked" is stopped, and nothing can start it. As it is if absent.
     state: Option<State>,
-    /// Whether it starts at boot; as it is if absent.
-    enabled: Option<bool>,
+    /// Whether it starts at boot; as it is if absent. A masked one does not.
+    #[schemars(with = "Option<bool>")]
+    enabled: Option<Spanned<bool>>,
     /// Addresses: when one of them changes, the running unit is reloaded, once, at its turn.
     #[serde(default)]
     #[schemars(with = "Vec<Trigger>")]
@@ -57,38 +66,13 @@ struct Table {
 
 /// What `systemctl show` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Observed {
-    /// There is no such unit.
-    NotFound,
-    Masked,
-    Loaded {
-        /// `active`, `inactive`, `failed`, `activating` …
-        active: String,
-        /// `enabled`, `disabled`, `static`, `generated` …; empty where systemd says none.
-        unit_file: String,
-    },
+pub(super) struct Observed {
+    unit: Unit,
+    lacks: Lacks,
 }
 
 /// Shell functions of its probe and steps.
-const FUNCTIONS: &str = r#"
-units() {
-command -v systemctl >/dev/null 2>&1 || { echo '!'; return; }
-systemctl show -p Id,Names,LoadState,ActiveState,UnitFileState -- "$@" 2>&1
-}
-# unit SECONDS UNIT VERB…: one systemctl for each verb; what it says on failure is completed by
-# the unit's own last words.
-unit() {
-a=$1 b=$2
-shift 2
-systemctl daemon-reload >/dev/null 2>&1
-for c do
-try "$a" systemctl --no-ask-password "$c" -- "$b" && continue
-M="systemctl $c: $M
-$(systemctl status --no-pager --lines=8 -- "$b" 2>&1 | tail -n 12)"
-return 1
-done
-}
-"#;
+const FUNCTIONS: &str = include_str!("service.sh");
 
 /// Shown by the manual.
 const EXAMPLES: &[&str] = &[
@@ -102,6 +86,13 @@ content = "client_max_body_size 20m;\n"
 [service.nginx]
 reload_on = ["file[/etc/nginx/**]"]
 "#,
+    r#"[service."fstrim.timer"]
+state = "running"
+enabled = true
+
+[service.avahi-daemon]
+state = "masked"
+"#,
 ];
 
 impl Resource for Service {
@@ -109,22 +100,33 @@ impl Resource for Service {
     type Observed = Observed;
     const NAME: &'static str = "service";
     const ABOUT: About = About::of::<Table>("A systemd unit: running, enabled, reloaded when something changes", "the unit; `.service` is added where there is no suffix")
-        .notes("A unit file is a `file` in /etc/systemd/system: systemd reads its units again before a service is changed.")
+        .notes("A unit file is a `file` in /etc/systemd/system: systemd reads its units again before a service is changed. A restart does the work of a reload that is due too, and what is started anyway is neither. One that ends within a second of its start is a failure, told with its last log lines. Masking stands for the administrator's: what a package masks for good cannot run.")
         .examples(EXAMPLES);
     const AFTER: &'static [&'static str] =
         &["package", "file", "line", "symlink", "directory", "user", "group"];
+    const REPEATABLE: bool = true;
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];
-    const NEEDS: Needs = Needs::Root;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a service resource")?;
         let mut found = Vec::new();
         let name = &input.name.value;
-        if !unit_name(name) {
+        if !unit::is_name(name) {
             found.push(Diagnostic::at(
                 input.name.span,
                 format!("`{}` is not the name of a service", name.escape_debug()),
             ));
+        } else if unit::is_template(name) {
+            found.push(
+                Diagnostic::at(input.name.span, format!("`{name}` is a template of services"))
+                    .help(format!("name an instance, such as `{}`", name.replacen('@', "@1", 1))),
+            );
+        }
+        if let Some(enabled) = &table.enabled
+            && table.state == Some(State::Masked)
+        {
+            let message = "a masked service does not start at boot: leave `enabled` out";
+            found.push(Diagnostic::at(input.span(enabled), message));
         }
         let mut triggers = input.triggers(TriggerKind::Restart, &table.restart_on, &mut found);
         triggers.extend(input.triggers(TriggerKind::Reload, &table.reload_on, &mut found));
@@ -138,8 +140,8 @@ impl Resource for Service {
         if !found.is_empty() {
             return Err(found);
         }
-        let unit = if name.contains('.') { name.clone() } else { format!("{name}.service") };
-        Ok(Self { unit, state: table.state, enabled: table.enabled, triggers })
+        let enabled = table.enabled.map(Spanned::into_inner);
+        Ok(Self { unit: unit::with_suffix(name), state: table.state, enabled, triggers })
     }
 
     fn subject(desired: &Self) -> &str {
@@ -156,6 +158,7 @@ impl Resource for Service {
 
     fn probe(items: &[&Self], script: &mut Script) {
         script.text("units").args(items.iter().map(|service| &service.unit)).text("\n");
+        script.text(able::ROOT);
     }
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
@@ -164,22 +167,15 @@ impl Resource for Service {
             let why = "this host has no systemctl; services of other systems are not managed yet";
             return items.iter().map(|_| Err(why.to_owned())).collect();
         }
-        let mut units: HashMap<&str, Observed> = HashMap::new();
+        let lacks = Lacks::read(&text);
+        let mut units: HashMap<&str, Unit> = HashMap::new();
         for block in text.split("\n\n") {
             let keys: HashMap<&str, &str> =
                 block.lines().filter_map(|line| line.split_once('=')).collect();
-            let get = |key| keys.get(key).copied().unwrap_or_default();
-            let observed = match get("LoadState") {
-                "" => continue,
-                "not-found" => Observed::NotFound,
-                "masked" => Observed::Masked,
-                _ => Observed::Loaded {
-                    active: get("ActiveState").to_owned(),
-                    unit_file: get("UnitFileState").to_owned(),
-                },
-            };
-            for name in get("Names").split(' ').chain([get("Id")]) {
-                units.insert(name, observed.clone());
+            let Some(unit) = unit::read(&keys) else { continue };
+            let names = keys.get("Names").copied().unwrap_or_default().split(' ');
+            for name in names.chain(keys.get("Id").copied()) {
+                units.insert(name, unit.clone());
             }
         }
         items
@@ -187,43 +183,40 @@ impl Resource for Service {
             .map(|service| {
                 let said = || text.lines().next().unwrap_or_default();
                 let unit = units.get(service.unit.as_str()).cloned();
-                unit.ok_or_else(|| {
+                let unit = unit.ok_or_else(|| {
                     format!("systemctl did not answer for {}: {}", service.unit, said())
-                })
+                })?;
+                Ok(Observed { unit, lacks: lacks.clone() })
             })
             .collect()
     }
 
     fn diff(desired: &Self, observed: &Observed) -> Verdict {
-        match observed {
-            Observed::NotFound => {
-                let state = desired
-                    .state
-                    .map(|state| Attribute::value("state", None::<&str>, Some(state.word())));
-                let enabled = desired
-                    .enabled
-                    .map(|enabled| Attribute::value("enabled", None::<&str>, Some(enabled)));
-                let then = Change::new(Action::Update, state.into_iter().chain(enabled).collect());
-                if desired.state != Some(State::Running) && desired.enabled != Some(true) {
-                    return Verdict::Same("there is no such unit".into());
-                }
-                let message = format!(
-                    "there is no unit {} on this host; declare the package or the file that brings it",
-                    desired.unit
-                );
-                Verdict::Blocked { need: Some(Subject::Unit(desired.unit.clone())), message, then }
+        let unit = &observed.unit;
+        let acts = matches!(desired.state, Some(State::Running)) || desired.enabled == Some(true);
+        let missing = match &unit.load {
+            Load::NotFound if !acts => return Verdict::Same("there is no such unit".into()),
+            Load::NotFound => format!(
+                "there is no unit {} on this host; declare the package or the file that brings it",
+                desired.unit
+            ),
+            Load::Bad(why) if acts => format!("systemd cannot load {}: {why}", desired.unit),
+            Load::Masked { by_package: true } if acts => {
+                let unit = &desired.unit;
+                return Verdict::Refused(format!(
+                    "{unit} is masked for good by the package that brings it, and cannot run"
+                ));
             }
-            Observed::Masked => {
-                if desired.state != Some(State::Running) && desired.enabled != Some(true) {
-                    return Verdict::Same("masked".into());
-                }
-                Verdict::Refused(format!(
-                    "{} is masked; unmask it by hand if you mean it",
-                    desired.unit
-                ))
-            }
-            Observed::Loaded { active, unit_file } => desired.compare(active, unit_file),
-        }
+            _ => return observed.lacks.stop(desired.compare(unit)),
+        };
+        let state = desired.state.map(State::word);
+        let state = state.map(|state| Attribute::value("state", None::<&str>, Some(state)));
+        let enabled = desired.enabled;
+        let enabled =
+            enabled.map(|enabled| Attribute::value("enabled", None::<&str>, Some(enabled)));
+        let then = Change::new(Action::Update, state.into_iter().chain(enabled).collect());
+        let need = Some(Subject::Unit(desired.unit.clone()));
+        Verdict::Blocked { need, message: missing, then }
     }
 
     /// A unit that does not run has nothing to reload, and one that is being started reads its files
@@ -232,99 +225,96 @@ impl Resource for Service {
         let starts = change.is_some_and(|change| {
             change.attributes.iter().any(|attribute| attribute.name == "state")
         });
-        match observed {
-            _ if desired.state == Some(State::Stopped) => false,
-            Observed::Loaded { active, .. } => {
-                active != "inactive" && active != "failed" && !starts
-            }
-            Observed::NotFound => true,
-            Observed::Masked => false,
+        let runs = !matches!(observed.unit.active.as_str(), "inactive" | "failed");
+        match observed.unit.load {
+            _ if matches!(desired.state, Some(State::Stopped | State::Masked)) => false,
+            Load::NotFound | Load::Bad(_) => true,
+            Load::Masked { .. } => false,
+            Load::Loaded => runs && !starts,
         }
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {
-        let (mut active, mut unit_file) = match observed {
-            Observed::Loaded { active, unit_file } => (active.clone(), unit_file.clone()),
-            other if desired.state.is_none() && desired.enabled.is_none() => return other.clone(),
-            _ => ("inactive".to_owned(), "disabled".to_owned()),
-        };
-        match desired.state {
-            Some(State::Running) => "active".clone_into(&mut active),
-            Some(State::Stopped) => "inactive".clone_into(&mut active),
-            None => {}
+        let mut after = observed.clone();
+        let unit = &mut after.unit;
+        if desired.state.is_none() && desired.enabled.is_none() {
+            return after;
+        }
+        if !matches!(unit.load, Load::Loaded) {
+            let masked = matches!(unit.load, Load::Masked { .. });
+            if !masked || desired.state != Some(State::Stopped) {
+                unit.load = Load::Loaded;
+                unit.file_state = "disabled".into();
+            }
+            if !masked {
+                unit.id.clone_from(&desired.unit);
+                unit.active = "inactive".into();
+            }
+        }
+        if let Some(state) = desired.state {
+            let active = if state == State::Running { "active" } else { "inactive" };
+            active.clone_into(&mut unit.active);
+            unit.sub.clear();
+        }
+        if desired.state == Some(State::Masked) {
+            unit.load = Load::Masked { by_package: false };
+            unit.file_state = "masked".into();
         }
         if let Some(enabled) = desired.enabled {
-            if enabled { "enabled" } else { "disabled" }.clone_into(&mut unit_file);
+            if enabled { "enabled" } else { "disabled" }.clone_into(&mut unit.file_state);
         }
-        Observed::Loaded { active, unit_file }
+        after
     }
 
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
-        work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+        let steps = work.iter().enumerate();
+        steps.map(|(index, work)| (vec![index], work::step(work, index == 0))).collect()
     }
 }
 
 impl Service {
-    /// What differs on a unit that is loaded.
-    fn compare(&self, active: &str, unit_file: &str) -> Verdict {
+    /// What differs on a unit that is there.
+    fn compare(&self, unit: &Unit) -> Verdict {
         let mut attributes = Vec::new();
-        let runs = matches!(active, "active" | "reloading" | "activating");
         if let Some(state) = self.state
-            && runs != (state == State::Running)
+            && !unit.is(state)
         {
-            let now = if active == "inactive" { "stopped" } else { active };
-            let now = if runs { "running" } else { now };
-            attributes.push(Attribute::value("state", Some(now), Some(state.word())));
-        }
-        let enabled = matches!(unit_file, "enabled" | "enabled-runtime" | "alias");
-        if let Some(wanted) = self.enabled
-            && wanted != enabled
-        {
-            if matches!(unit_file, "static" | "generated" | "transient" | "indirect") && wanted {
+            if state == State::Running && unit.passing {
                 return Verdict::Refused(format!(
-                    "{} cannot be enabled: its unit file is {unit_file}",
+                    "{} is a oneshot that ends by itself: nothing keeps it running; set `enabled` alone, or use a command",
                     self.unit
                 ));
             }
-            if enabled || wanted {
-                attributes.push(Attribute::value("enabled", Some(enabled), Some(wanted)));
+            attributes.push(Attribute::value("state", Some(unit.runs()), Some(state.word())));
+        }
+        if let Some(wanted) = self.enabled {
+            let now = unit.boots();
+            let cannot = match unit.file_state.as_str() {
+                "generated" => true,
+                "static" | "transient" => wanted,
+                _ => false,
+            };
+            if cannot {
+                let (name, file) = (&self.unit, &unit.file_state);
+                let word = if wanted { "enabled" } else { "disabled" };
+                return Verdict::Refused(format!(
+                    "{name} cannot be {word}: its unit file is {file}"
+                ));
+            }
+            let masked = unit.boots() == "masked" && !wanted;
+            if now != if wanted { "on" } else { "off" } && !masked {
+                let now = match now {
+                    "on" => "true",
+                    "off" => "false",
+                    "runtime" => "until the next boot",
+                    other => other,
+                };
+                attributes.push(Attribute::value("enabled", Some(now), Some(wanted)));
             }
         }
         if attributes.is_empty() {
-            return Verdict::Same(format!(
-                "{active}, {}",
-                if enabled { "enabled" } else { "not enabled" }
-            ));
+            return Verdict::Same(unit.said());
         }
         Verdict::Change(Change::new(Action::Update, attributes))
     }
-}
-
-/// systemd.unit(5): a unit's name.
-fn unit_name(name: &str) -> bool {
-    let right = |char: char| {
-        char.is_ascii_alphanumeric() || matches!(char, ':' | '-' | '_' | '.' | '\\' | '@')
-    };
-    !name.is_empty() && name.len() < 256 && !name.starts_with(['-', '.']) && name.chars().all(right)
-}
-
-fn step(work: &Work<'_, Service>) -> Step {
-    let service = work.desired;
-    let differs = |name| work.change.attributes.iter().any(|attribute| attribute.name == name);
-    let mut verbs = Vec::new();
-    if differs("enabled") {
-        verbs.push(if service.enabled == Some(true) { "enable" } else { "disable" });
-    }
-    if differs("state") {
-        verbs.push(if service.state == Some(State::Running) { "start" } else { "stop" });
-    } else if let Some(fired) = &work.change.fired {
-        verbs.push(match fired.kind {
-            TriggerKind::Reload => "reload",
-            TriggerKind::Restart | TriggerKind::Run => "restart",
-        });
-    }
-    let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
-    let mut script = Script::new();
-    script.text("unit").args([&seconds, &service.unit]).args(verbs);
-    Step::new(script)
 }

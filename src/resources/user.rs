@@ -1,16 +1,17 @@
-//! A user of the host's user database: number, groups, home and shell. It never sets a password and
-//! never removes a home directory.
+//! A user of the host's user database: number, groups, home, shell, lock and password. The password is
+//! a hash that no screen, argument or environment sees; a home directory goes only where the files say so.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use toml::Spanned;
-
-use super::input::{Presence, absolute_path, account_name};
-use super::{About, Input, Needs, Resource, STEP_SECONDS, Subject, Verdict, Work};
-use crate::model::{Action, Attribute, Change, Diagnostic};
+use super::able::{self, Lacks};
+use super::account::{self, Database, Entry, Password, Shadow};
+use super::input::Presence;
+use super::{About, Claim, Input, Resource, Subject, Verdict, Work};
+use crate::model::{Action, Attribute, Change, Diagnostic, Secret};
 use crate::shell::{Script, Step};
+
+mod table;
+mod work;
 
 /// `[user.NAME]`
 #[derive(Debug)]
@@ -20,75 +21,37 @@ pub(super) struct User {
     uid: Option<u32>,
     /// The primary group, by name.
     group: Option<String>,
-    /// Supplementary groups that it must be in; it may be in others.
-    groups: BTreeSet<String>,
+    groups: Groups,
     home: Option<String>,
     shell: Option<String>,
     comment: Option<String>,
     system: bool,
     create_home: bool,
+    remove_home: bool,
+    locked: Option<bool>,
+    password: Option<Hash>,
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    /// Whether it is there; the home directory of an absent one stays.
-    #[serde(default)]
-    state: Presence,
-    /// Its number; a new user without one gets the next free.
-    uid: Option<u32>,
-    /// The primary group, by name; a new user without one gets a group of its own name.
-    #[schemars(with = "Option<String>")]
-    group: Option<Spanned<String>>,
-    /// Groups that it must be in; it may be in others.
-    #[serde(default)]
-    #[schemars(with = "Vec<String>")]
-    groups: Vec<Spanned<String>>,
-    /// The home directory, an absolute path; it is not moved.
-    #[schemars(with = "Option<String>")]
-    home: Option<Spanned<String>>,
-    /// The login shell, an absolute path.
-    #[schemars(with = "Option<String>")]
-    shell: Option<Spanned<String>>,
-    /// The comment field of passwd(5), such as a full name.
-    #[schemars(with = "Option<String>")]
-    comment: Option<Spanned<String>>,
-    /// Whether a new user gets a number for system users, and no home unless `create_home` says so.
-    #[serde(default)]
-    system: bool,
-    /// Whether a new user's home directory is made; if absent, it is made unless `system` is true.
-    create_home: Option<bool>,
+/// Supplementary groups that it must be in, and whether it may be in no others.
+#[derive(Debug)]
+struct Groups {
+    names: BTreeSet<String>,
+    exclusive: bool,
+}
+
+/// A password's hash, and the SHA-256 by which two are told apart.
+#[derive(Debug)]
+struct Hash {
+    value: Secret,
+    digest: String,
 }
 
 /// The user's entry, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Observed {
-    Absent,
-    User {
-        uid: u32,
-        group: String,
-        groups: BTreeSet<String>,
-        home: String,
-        shell: String,
-        comment: String,
-    },
+pub(super) struct Observed {
+    entry: Option<Entry>,
+    lacks: Lacks,
 }
-
-/// Shell functions of its steps.
-const FUNCTIONS: &str = r#"
-# new_user SECONDS NAME OPTION…: useradd makes a group of the user's name unless there is one already.
-new_user() {
-a=$1 b=$2
-shift 2
-case " $* " in
-*' --gid '*) ;;
-*) case "
-$(database group "$b")" in *"
-$b:"*) set -- --gid "$b" "$@" ;; esac ;;
-esac
-try "$a" useradd "$@" -- "$b"
-}
-"#;
 
 /// Shown by the manual.
 const EXAMPLES: &[&str] = &[
@@ -97,8 +60,22 @@ groups = ["www-data"]
 home = "/srv/deploy"
 shell = "/bin/bash"
 "#,
+    r#"[params.hash]
+type = "string"
+sensitive = true
+default = "$5$saltsalt$5i1qBpoG1r2lckbKSq1CnT.UGPp8XJNqM5AYlEGzft6"
+
+[user.admin]
+groups = ["sudo"]
+exclusive_groups = true
+password = "{{ params.hash }}"
+"#,
     r#"[user.former]
 state = "absent"
+remove_home = true
+
+[user.guest]
+locked = true
 "#,
 ];
 
@@ -106,58 +83,15 @@ impl Resource for User {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "user";
-    const ABOUT: About = About::of::<Table>("A user of the host's user database", "the user")
-        .notes("It never sets a password and never removes a home directory.")
+    const ABOUT: About = About::of::<table::Table>("A user of the host's user database", "the user")
+        .notes("A password is only ever a hash. It reaches the host on the standard input of chpasswd(8), and a plan shows a keyed digest of it; what is behind a `!` that locks it is compared, and the lock stays. A user that runs something is not removed: stop its service first. userdel(8) takes the group of the user's name away too where nobody else has it, and the plan says so.")
         .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[super::group::DATABASE, FUNCTIONS];
-    const NEEDS: Needs = Needs::Root;
+    const REPEATABLE: bool = true;
+    const SECRET: &'static [&'static str] = &["password"];
+    const LIBRARY: &'static [&'static str] = &[account::LIBRARY];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
-        let table: Table = input.read("a user resource")?;
-        let mut found = Vec::new();
-        let name = input.name.value.clone();
-        if !account_name(&name) || name.bytes().all(|byte| byte.is_ascii_digit()) {
-            let message = format!("`{}` is not a name for a user", name.escape_debug());
-            found.push(Diagnostic::at(input.name.span, message));
-        }
-        for group in table.group.iter().chain(&table.groups) {
-            input.account("group", Some(group), &mut found);
-            if group.get_ref().bytes().all(|byte| byte.is_ascii_digit()) {
-                let message = "a user's groups are named, not numbered";
-                found.push(Diagnostic::at(input.span(group), message));
-            }
-        }
-        for path in [&table.home, &table.shell].into_iter().flatten() {
-            if let Err(why) = absolute_path(path.get_ref()) {
-                found.push(Diagnostic::at(input.span(path), why));
-            }
-            if path.get_ref().contains(':') {
-                found.push(Diagnostic::at(input.span(path), "passwd(5) has no room for `:`"));
-            }
-        }
-        if let Some(comment) = &table.comment
-            && comment.get_ref().contains([':', '\n'])
-        {
-            found.push(Diagnostic::at(
-                input.span(comment),
-                "passwd(5) has no room for `:` and line breaks",
-            ));
-        }
-        if !found.is_empty() {
-            return Err(found);
-        }
-        Ok(Self {
-            name,
-            state: table.state,
-            uid: table.uid,
-            group: table.group.map(Spanned::into_inner),
-            groups: table.groups.into_iter().map(Spanned::into_inner).collect(),
-            home: table.home.map(Spanned::into_inner),
-            shell: table.shell.map(Spanned::into_inner),
-            comment: table.comment.map(Spanned::into_inner),
-            system: table.system,
-            create_home: table.create_home.unwrap_or(!table.system),
-        })
+        table::parse(input)
     }
 
     fn subject(desired: &Self) -> &str {
@@ -165,195 +99,249 @@ impl Resource for User {
     }
 
     fn provides(desired: &Self) -> Vec<Subject> {
+        // A group that goes comes after the users that go and had it.
+        let own = Subject::Group(desired.name.clone());
+        if desired.state == Presence::Absent {
+            return desired.group.iter().cloned().map(Subject::Group).chain([own]).collect();
+        }
         // useradd makes a group of the user's name where no other is asked for.
         let mut made = vec![Subject::User(desired.name.clone())];
         if desired.group.is_none() {
-            made.push(Subject::Group(desired.name.clone()));
+            made.push(own);
         }
         made.extend(desired.home.clone().map(Subject::Path));
         made
     }
 
     fn wants(desired: &Self) -> Vec<Subject> {
-        desired.group.iter().chain(&desired.groups).cloned().map(Subject::Group).collect()
+        if desired.state == Presence::Absent {
+            return Vec::new();
+        }
+        desired.group.iter().chain(&desired.groups.names).cloned().map(Subject::Group).collect()
+    }
+
+    fn claims(desired: &Self) -> Vec<Claim> {
+        let home = || desired.home.clone().unwrap_or_else(|| format!("/home/{}", desired.name));
+        let there = desired.state == Presence::Present;
+        there.then(home).map(Claim::Stays).into_iter().collect()
     }
 
     fn probe(items: &[&Self], script: &mut Script) {
-        script
-            .text("database passwd")
-            .args(items.iter().map(|user| &user.name))
-            .text("\necho @groups\ndatabase group\n");
+        let names = |wanted: fn(&Self) -> bool| {
+            items.iter().filter(move |user| wanted(user)).map(|user| &user.name)
+        };
+        let homes = names(Self::removes_home).next().is_some();
+        script.text(if homes { "users=$(database passwd" } else { "database passwd" });
+        script.args(names(|_| true));
+        if homes {
+            script.text(")\nprintf '%s\\n' \"$users\"");
+        }
+        script.text("\necho @groups\ndatabase group\n");
+        if names(|user| user.state == Presence::Absent).next().is_some() {
+            script.text("usergroups\n");
+        }
+        if homes {
+            script.text("homes \"$users\"").args(names(Self::removes_home)).text("\n");
+        }
+        if names(Self::asks_shadow).next().is_some() {
+            script.text("shadows");
+            for user in items.iter().filter(|user| user.asks_shadow()) {
+                script.arg(&user.name).arg(user.hash());
+            }
+            script.text("\n");
+        }
+        script.text("tools useradd usermod userdel");
+        if items.iter().any(|user| user.password.is_some()) {
+            script.text(" chpasswd");
+        }
+        script.text("\n").text(able::ROOT);
     }
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
         let text = String::from_utf8_lossy(answer);
-        let Some((users, groups)) = text.split_once("@groups\n") else {
+        let Some(database) = Database::read(&text) else {
             return items.iter().map(|_| Err("the host did not list its groups".into())).collect();
         };
-        let groups: Vec<Vec<&str>> = groups.lines().map(|line| line.split(':').collect()).collect();
-        let names: HashMap<&str, &str> =
-            groups.iter().filter_map(|fields| Some((*fields.get(2)?, *fields.first()?))).collect();
-        let entries: HashMap<&str, Vec<&str>> = users
-            .lines()
-            .map(|line| line.split(':').collect::<Vec<&str>>())
-            .filter(|fields| fields.len() == 7)
-            .map(|fields| (fields[0], fields))
-            .collect();
-        items
-            .iter()
-            .map(|user| {
-                let Some(fields) = entries.get(user.name.as_str()) else {
-                    return Ok(Observed::Absent);
-                };
-                let member = |list: &&Vec<&str>| {
-                    list.get(3).is_some_and(|all| all.split(',').any(|name| name == user.name))
-                };
-                Ok(Observed::User {
-                    uid: fields[2].parse().map_err(|_| "its number is not one".to_owned())?,
-                    group: names.get(fields[3]).unwrap_or(&fields[3]).to_string(),
-                    groups: groups.iter().filter(member).map(|list| list[0].to_owned()).collect(),
-                    comment: fields[4].to_owned(),
-                    home: fields[5].to_owned(),
-                    shell: fields[6].to_owned(),
-                })
-            })
-            .collect()
+        let lacks = Lacks::read(&text);
+        let observed = |user: &&Self| {
+            let entry = database.entry(&user.name, user.asks_shadow())?;
+            Ok(Observed { entry, lacks: lacks.clone() })
+        };
+        items.iter().map(observed).collect()
     }
 
     fn diff(desired: &Self, observed: &Observed) -> Verdict {
-        match (desired.state, observed) {
-            (Presence::Absent, Observed::Absent) => Verdict::Same("not there".into()),
-            (Presence::Absent, Observed::User { uid, .. }) => {
-                let uid = Attribute::value("uid", Some(uid), None::<u32>);
-                Verdict::Change(Change::new(Action::Delete, vec![uid]).note("its home stays"))
+        observed.lacks.stop(match (desired.state, &observed.entry) {
+            (Presence::Absent, None) => Verdict::Same("not there".into()),
+            (Presence::Absent, Some(entry)) => desired.removal(entry),
+            (Presence::Present, None) => {
+                Verdict::Change(Change::new(Action::Create, desired.differences(None)))
             }
-            (Presence::Present, Observed::Absent) => {
-                Verdict::Change(Change::new(Action::Create, desired.differences(observed)))
-            }
-            (Presence::Present, Observed::User { .. }) => {
-                let attributes = desired.differences(observed);
+            (Presence::Present, Some(entry)) => {
+                let attributes = desired.differences(Some(entry));
                 if attributes.is_empty() {
                     return Verdict::Same("as wanted".into());
                 }
                 Verdict::Change(Change::new(Action::Update, attributes))
             }
-        }
+        })
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {
+        let lacks = observed.lacks.clone();
         if desired.state == Presence::Absent {
-            return Observed::Absent;
+            return Observed { entry: None, lacks };
         }
-        let name = &desired.name;
-        let (uid, group, groups, home, shell, comment) = match observed.clone() {
-            Observed::User { uid, group, groups, home, shell, comment } => {
-                (uid, group, groups, home, shell, comment)
-            }
-            Observed::Absent => {
-                let home = format!("/home/{name}");
-                (u32::MAX, name.clone(), BTreeSet::new(), home, "/bin/sh".into(), String::new())
-            }
+        let new = || Entry {
+            uid: u32::MAX,
+            group: desired.name.clone(),
+            home: format!("/home/{}", desired.name),
+            shell: "/bin/sh".into(),
+            shadow: desired.asks_shadow().then(Shadow::default),
+            ..Entry::default()
         };
-        Observed::User {
-            uid: desired.uid.unwrap_or(uid),
-            group: desired.group.clone().unwrap_or(group),
-            groups: groups.union(&desired.groups).cloned().collect(),
-            home: desired.home.clone().unwrap_or(home),
-            shell: desired.shell.clone().unwrap_or(shell),
-            comment: desired.comment.clone().unwrap_or(comment),
+        let mut entry = observed.entry.clone().unwrap_or_else(new);
+        entry.uid = desired.uid.unwrap_or(entry.uid);
+        let texts = [
+            (&desired.group, &mut entry.group),
+            (&desired.home, &mut entry.home),
+            (&desired.shell, &mut entry.shell),
+            (&desired.comment, &mut entry.comment),
+        ];
+        for (wanted, field) in texts {
+            if let Some(wanted) = wanted {
+                wanted.clone_into(field);
+            }
         }
+        entry.groups = desired.groups_after(&entry.groups);
+        if let Some(shadow) = &mut entry.shadow {
+            desired.set_shadow(shadow);
+        }
+        Observed { entry: Some(entry), lacks }
     }
 
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
-        work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+        work.iter().enumerate().map(|(index, work)| (vec![index], work::step(work))).collect()
     }
 }
 
 impl User {
+    const fn asks_shadow(&self) -> bool {
+        self.locked.is_some() || self.password.is_some()
+    }
+
+    const fn removes_home(&self) -> bool {
+        self.remove_home
+    }
+
+    /// The password's hash; empty where none is said.
+    fn hash(&self) -> &[u8] {
+        self.password.as_ref().map_or(b"", |hash| hash.value.reveal())
+    }
+
+    /// The groups that it will be in.
+    fn groups_after(&self, now: &BTreeSet<String>) -> BTreeSet<String> {
+        if self.groups.exclusive {
+            self.groups.names.clone()
+        } else {
+            now.union(&self.groups.names).cloned().collect()
+        }
+    }
+
+    /// How its line of shadow(5) will be.
+    fn set_shadow(&self, shadow: &mut Shadow) {
+        if self.password.is_some() {
+            (shadow.same, shadow.digest) = (true, None);
+            if shadow.password == Password::None {
+                shadow.password = Password::Open;
+            }
+        }
+        if let Some(locked) = self.locked {
+            shadow.expired = locked;
+            shadow.password = match (shadow.password, locked) {
+                (Password::None, _) => Password::None,
+                (_, true) => Password::Locked,
+                (_, false) => Password::Open,
+            };
+        }
+    }
+
+    /// Taking it away: what goes with it and what stays.
+    fn removal(&self, entry: &Entry) -> Verdict {
+        let mut attributes = vec![Attribute::value("uid", Some(entry.uid), None::<u32>)];
+        if entry.own_group {
+            attributes.push(Attribute::value("group", Some(&entry.group), None::<&str>));
+        }
+        if !self.remove_home {
+            let change = Change::new(Action::Delete, attributes);
+            return Verdict::Change(change.note("its home stays"));
+        }
+        if is_of_the_system(&entry.home) {
+            return Verdict::Refused(format!(
+                "its home {} is not one to remove: leave `remove_home` out",
+                entry.home
+            ));
+        }
+        if entry.home_there {
+            attributes.push(Attribute::value("home", Some(&entry.home), None::<&str>));
+        }
+        let change = Change::new(Action::Delete, attributes);
+        Verdict::Change(change.note("with all that is in its home, and its mail"))
+    }
+
     /// What differs; for a user that is not there, all that is asked for.
-    fn differences(&self, observed: &Observed) -> Vec<Attribute> {
-        let none = BTreeSet::new();
-        let (now, groups) = match observed {
-            Observed::Absent => ([None, None, None, None, None], &none),
-            Observed::User { uid, group, groups, home, shell, comment } => (
-                [
-                    Some(uid.to_string()),
-                    Some(group.clone()),
-                    Some(home.clone()),
-                    Some(shell.clone()),
-                    Some(comment.clone()),
-                ],
-                groups,
-            ),
-        };
+    fn differences(&self, entry: Option<&Entry>) -> Vec<Attribute> {
         let uid = self.uid.map(|uid| uid.to_string());
+        let now = entry.map(|entry| {
+            let Entry { uid, group, home, shell, comment, .. } = entry.clone();
+            [uid.to_string(), group, home, shell, comment].map(Some)
+        });
         let wanted = [&uid, &self.group, &self.home, &self.shell, &self.comment];
         let keys = ["uid", "group", "home", "shell", "comment"];
         let mut found: Vec<Attribute> = keys
             .into_iter()
             .zip(wanted)
-            .zip(now)
+            .zip(now.unwrap_or_default())
             .filter(|((_, wanted), now)| wanted.is_some() && *wanted != now)
             .map(|((key, wanted), now)| Attribute::value(key, now, wanted.clone()))
             .collect();
-        if !self.groups.is_subset(groups) {
-            let list = |groups: &mut dyn Iterator<Item = &String>| {
-                groups.map(String::as_str).collect::<Vec<_>>().join(",")
+        let none = BTreeSet::new();
+        let groups = entry.map_or(&none, |entry| &entry.groups);
+        let after = self.groups_after(groups);
+        if after != *groups {
+            let list = |groups: &BTreeSet<String>| {
+                let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+                (!names.is_empty()).then(|| names.join(","))
             };
-            let before = (!groups.is_empty()).then(|| list(&mut groups.iter()));
-            let after = list(&mut groups.union(&self.groups));
-            found.push(Attribute::value("groups", before, Some(after)));
+            found.push(Attribute::value("groups", list(groups), list(&after)));
         }
+        self.shadow_differences(entry.and_then(|entry| entry.shadow.as_ref()), &mut found);
         found
+    }
+
+    fn shadow_differences(&self, now: Option<&Shadow>, found: &mut Vec<Attribute>) {
+        if let Some(wanted) = self.locked {
+            let wanted = if wanted { "true" } else { "false" };
+            let now = now.map(Shadow::locked);
+            if now != Some(wanted) {
+                found.push(Attribute::value("locked", now, Some(wanted)));
+            }
+        }
+        if let Some(hash) = &self.password
+            && !now.is_some_and(|now| now.same)
+        {
+            let secret = |digest: &String| Secret::new(digest.clone().into_bytes());
+            let before = now.and_then(|now| now.digest.as_ref()).map(secret);
+            found.push(Attribute::secret("password", before, Some(secret(&hash.digest))));
+        }
     }
 }
 
-fn step(work: &Work<'_, User>) -> Step {
-    let user = work.desired;
-    let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
-    let mut script = Script::new();
-    if work.change.action == Action::Delete {
-        script.text("try").args([&seconds, "userdel", "--", &user.name]);
-        return Step::new(script);
-    }
-    let new = work.change.action == Action::Create;
-    let differs = |name| work.change.attributes.iter().any(|attribute| attribute.name == name);
-    if new {
-        script.text("new_user").args([&seconds, &user.name]);
-    } else {
-        script.text("try").args([&seconds, "usermod"]);
-    }
-    if new && user.system {
-        script.arg("--system");
-    }
-    if new {
-        script.arg(if user.create_home { "--create-home" } else { "--no-create-home" });
-    }
-    let uid = user.uid.map(|uid| uid.to_string());
-    let home = if new { "--home-dir" } else { "--home" };
-    let options = [
-        ("uid", "--uid", &uid),
-        ("group", "--gid", &user.group),
-        ("home", home, &user.home),
-        ("shell", "--shell", &user.shell),
-        ("comment", "--comment", &user.comment),
-    ];
-    for (key, option, value) in options {
-        if let Some(value) = value
-            && differs(key)
-        {
-            script.args([option, value]);
-        }
-    }
-    if differs("groups") {
-        let groups: Vec<&str> = user.groups.iter().map(String::as_str).collect();
-        if !new {
-            script.arg("--append");
-        }
-        script.args(["--groups", &groups.join(",")]);
-    }
-    if !new {
-        script.args(["--", &user.name]);
-    }
-    Step::new(script)
+/// Whether a path is one that more than a user needs.
+fn is_of_the_system(path: &str) -> bool {
+    const OURS: [&str; 12] =
+        ["bin", "boot", "dev", "etc", "lib", "proc", "root", "run", "sbin", "sys", "tmp", "usr"];
+    let mut parts = path.split('/').skip(1);
+    let first = parts.next().unwrap_or_default();
+    OURS.contains(&first) || parts.all(str::is_empty) || path.split('/').any(|part| part == "..")
 }

@@ -19,7 +19,7 @@ trap 'exit 1' INT TERM
 trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
-F= X= D= S=0 B=-1 C=0 M= T=0
+F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0
 trap 'leave' EXIT
 cd /
 
@@ -52,23 +52,27 @@ ask() {
   answer data "$1" "$2" "$3"
 }
 
-# go SEQ BYTES: may this step run? BYTES of content follow on the wire (-1: none). After a failure
+# go SEQ BYTES: may this step run? It begins in /. BYTES of content follow on the wire (-1: none). After a failure
 # nothing more is done, and contents that still come are read and thrown away.
 go() {
-  S=$1 B=$2 M=
+  S=$1 B=$2 M= I= Q=0 G=0 V=
+  cd /
+  unset IFS
+  set +f
   [ -z "$F" ] && return 0
   drop
   answer skipped "$S" 0 ''
   return 1
 }
 
-# end STATUS: the step's outcome, with M as what it said.
+# end STATUS: the step's outcome, with M as what it said. Where it did its work, the lines that a reader
+# should see come first, and their count in the place of the status.
 end() {
   drop
   [ -z "$X" ] || rm -f -- "$X"
   X=
   if [ "$1" -eq 0 ]; then
-    answer done "$S" 0 "$M"
+    answer done "$S" "$Q" "$I$M"
   else
     F=$S
     answer failed "$S" "$1" "$M"
@@ -139,6 +143,41 @@ fail() {
   return 1
 }
 
+# moved PLANNED FOUND: what a step is to change is not what it was planned against. Never tried again.
+moved() {
+  V=1
+  fail "it is not what this was planned against
+planned against  $1
+found now        $2"
+}
+
+# remark LINE: for the reader of the run, though the step does its work.
+remark() {
+  [ "$Q" -lt 50 ] || return 0
+  Q=$((Q + 1))
+  I="$I$1
+"
+}
+
+# again TIMES: the function `step`, and after a failure up to TIMES times more, with 1, 2, 4 … 60 s
+# between. G counts: what a step was planned against is compared before its first time only, since a
+# half done step has changed it.
+again() {
+  Y=1
+  until step; do
+    r=$?
+    if [ "$G" -ge "$1" ] || [ -n "$V" ]; then
+      [ "$G" -eq 0 ] || M="tried $((G + 1)) times; the last time:
+$M"
+      return "$r"
+    fi
+    G=$((G + 1))
+    sleep "$Y"
+    Y=$((Y * 2)) M= I= Q=0
+    [ "$Y" -le 60 ] || Y=60
+  done
+}
+
 # late STATUS: was a program ended by timeout(1)? GNU says 124, busybox only which signal it sent.
 late() {
   [ "$1" -ne 124 ] || return 0
@@ -159,7 +198,7 @@ $M"
 # run SECONDS COMMAND…: as try, for programs that may leave others running in the background: the
 # output goes through a file, since a pipe would stay open as long as they live. At most the first
 # and the last 32 KiB are kept. The status comes through a file too: where there is none the time was
-# over, which timeout's own status would not tell from the program's.
+# over, which timeout's own status would not tell from the program's. J is what they read, if anything.
 run() {
   private || return 1
   command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
@@ -167,7 +206,11 @@ run() {
   a=$1
   shift
   set -- "$a" /bin/sh -c '"$@"; echo $? >"$0"' "$D/status" "$@"
-  (umask 022; timeout -k 5 "$@") </dev/null >"$D/out" 2>&1 3<&- 4>&-
+  if [ -n "$J" ]; then
+    printf %s "$J" | (umask 022; timeout -k 5 "$@") >"$D/out" 2>&1 3<&- 4>&-
+  else
+    (umask 022; timeout -k 5 "$@") </dev/null >"$D/out" 2>&1 3<&- 4>&-
+  fi
   r=124
   [ ! -s "$D/status" ] || read -r r <"$D/status"
   n=$(wc -c <"$D/out")

@@ -49,7 +49,9 @@ fn using(module: &str) -> Project {
 /// The addresses of all changes that a plan shows, in its order, each once for each block.
 fn changes(plan: &Output) -> Vec<&str> {
     let change = |line: &'_ str| line.starts_with("  ") && !line.starts_with("   ");
-    let lines = plan.stdout.lines().filter(|line| change(line));
+    // The closing list names them once more.
+    let lines = plan.stdout.lines().take_while(|line| !line.starts_with("In short"));
+    let lines = lines.filter(|line| change(line));
     lines.filter_map(|line| line.split_whitespace().nth(1)).collect()
 }
 
@@ -150,7 +152,10 @@ fn what_a_module_cannot_use_is_a_mistake() {
         (site(r#"name = "s", root = "/a", listne = 80"#), "a site has no key `listne`"),
         (site(r#"root = "/a""#), "`site.name` is not defined"),
         (users(r#"name = "one", autorized_keys = []"#), "a user has no key `autorized_keys`"),
-        (users(r#"name = "one", uid = 9, state = "gone""#), "\"gone\" is not one of"),
+        (
+            users(r#"name = "one", uid = 9, state = "gone""#),
+            "takes \"present\" or \"absent\", not \"gone\"",
+        ),
     ] {
         let said = using(&module).run(&["check"]).expect(1);
         assert!(said.stderr.contains(message), "{}", said.stderr);

@@ -177,7 +177,7 @@ fn told(project: &Project) -> BTreeSet<String> {
     assert_eq!(said.matches("unknown key").count(), 1, "{said}");
     // The keys of its own, and those of every resource.
     let own = said.lines().find_map(|line| line.split_once(" has ")).expect("its keys").1;
-    let shared = said.lines().find_map(|line| line.split_once("and as every resource "));
+    let shared = said.lines().find_map(|line| line.split_once("and, like every resource: "));
     let all = own.split(", ").chain(shared.into_iter().flat_map(|(_, list)| list.split(", ")));
     all.map(|key| key.trim_matches('`').to_owned()).collect()
 }

@@ -116,6 +116,19 @@ fn json(text: &str) -> Value {
 }
 
 #[test]
+fn a_folder_that_is_declared_and_not_selected_is_named() {
+    let bench = own();
+    let plan = bench.run(&["plan", "--target", "m/file[**/made]", "--limit", "web1"]).expect(3);
+    let told = bench.told(&plan.stdout);
+    let why = "ROOT/web1 does not exist; m/directory[ROOT/web1] is declared, but not selected";
+    assert!(told.contains(why), "{told}");
+    // What nobody declares is to be declared.
+    let bench = Bench::new("[file.\"ROOT/none/x\"]\ncontent = \"x\"\n[file.\"ROOT/y\"]\n");
+    let plan = bench.run(&["plan", "--target", "m/file[**/x]", "--limit", "web1"]).expect(3);
+    assert!(bench.told(&plan.stdout).contains("declare it too"), "{}", plan.stdout);
+}
+
+#[test]
 fn a_plan_names_the_odd_one_out_and_what_is_dangerous() {
     let bench = Bench::new(SHARED);
     fs::write(bench.path("app.conf"), "name = app\nworkers = 2\n").expect("a file");
@@ -292,4 +305,82 @@ fn the_key_is_made_once_for_its_owner_alone() {
     let open = [home, ("TRUEUP_KEY", "")];
     let refused = bench.project.run_with(&["plan", "-o", "/nowhere/plan"], &open).expect(1);
     assert!(refused.stderr.contains("others may read it"), "{}", refused.stderr);
+}
+
+/// The lines of an apply, each a JSON object that the schema allows.
+fn events(bench: &Bench, output: &Output) -> Vec<Value> {
+    let schema = json(&bench.run(&["schema", "events"]).expect(0).stdout);
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let lines: Vec<Value> = output.stdout.lines().map(json).collect();
+    for line in &lines {
+        assert!(validator.is_valid(line), "{line}");
+    }
+    lines
+}
+
+#[test]
+fn an_apply_for_machines_is_lines_of_json_and_nothing_else() {
+    let bench = own();
+    fs::write(bench.path("web4"), "in the way").expect("a file");
+    let log = bench.path("log");
+    let junit = bench.path("junit.xml");
+    let words = [
+        "apply",
+        "--yes",
+        "--json",
+        "--log",
+        log.to_str().expect("UTF-8"),
+        "--junit",
+        junit.to_str().expect("UTF-8"),
+    ];
+    let output = bench.run(&words).expect(3);
+    assert_eq!(output.stderr, "", "all of it is on standard output");
+    let lines = events(&bench, &output);
+    assert_eq!(lines[0]["event"], "plan");
+    assert_eq!(lines[0]["plan"]["errored"], true);
+    let count = |event: &str| lines.iter().filter(|line| line["event"] == event).count();
+    assert_eq!(count("step_done"), 16, "four hosts with four changes");
+    assert_eq!((count("host_finished"), count("end")), (4, 1));
+    let end = lines.last().expect("a last line");
+    assert_eq!((&end["event"], &end["exit_status"]), (&"end".into(), &3.into()));
+    assert_eq!(end["hosts"][3]["outcome"], "failed");
+    assert_eq!(end["hosts"][0]["done"].as_array().expect("a list").len(), 4);
+    let log = fs::read_to_string(log).expect("the log");
+    assert_eq!(log.matches("  done m/command[note]").count(), 4, "{log}");
+    let junit = fs::read_to_string(junit).expect("the XML");
+    insta::assert_snapshot!("junit", timeless(&bench.told(&junit)));
+    let again = bench.run(&["apply", "--yes", "--json", "--limit", "web1"]).expect(0);
+    let lines = events(&bench, &again);
+    assert_eq!(lines.len(), 2, "nothing is done, and that is told: {}", again.stdout);
+    assert_eq!(lines[1]["hosts"][0]["outcome"], "ok");
+    let asking = bench.run(&["apply", "--json"]).expect(1);
+    assert!(asking.stderr.contains("with --json it cannot"), "{}", asking.stderr);
+}
+
+/// Without what every run has another of.
+fn timeless(text: &str) -> String {
+    let mut parts = text.split("time=\"");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.split_once('"').map_or(part, |(_, rest)| rest);
+        plain.push_str("time=\"…\"");
+        plain.push_str(rest);
+    }
+    plain
+}
+
+#[test]
+fn github_gets_annotations_at_their_places() {
+    let bench = own();
+    fs::write(bench.path("web4"), "in the way").expect("a file");
+    let plan = bench.run(&["plan", "--output", "github"]).expect(3);
+    let told = bench.told(&plan.stdout);
+    let annotations: Vec<&str> = told.lines().filter(|line| line.starts_with("::")).collect();
+    insta::assert_snapshot!("github", annotations.join("\n"));
+    let applied = bench.run(&["apply", "--yes", "--output", "github"]).expect(3);
+    assert!(
+        bench.told(&applied.stdout).contains("::error file=modules/m/module.toml,line=8"),
+        "{}",
+        applied.stdout
+    );
 }

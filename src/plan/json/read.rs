@@ -124,7 +124,7 @@ impl PlanJson {
     }
 }
 
-/// The other way of [`actions`].
+/// The other way of [`actions`](super::actions).
 fn acted(words: &[String], triggered: bool) -> Result<(Action, Option<TriggerKind>), String> {
     let mut action = Action::Trigger;
     let mut fired = None;

@@ -76,7 +76,8 @@ fn host_json(host: &HostPlan, set: Option<usize>) -> HostJson {
 }
 
 /// What is done, as words.
-fn actions(change: &Change) -> Vec<String> {
+#[must_use]
+pub fn actions(change: &Change) -> Vec<String> {
     let action = match change.action {
         Action::Trigger => None,
         Action::Run => Some("run"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tera::{ErrorKind, Tera};
 use toml::de::DeValue;
 
+use super::call::circle;
 use super::functions::{Peers, bare, builtins};
 use super::mistake::{in_file, in_string, plain, reported, within};
 use super::names::names;
@@ -161,6 +162,11 @@ impl<'f> Compiler<'f> {
             }
         };
         let code = if message.contains("itself") { "cycle" } else { "missing" };
+        if code == "cycle"
+            && let Some(mistake) = self.circle(name, &message)
+        {
+            return vec![(name.clone(), mistake)];
+        }
         let Some(file) = self.engine.files.get(name) else { return Vec::new() };
         let quoted = file.names.templates.iter().find_map(|(target, _)| {
             ['"', '\''].iter().find_map(|quote| {
@@ -174,6 +180,24 @@ impl<'f> Compiler<'f> {
             mistake = mistake.suggest(parent, self.engine.files.keys().map(String::as_str));
         }
         vec![(name.clone(), mistake)]
+    }
+
+    /// A template that comes back to itself, with every place on the way.
+    fn circle(&self, name: &str, message: &str) -> Option<Diagnostic> {
+        let files = &self.engine.files;
+        let way = circle(name, |name| files.get(name).map(|file| file.text));
+        let mut places = way.iter().map(|(at, verb, range)| {
+            let verb = if *verb == "include" { "includes" } else { "extends" };
+            (verb, Span::new(files[at].id, range.clone()))
+        });
+        let mut mistake = Diagnostic::at(places.next()?.1, message).code("cycle");
+        for ((verb, span), next) in places.zip(2..) {
+            mistake = match way.get(next) {
+                Some((next, ..)) => mistake.related(span, format!("this {verb} `{next}`")),
+                None => mistake.related(span, format!("and this {verb} `{name}` again")),
+            };
+        }
+        Some(mistake)
     }
 
     /// A template needs what those need that it includes and extends.

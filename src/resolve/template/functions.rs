@@ -8,6 +8,7 @@ use tera::{Kwargs, State, Tera};
 use super::keep;
 use super::scope::{host_value, into_tera};
 use super::shared::Space;
+use crate::model::suggest::list as in_words;
 use crate::model::{Facts, Host, Value};
 
 /// The hosts that `hosts(group=…)` can return.
@@ -106,36 +107,68 @@ fn join(items: &[tera::Value], kwargs: Kwargs, _: &State<'_>) -> tera::TeraResul
     Ok(items.join(kwargs.get::<&str>("sep")?.unwrap_or_default()))
 }
 
-/// The arguments of what can be called, where it has any: tera's documentation.
-pub(in crate::resolve) fn arguments(name: &str) -> Option<&'static [&'static str]> {
-    const CALLED: [(&str, &[&str]); 25] = [
-        ("containing", &["pat"]),
-        ("default", &["value", "boolean"]),
-        ("divisible_by", &["divisor"]),
-        ("ending_with", &["pat"]),
-        ("get", &["key", "default"]),
-        ("group_by", &["attribute"]),
-        ("hosts", &["group"]),
-        ("indent", &["width", "indentation", "first", "blank"]),
-        ("int", &["base"]),
-        ("join", &["sep"]),
-        ("lower", &[]),
-        ("nth", &["n"]),
-        ("pluralize", &["singular", "plural"]),
-        ("range", &["start", "end", "step_by"]),
-        ("replace", &["from", "to"]),
-        ("round", &["method", "precision"]),
-        ("sort", &["attribute"]),
-        ("split", &["pat"]),
-        ("starting_with", &["pat"]),
-        ("throw", &["message"]),
-        ("trim", &["pat"]),
-        ("trim_end", &["pat"]),
-        ("trim_start", &["pat"]),
-        ("truncate", &["length", "end"]),
-        ("upper", &[]),
-    ];
-    CALLED.iter().find(|(called, _)| *called == name).map(|(_, arguments)| *arguments)
+/// What can be called and has arguments: what it takes before the bar, and its arguments with their
+/// types, as messages say them; empty where anything is taken. tera's documentation.
+type Called = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const CALLED: [Called; 25] = [
+    ("containing", "", &[("pat", "")]),
+    ("default", "", &[("value", ""), ("boolean", "a boolean")]),
+    ("divisible_by", "an integer", &[("divisor", "an integer")]),
+    ("ending_with", "a string", &[("pat", "a string")]),
+    ("get", "a table", &[("key", "a string"), ("default", "")]),
+    ("group_by", "a list", &[("attribute", "a string")]),
+    ("hosts", "", &[("group", "a string")]),
+    (
+        "indent",
+        "a string",
+        &[
+            ("width", "an integer"),
+            ("indentation", "a string"),
+            ("first", "a boolean"),
+            ("blank", "a boolean"),
+        ],
+    ),
+    ("int", "", &[("base", "an integer")]),
+    ("join", "a list", &[("sep", "a string")]),
+    ("lower", "a string", &[]),
+    ("nth", "a list", &[("n", "an integer")]),
+    ("pluralize", "", &[("singular", "a string"), ("plural", "a string")]),
+    ("range", "", &[("start", "an integer"), ("end", "an integer"), ("step_by", "an integer")]),
+    ("replace", "a string", &[("from", "a string"), ("to", "a string")]),
+    ("round", "", &[("method", "a string"), ("precision", "an integer")]),
+    ("sort", "a list", &[("attribute", "a string")]),
+    ("split", "a string", &[("pat", "a string")]),
+    ("starting_with", "a string", &[("pat", "a string")]),
+    ("throw", "", &[("message", "a string")]),
+    ("trim", "a string", &[("pat", "a string")]),
+    ("trim_end", "a string", &[("pat", "a string")]),
+    ("trim_start", "a string", &[("pat", "a string")]),
+    ("truncate", "a string", &[("length", "an integer"), ("end", "a string")]),
+    ("upper", "a string", &[]),
+];
+
+fn called(name: &str) -> Option<&'static Called> {
+    CALLED.iter().find(|(called, ..)| *called == name)
+}
+
+/// What a filter takes before the bar and its arguments with their types, where they are known.
+pub(super) fn takes(name: &str) -> Option<(&'static str, &'static [(&'static str, &'static str)])> {
+    called(name).map(|(_, input, arguments)| (*input, *arguments))
+}
+
+/// The names of the arguments of what can be called, where it is known.
+pub(in crate::resolve) fn arguments(name: &str) -> Option<Vec<&'static str>> {
+    called(name).map(|(.., arguments)| arguments.iter().map(|(name, _)| *name).collect())
+}
+
+/// How `name` is called, with `value` for its first argument.
+pub(in crate::resolve) fn usage(name: &str, value: &str) -> Option<String> {
+    let known = arguments(name)?;
+    let Some(first) = known.first() else { return Some(format!("`{name}` takes no argument")) };
+    let list: Vec<String> = known.iter().map(|argument| format!("`{argument}`")).collect();
+    let value = if value.is_empty() { "…" } else { value };
+    Some(format!("`{name}` takes {}: {name}({first}={value})", in_words(&list)))
 }
 
 /// The names of tera's own filters, functions and tests, for "did you mean": its documentation.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use tera::{ErrorKind, ReportError};
 
+use super::call::{at_fault, usage_at};
 use super::token::tags;
 use crate::model::{Diagnostic, FileId, Span, a};
 
@@ -136,12 +137,14 @@ struct Told {
     message: String,
     range: Range<usize>,
     meant: Option<String>,
+    help: Option<String>,
     code: &'static str,
 }
 
 impl Told {
     fn at(&self, span: Span) -> Diagnostic {
         let mistake = Diagnostic::at(span, self.message.clone()).code(self.code);
+        let mistake = self.help.iter().cloned().fold(mistake, Diagnostic::help);
         match &self.meant {
             Some(meant) => mistake.label(format!("did you mean `{meant}`?")),
             None => mistake,
@@ -155,7 +158,7 @@ fn translate(error: &tera::Error, text: &str) -> Told {
         ErrorKind::RenderingError(report) => (report, "template"),
         _ => {
             let message = plain(&error.to_string());
-            return Told { message, range: 0..0, meant: None, code: "template" };
+            return Told { message, range: 0..0, meant: None, help: None, code: "template" };
         }
     };
     let span = report.span();
@@ -164,21 +167,31 @@ fn translate(error: &tera::Error, text: &str) -> Told {
     let at_end = report.message().starts_with("Unexpected end of input");
     let at_tag = report.message() == "Unknown tag" && text[range.clone()].starts_with("end");
     if let Some((message, range)) = unpaired(text).filter(|_| at_end || at_tag) {
-        return Told { message, range, meant: None, code };
+        return Told { message, range, meant: None, help: None, code };
     }
     undefined(report, text, &range).unwrap_or_else(|| {
-        let message = in_words(&plain(report.message()));
+        let said = plain(report.message());
+        let range = range.start..range.end + more(text, &range);
+        if let Some((message, range)) = at_fault(text, &range, &said) {
+            return Told { message, range, meant: None, help: None, code };
+        }
+        let unnamed = said.ends_with("but expected identifier");
+        let help = usage_at(text, range.start).filter(|_| unnamed);
+        let message = in_words(&said);
         let code = if message.ends_with("not defined") { "undefined" } else { code };
-        // tera points at the first of some names with dots.
-        let rest = &text[range.end..];
-        let path = |char: char| char.is_alphanumeric() || matches!(char, '_' | '.');
-        let more = if text[range.clone()].chars().all(path) && rest.starts_with('.') {
-            rest.find(|char| !path(char)).unwrap_or(rest.len())
-        } else {
-            0
-        };
-        Told { message, range: range.start..range.end + more, meant: None, code }
+        Told { message, range, meant: None, help, code }
     })
+}
+
+/// How many bytes behind `range` belong to its name: tera points at the first of some names with dots.
+fn more(text: &str, range: &Range<usize>) -> usize {
+    let rest = &text[range.end..];
+    let path = |char: char| char.is_alphanumeric() || matches!(char, '_' | '.');
+    if text[range.clone()].chars().all(path) && rest.starts_with('.') {
+        rest.find(|char| !path(char)).unwrap_or(rest.len())
+    } else {
+        0
+    }
 }
 
 /// What tera says of syntax, with what to write instead.
@@ -262,7 +275,8 @@ fn undefined(report: &ReportError, text: &str, range: &Range<usize>) -> Option<T
         crate::model::suggest::nearest(name, known).map(|meant| format!("{path}{meant}"))
     });
     let message = format!("`{path}{name}` is not defined");
-    Some(Told { message, range: range.start - path.len()..range.end, meant, code: "undefined" })
+    let range = range.start - path.len()..range.end;
+    Some(Told { message, range, meant, help: None, code: "undefined" })
 }
 
 /// The byte of `text` at a line, counted from 1, and a column, counted from 0 in characters.

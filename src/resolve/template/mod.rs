@@ -4,6 +4,7 @@
 //! and each string with an expression. Facts enter as values and are never compiled. `names` sees what
 //! a text depends on, and `shared` numbers values, so that what is made of equal values is made once.
 
+mod call;
 mod compile;
 mod functions;
 mod mistake;
@@ -25,9 +26,9 @@ use mistake::{in_file, in_string, plain};
 use scope::from_tera;
 
 pub(super) use compile::Compiler;
-pub(super) use functions::{PeerFacts, Peers, arguments};
+pub(super) use functions::{PeerFacts, Peers, arguments, usage};
 pub(super) use mistake::within;
-pub(super) use names::{Names, ROOTS, Use, names};
+pub(super) use names::{Argument, Names, ROOTS, Use, names};
 pub(super) use scope::{Needs, Root, Scope, host_value};
 pub(super) use shared::{Pool, Shared, Space};
 
@@ -193,10 +194,11 @@ impl Engine {
                             span,
                             match what {
                                 "undefined" => "something in this value is not defined".to_owned(),
-                                what => format!("this expression gives {what}, which is no value"),
+                                _ => NO_VALUE.to_owned(),
                             },
                         )
                         .code("undefined")
+                        .help("take it out, or say what it is instead: `| default(value=…, boolean=true)`")
                     }),
                     // The plain form points into the string as it is written.
                     _ => match render(plain) {
@@ -272,6 +274,22 @@ impl Engine {
         let file = self.files.get(report.filename())?;
         Some(in_file(error, file.id, file.text))
     }
+}
+
+/// What is said of an expression that gives `none`: what it is for may be put before it.
+const NO_VALUE: &str = "this expression got no value (`none`)";
+
+/// A mistake of an expression, with what the expression is for: `` `owner` ``.
+pub(super) fn named(mut mistake: Diagnostic, what: &str) -> Diagnostic {
+    if mistake.message == NO_VALUE {
+        mistake.message = NO_VALUE.replace("this expression", what);
+    }
+    mistake
+}
+
+/// Whether a string is one expression alone, which keeps its type.
+pub(super) fn is_alone(text: &str) -> bool {
+    alone(text).is_some()
 }
 
 /// The name under which an expression without braces is kept.

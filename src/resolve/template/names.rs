@@ -36,8 +36,9 @@ pub(in crate::resolve) struct Use {
 #[derive(Debug, Clone, Default)]
 pub(in crate::resolve) struct Names {
     pub(in crate::resolve) uses: Vec<Use>,
-    /// Names that stand without a prefix and that the text does not make itself.
-    pub(in crate::resolve) bare: Vec<(String, Range<usize>)>,
+    /// Names that stand without a prefix and that the text does not make itself; their place is that of
+    /// the first word.
+    pub(in crate::resolve) bare: Vec<Use>,
     /// Names that the text makes: loop variables, `set`, arguments of components.
     pub(in crate::resolve) bound: BTreeSet<String>,
     /// Templates that it includes or extends, and whether it does so for sure.
@@ -53,8 +54,19 @@ pub(in crate::resolve) struct Names {
     pub(in crate::resolve) peer_facts: bool,
     /// Each use of a var or fact of other hosts, as if it were the host's own.
     pub(in crate::resolve) peer_uses: Vec<Use>,
-    /// Arguments of filters, tests and functions: the name of what is called, and the argument's.
-    pub(in crate::resolve) arguments: Vec<(String, String, Range<usize>)>,
+    pub(in crate::resolve) arguments: Vec<Argument>,
+}
+
+/// An argument of a filter, a test or a function.
+#[derive(Debug, Clone)]
+pub(in crate::resolve) struct Argument {
+    /// What is called.
+    pub(in crate::resolve) called: String,
+    pub(in crate::resolve) name: String,
+    /// Where its name is.
+    pub(in crate::resolve) at: Range<usize>,
+    /// Its value, where that is one word.
+    pub(in crate::resolve) value: String,
 }
 
 /// Reads the names of a text.
@@ -74,7 +86,7 @@ pub(in crate::resolve) fn names(text: &str) -> Names {
         depth += usize::from(opens);
     }
     let bound = &names.bound;
-    names.bare.retain(|(name, _)| !bound.contains(name));
+    names.bare.retain(|bare| !bound.contains(&bare.root));
     guard_all(&mut names.uses);
     names
 }
@@ -230,9 +242,10 @@ impl Reader<'_> {
                 nested: self.nested,
             });
         } else {
-            self.names.bare.push((word.text.to_owned(), word.at.clone()));
             self.peer(&path);
             self.peer_use(&path, (at, next), guarded);
+            let (root, at, nested) = (word.text.to_owned(), word.at.clone(), self.nested);
+            self.names.bare.push(Use { root, path, at, guarded, nested });
         }
         next
     }
@@ -278,8 +291,14 @@ impl Reader<'_> {
                 "(" | "[" | "{" if word.kind == Kind::Sign => depth += 1,
                 ")" | "]" | "}" if word.kind == Kind::Sign => depth -= 1,
                 _ if depth == 1 && word.kind == Kind::Name && self.is(index + 1, "=") => {
-                    let argument = (callee.to_owned(), word.text.to_owned(), word.at.clone());
-                    self.names.arguments.push(argument);
+                    let alone = self.is(index + 3, ",") || self.is(index + 3, ")");
+                    let value = self.words.get(index + 2).filter(|_| alone);
+                    self.names.arguments.push(Argument {
+                        called: callee.to_owned(),
+                        name: word.text.to_owned(),
+                        at: word.at.clone(),
+                        value: value.map_or_else(String::new, |word| word.text.to_owned()),
+                    });
                 }
                 _ => {}
             }
@@ -364,7 +383,7 @@ mod tests {
     #[test]
     fn tells_bare_names_from_those_that_the_text_makes() {
         let bare =
-            |text: &str| names(text).bare.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+            |text: &str| names(text).bare.into_iter().map(|bare| bare.root).collect::<Vec<_>>();
         assert_eq!(bare("{{ domain }} {{ x | upper }}"), ["domain", "x"]);
         assert!(
             bare("{% block title %}{% filter upper %}x{% endfilter %}{% endblock title %}")

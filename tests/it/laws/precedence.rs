@@ -200,7 +200,7 @@ fn agrees(model: &Model) -> Result<(), String> {
             let (value, said) = explained(&resolver, host, key);
             in_order(model, (host, key), &said).map_err(|why| format!("{name} k{key}: {why}"))?;
             let Ok(wanted) = model.value(host, key) else {
-                clashes.insert(format!("disagree on `k{key}`"));
+                clashes.insert(format!("disagree on `vars.k{key}`"));
                 continue;
             };
             let text = wanted.map_or_else(|| "-".to_owned(), |value| value.to_string());

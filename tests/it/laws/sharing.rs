@@ -28,8 +28,8 @@ fn same(one: &Desired, other: &Desired) -> Result<(), String> {
     }
     for (one, other) in one.resources.iter().zip(&other.resources) {
         if !one.kind.same(&one.desired, &other.desired)
-            || (one.sensitive, one.timeout, &one.tags)
-                != (other.sensitive, other.timeout, &other.tags)
+            || (one.sensitive, one.timeout, one.retries, &one.tags)
+                != (other.sensitive, other.timeout, other.retries, &other.tags)
         {
             return Err(one.address.to_string());
         }

@@ -92,8 +92,10 @@ fn plan(items: &[Item], observed: &States) -> BTreeMap<String, String> {
         desired: item.desired.clone(),
         place: Span::new(FileId(0), 0..0),
         timeout: None,
+        retries: 0,
         tags: BTreeSet::new(),
         sensitive: false,
+        secret: false,
         source: None,
     };
     let items_of = items.iter().map(|item| (Arc::new(instance(item)), Vec::new()));

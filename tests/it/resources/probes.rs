@@ -120,12 +120,12 @@ fn meaning(kind: &dyn ResourceType, desired: &[Erased], answer: &Answer) -> Vec<
 }
 
 fn about_paths(kind: &dyn ResourceType) -> bool {
-    !matches!(kind.name(), "group" | "user" | "package" | "service")
+    !matches!(kind.name(), "group" | "user" | "package" | "service" | "authorized_key")
 }
 
-/// Types that ask programs which busybox has not.
+/// Types that ask programs, or for programs, which busybox has not.
 fn needs_more_than_busybox(kind: &dyn ResourceType) -> bool {
-    matches!(kind.name(), "package" | "service")
+    matches!(kind.name(), "group" | "user" | "package" | "service")
 }
 
 fn check(stands: Stands) {

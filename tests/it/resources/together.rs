@@ -36,16 +36,44 @@ fn steps(kind: &str, resources: &[(&str, &str)], answer: &str) -> Vec<(Vec<usize
     kind.steps(&parts)
 }
 
+/// The steps of packages of which some are there.
+fn transactions(resources: &[(&str, &str)]) -> Vec<(Vec<usize>, String)> {
+    let answer = "dpkg:amd64\tinstalled\t1\tinstall\napache2:amd64\tinstalled\t2.4\tinstall\n\
+        exim4:amd64\tinstalled\t4\tinstall\n";
+    let steps = steps("package", resources, answer).into_iter();
+    steps.map(|(covers, step)| (covers, text_of(&step.script))).collect()
+}
+
 #[test]
-fn packages_go_into_one_transaction_each_way() {
-    let wanted = [("nginx", ""), ("apache2", "state = 'absent'"), ("curl", ""), ("jq", "")];
-    let steps = steps("package", &wanted, "apache2\tinstalled\t2.4\n@candidates\n");
-    let found: Vec<(&[usize], String)> =
-        steps.iter().map(|(covers, step)| (covers.as_slice(), text_of(&step.script))).collect();
-    let expected: [(&[usize], String); 2] = [
-        (&[1], "apt '7' 'remove' 'apache2'".into()),
-        (&[0, 2, 3], "apt '1800' 'install' 'nginx' 'curl' 'jq'".into()),
+fn packages_go_into_one_transaction() {
+    let found =
+        transactions(&[("nginx", ""), ("apache2", "state = 'absent'"), ("curl", ""), ("jq", "")]);
+    let words = "transact '7' 'keep' '' '?' 'nginx apache2- curl jq' 'nginx' 'none' 'installed' \
+        'apache2' 'installed=2.4' 'none' 'curl' 'none' 'installed' 'jq' 'none' 'installed'";
+    assert_eq!(found, [(vec![0, 1, 2, 3], words.to_owned())]);
+}
+
+#[test]
+fn only_what_must_be_apart_is_another_transaction() {
+    let found = transactions(&[
+        ("apache2", "state = 'absent'\npurge = true"),
+        ("exim4", "state = 'absent'"),
+        ("curl", "conffiles = 'replace'"),
+        ("jq", ""),
+    ]);
+    let expected = [
+        (
+            vec![0],
+            "transact '1800' 'keep' '--purge' '?' 'apache2-' 'apache2' 'installed=2.4' 'none'",
+        ),
+        (
+            vec![1, 3],
+            "transact '7' 'keep' '' '?' 'exim4- jq' 'exim4' 'installed=4' 'none' 'jq' 'none' 'installed'",
+        ),
+        (vec![2], "transact '1800' 'replace' '--no-remove' '?' 'curl' 'curl' 'none' 'installed'"),
     ];
+    let expected: Vec<(Vec<usize>, String)> =
+        expected.into_iter().map(|(covers, text)| (covers, text.to_owned())).collect();
     assert_eq!(found, expected);
 }
 

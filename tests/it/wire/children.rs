@@ -64,7 +64,7 @@ pub fn has_a_time_limit(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     let seq = bench.session.seq();
     let mut script = Script::new();
     script.text("timeout() { if [ $1 = -k ]; then shift; set -- -k 1 1 sleep 20; fi; env timeout \"$@\"; }\n");
-    script.text("A=$(holds / true; echo $?)\nask ").number(seq).text(" 0 \"$A\"\n");
+    script.text("A=$(who -; held 60 true; echo $?)\nask ").number(seq).text(" 0 \"$A\"\n");
     let answers = bench.session.exchange(&script, &[])?;
     let status = answers.first().map(said).unwrap_or_default();
     if status == "124" {

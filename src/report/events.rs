@@ -1,0 +1,175 @@
+//! An apply for machines: one JSON object on each line, as it happens; the plan first, the end last.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::view::{EndView, HostEndView};
+use crate::model::event::Stepped;
+use crate::model::{Change, Event};
+use crate::plan::Document;
+use crate::plan::json::{PlanJson, ProblemJson, actions};
+
+/// The version of these lines: the first number changes when a reader of the old form would fail.
+pub const FORMAT: &str = "1.0";
+
+/// A line of `trueup apply --json`. `time` is RFC 3339, UTC.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[schemars(title = "a line of trueup apply --json")]
+pub enum EventJson {
+    /// What will be done.
+    Plan { format_version: String, time: String, plan: Box<PlanJson> },
+    /// A stage begins on so many hosts.
+    StageStarted { time: String, stage: String, hosts: usize },
+    /// Work on a host begins, in each stage that has some.
+    HostStarted { time: String, host: String },
+    /// A resource is being changed.
+    StepStarted { time: String, host: String, address: String },
+    /// It was changed.
+    StepDone { time: String, host: String, address: String },
+    /// It could not be changed; the last line says why.
+    StepFailed { time: String, host: String, address: String },
+    /// It was not begun, because one before it failed.
+    StepSkipped { time: String, host: String, address: String },
+    /// A host is done.
+    HostFinished { time: String, host: String, outcome: String },
+    /// The last line.
+    End(EndJson),
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct EndJson {
+    pub format_version: String,
+    pub time: String,
+    pub seconds: f64,
+    /// Every host, in the order of their names.
+    pub hosts: Vec<HostEndJson>,
+    /// How many changes of each kind were done.
+    pub counts: BTreeMap<String, usize>,
+    /// What the program ends with.
+    pub exit_status: u8,
+}
+
+/// What became of a host.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct HostEndJson {
+    pub host: String,
+    /// `ok`, `changed`, `failed`, `unreachable`, `refused`, `unknown`, `not attempted`.
+    pub outcome: String,
+    /// Addresses that were changed, in their order.
+    pub done: Vec<String>,
+    /// Addresses that the plan named and that were not changed.
+    pub not_done: Vec<String>,
+    pub problems: Vec<ProblemJson>,
+    /// What a reader should know of changes that were done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<NoteJson>,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+/// What a reader should know of a change that was done.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct NoteJson {
+    pub address: String,
+    pub message: String,
+}
+
+/// The time of now.
+#[must_use]
+pub fn now() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}
+
+impl EventJson {
+    /// The first line.
+    #[must_use]
+    pub fn plan(plan: &Document) -> Self {
+        let plan = Box::new(PlanJson::of(plan));
+        Self::Plan { format_version: FORMAT.to_owned(), time: now(), plan }
+    }
+
+    /// The lines of something that happened; `name` is that of its host or stage.
+    #[must_use]
+    pub fn of(event: &Event, name: &str) -> Vec<Self> {
+        let (time, host) = (now(), name.to_owned());
+        match event {
+            Event::Started { .. } => vec![Self::HostStarted { time, host }],
+            Event::Stage { hosts, .. } => {
+                vec![Self::StageStarted { time, stage: host, hosts: *hosts }]
+            }
+            Event::Planned { .. } | Event::Through { .. } => Vec::new(),
+            Event::Applying { address, .. } => {
+                vec![Self::StepStarted { time, host, address: address.to_string() }]
+            }
+            Event::Stepped { addresses, how, .. } => {
+                let line = |address: String| {
+                    let (time, host) = (time.clone(), host.clone());
+                    match how {
+                        Stepped::Done => Self::StepDone { time, host, address },
+                        Stepped::Failed => Self::StepFailed { time, host, address },
+                        Stepped::Skipped => Self::StepSkipped { time, host, address },
+                    }
+                };
+                addresses.iter().map(|address| line(address.to_string())).collect()
+            }
+            Event::Finished { outcome, .. } => {
+                vec![Self::HostFinished { time, host, outcome: outcome.word().to_owned() }]
+            }
+        }
+    }
+
+    /// The last line.
+    #[must_use]
+    pub fn end(end: &EndView, exit_status: u8) -> Self {
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let all = end.hosts.iter().flat_map(|host| &host.done);
+        for action in all.flat_map(|(_, change): &(String, Change)| actions(change)) {
+            *counts.entry(action).or_default() += 1;
+        }
+        Self::End(EndJson {
+            format_version: FORMAT.to_owned(),
+            time: now(),
+            seconds: (end.time.as_secs_f64() * 1000.0).round() / 1000.0,
+            hosts: end.hosts.iter().map(host).collect(),
+            counts,
+            exit_status,
+        })
+    }
+
+    /// The line, with its line break.
+    ///
+    /// # Panics
+    /// Never: its form has string keys only.
+    #[must_use]
+    pub fn line(&self) -> String {
+        serde_json::to_string(self).expect("a form with string keys is JSON") + "\n"
+    }
+}
+
+fn host(host: &HostEndView) -> HostEndJson {
+    let addresses =
+        |all: &[(String, Change)]| all.iter().map(|(address, _)| address.clone()).collect();
+    let problems = host.problems.iter().map(|problem| {
+        let (address, place) = problem.resource.clone().unzip();
+        ProblemJson { address, place, message: problem.message.clone() }
+    });
+    let notes = host
+        .notes
+        .iter()
+        .map(|(address, message)| NoteJson { address: address.clone(), message: message.clone() });
+    HostEndJson {
+        host: host.host.clone(),
+        outcome: host.outcome.word().to_owned(),
+        done: addresses(&host.done),
+        not_done: addresses(&host.not_done),
+        problems: problems.collect(),
+        notes: notes.collect(),
+        help: host.help.clone(),
+    }
+}

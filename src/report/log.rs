@@ -1,0 +1,62 @@
+//! The log of a run: a file with one line for each thing that happened, for who looks later.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use super::escape::visible;
+use super::events::now;
+use crate::model::Event;
+use crate::model::event::Stepped;
+
+/// An open log.
+#[derive(Debug)]
+pub struct Log {
+    file: File,
+}
+
+impl Log {
+    /// Opens a log to be gone on with; a new one is for its owner alone.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut options = std::fs::OpenOptions::new();
+        Ok(Self { file: options.append(true).create(true).mode(0o600).open(path)? })
+    }
+
+    /// Writes a line. A disk that is full must not stop a run.
+    pub fn line(&mut self, text: &str) {
+        let _ = writeln!(self.file, "{}  {}", now(), visible(text));
+    }
+
+    /// Writes a text of several lines.
+    pub fn text(&mut self, text: &str) {
+        text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| self.line(line));
+    }
+
+    /// Writes what happened on the host, or in the stage, of this name.
+    pub fn event(&mut self, event: &Event, host: &str) {
+        match event {
+            Event::Stage { hosts, .. } => self.line(&format!("stage {host}  {hosts} hosts")),
+            Event::Through { .. } => {}
+            Event::Started { .. } => self.line(&format!("{host}  started")),
+            Event::Planned { .. } => self.line(&format!("{host}  compared")),
+            Event::Applying { address, .. } => self.line(&format!("{host}  begins {address}")),
+            Event::Stepped { addresses, how, .. } => {
+                let word = match how {
+                    Stepped::Done => "done",
+                    Stepped::Failed => "failed",
+                    Stepped::Skipped => "skipped",
+                };
+                for address in addresses {
+                    self.line(&format!("{host}  {word} {address}"));
+                }
+            }
+            Event::Finished { outcome, .. } => {
+                self.line(&format!("{host}  ended: {}", outcome.word()));
+            }
+        }
+    }
+}

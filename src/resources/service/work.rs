@@ -1,0 +1,55 @@
+//! What is done to a unit, by systemctl.
+
+use super::super::{STEP_SECONDS, Work};
+use super::unit::Load;
+use super::{Service, State};
+use crate::model::change::TriggerKind;
+use crate::shell::{Script, Step};
+
+/// What systemctl is to do, in its order.
+fn verbs(work: &Work<'_, Service>) -> Vec<&'static str> {
+    let (service, unit) = (work.desired, &work.observed.unit);
+    let differs = |name| work.change.attributes.iter().any(|attribute| attribute.name == name);
+    let mut verbs = Vec::new();
+    let acts = service.state == Some(State::Running) || service.enabled == Some(true);
+    if matches!(unit.load, Load::Masked { .. }) && acts {
+        verbs.push("unmask");
+    }
+    if differs("enabled") {
+        verbs.push(match (service.enabled, unit.boots()) {
+            (Some(true), _) => "enable",
+            (_, "runtime") => "disable-runtime",
+            _ => "disable",
+        });
+    }
+    match service.state.filter(|_| differs("state")) {
+        Some(State::Running) if unit.runs() == "failing" => verbs.push("restart"),
+        Some(State::Running) => verbs.push("start"),
+        Some(State::Stopped) => verbs.push("stop"),
+        Some(State::Masked) => verbs.extend(["stop", "mask"]),
+        None => verbs.extend(work.change.fired.as_ref().map(|fired| match fired.kind {
+            TriggerKind::Reload => "reload",
+            TriggerKind::Restart | TriggerKind::Run => "restart",
+        })),
+    }
+    verbs
+}
+
+pub(super) fn step(work: &Work<'_, Service>, first: bool) -> Step {
+    let (service, unit) = (work.desired, &work.observed.unit);
+    let differs = |name| work.change.attributes.iter().any(|attribute| attribute.name == name);
+    let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
+    let known = !matches!(unit.load, Load::NotFound | Load::Bad(_));
+    let runs = known && (differs("state") || work.change.fired.is_some());
+    let boots = known && differs("enabled");
+    let boot = service.enabled.map_or("-", |wanted| if wanted { "on" } else { "off" });
+    let mut script = Script::new();
+    if first {
+        script.text("reread").arg(&seconds).text(" &&\n");
+    }
+    let id = if unit.id.is_empty() { &service.unit } else { &unit.id };
+    script.text("unit").args([&seconds, id]);
+    script.args([if runs { unit.runs() } else { "-" }, if boots { unit.boots() } else { "-" }]);
+    script.args([service.state.map_or("-", State::word), boot]).args(verbs(work));
+    Step::new(script)
+}

@@ -1,0 +1,140 @@
+//! Systemd units.
+
+use super::{meanwhile, moved, project, settle, told};
+use crate::support::{lab, lab::left_out, lab::own};
+
+/// Units of this test: made by hand, so that only services are looked at.
+const UNITS: &str = "cd /etc/systemd/system && \
+    printf '[Service]\\nExecStart=sleep 1000\\n[Install]\\nWantedBy=multi-user.target\\n' >sys-a.service && \
+    printf '[Service]\\nExecStart=sh -c \"echo it cannot go on; sleep 0.3; exit 7\"\\n' >sys-ends.service && \
+    printf '[Service]\\nRestart=always\\nRestartSec=60\\nExecStart=false\\n' >sys-loop.service && \
+    printf '[Service]\\nExecStart=sleep %%i\\n[Install]\\nWantedBy=multi-user.target\\n' >sys-i@.service && \
+    printf '[Timer]\\nOnCalendar=daily\\n[Install]\\nWantedBy=timers.target\\n' >sys-a.timer && \
+    printf '[Socket]\\nListenStream=/run/sys-s.sock\\n[Install]\\nWantedBy=sockets.target\\n' >sys-s.socket && \
+    cp sys-a.service sys-s.service && ln -sf sys-a.service sys-alias.service && systemctl daemon-reload";
+
+fn clean() {
+    lab().on(
+        "spare1",
+        "rm -f /srv/meanwhile; for n in sys-a.timer sys-s.socket sys-s sys-a sys-ends sys-loop sys-i@100; do \
+            systemctl unmask $n; systemctl disable --now $n; done >/dev/null 2>&1; systemctl reset-failed; \
+         rm -rf /etc/systemd/system/sys-* /run/sys-s.sock; systemctl daemon-reload",
+    );
+}
+
+#[test]
+fn units_of_all_kinds_run_start_at_boot_and_are_masked() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    clean();
+    let lab = lab();
+    lab.on("spare1", UNITS);
+    let up = settle(
+        "[service.sys-a]\nstate = \"running\"\nenabled = true\n[service.\"sys-i@100\"]\nstate = \"running\"\nenabled = true\n\
+         [service.\"sys-a.timer\"]\nstate = \"running\"\nenabled = true\n[service.\"sys-s.socket\"]\nstate = \"running\"\nenabled = true\n",
+    );
+    assert!(up.contains("4 updates"), "{up}");
+    let states = "systemctl is-active sys-a sys-i@100 sys-a.timer sys-s.socket; systemctl is-enabled sys-a sys-i@100 sys-a.timer sys-s.socket; true";
+    assert_eq!(lab.on("spare1", states), "active\n".repeat(4) + &"enabled\n".repeat(4));
+    // A vendor's unit can be masked; what stands in /etc is the administrator's own.
+    lab.on(
+        "spare1",
+        "mv /etc/systemd/system/sys-i@.service /usr/lib/systemd/system/; systemctl daemon-reload",
+    );
+    let masked = settle(
+        "[service.\"sys-i@100\"]\nstate = \"masked\"\n[service.sys-a]\nstate = \"stopped\"\nenabled = false\n",
+    );
+    assert!(masked.contains("state  running → masked"), "{masked}");
+    let states = "systemctl is-active sys-i@100 sys-a; systemctl is-enabled sys-i@100 sys-a; true";
+    assert_eq!(lab.on("spare1", states), "inactive\ninactive\nmasked\ndisabled\n");
+    let again = settle("[service.\"sys-i@100\"]\nstate = \"running\"\n");
+    assert!(again.contains("state  masked → running"), "{again}");
+    lab.on("spare1", "rm /usr/lib/systemd/system/sys-i@.service");
+    clean();
+}
+
+#[test]
+fn a_unit_that_ends_right_after_its_start_is_a_failure_with_its_last_words() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    clean();
+    lab().on("spare1", UNITS);
+    let told = told(&moved("[service.sys-ends]\nstate = \"running\"\n"));
+    assert!(told.contains("it ended right after its start"), "{told}");
+    assert!(told.contains("it cannot go on") && told.contains("status=7"), "{told}");
+    lab().on("spare1", "systemctl start sys-loop; sleep 1");
+    let plan = project("[service.sys-loop]\nstate = \"running\"\n").on_lab(&["plan"]).expect(0);
+    assert!(plan.stdout.contains("state  failing → running"), "{}", plan.stdout);
+    clean();
+}
+
+#[test]
+fn a_unit_that_cannot_reload_or_be_enabled_says_so() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    clean();
+    lab().on("spare1", UNITS);
+    lab().on("spare1", "systemctl start sys-a; rm -f /srv/sys-conf");
+    let told = told(&moved(
+        "[file.\"/srv/sys-conf\"]\ncontent = \"x\"\n[service.sys-a]\nreload_on = [\"file[/srv/sys-conf]\"]\n",
+    ));
+    assert!(told.contains("name its resource in `restart_on` instead"), "{told}");
+    let plan = project("[service.sys-ends]\nenabled = true\n").on_lab(&["plan"]).expect(3);
+    assert!(plan.stdout.contains("cannot be enabled: its unit file is static"), "{}", plan.stdout);
+    settle("[service.sys-alias]\nenabled = true\n");
+    assert_eq!(lab().on("spare1", "systemctl is-enabled sys-a"), "enabled\n", "by its own name");
+    lab().on("spare1", "rm -f /srv/sys-conf");
+    clean();
+}
+
+#[test]
+fn services_that_were_changed_meanwhile_are_left() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let lab = lab();
+    let cases = [
+        (
+            "service_moved_state",
+            "systemctl start sys-a",
+            "systemctl kill -s KILL sys-a; sleep 0.3",
+            "[service.sys-a]\nstate = \"stopped\"\nenabled = true\n",
+            "systemctl is-active sys-a || true",
+            "failed",
+        ),
+        (
+            "service_moved_boot",
+            "true",
+            "systemctl mask --runtime sys-v",
+            "[service.sys-v]\nenabled = true\n",
+            "systemctl is-enabled sys-v || true",
+            "masked-runtime",
+        ),
+        (
+            "service_moved_trigger",
+            "systemctl start sys-a",
+            "systemctl stop sys-a",
+            "[service.sys-a]\nrestart_on = [\"file[/srv/meanwhile]\"]\n",
+            "systemctl is-active sys-a || true",
+            "inactive",
+        ),
+    ];
+    for (name, before, by_hand, resource, look, kept) in cases {
+        clean();
+        lab.on("spare1", UNITS);
+        lab.on("spare1", "cp /etc/systemd/system/sys-a.service /usr/lib/systemd/system/sys-v.service; systemctl daemon-reload");
+        lab.on("spare1", before);
+        let told = told(&moved(&format!("{}{resource}", meanwhile(by_hand))));
+        insta::assert_snapshot!(name, told);
+        assert_eq!(lab.on("spare1", look).trim_end(), kept, "{name}");
+        lab.on("spare1", "systemctl --runtime unmask sys-v 2>/dev/null; rm -f /usr/lib/systemd/system/sys-v.service");
+    }
+    clean();
+}
