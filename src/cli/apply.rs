@@ -55,7 +55,7 @@ async fn planned(
     let Some(results) = run.look().await else { return STOPPED };
     let Some(mut plan) = run.plan_view(telling.style, &results) else { return Exit::Mistake };
     if let Some(opened) = opened {
-        match saved::compared(opened, plan, &results) {
+        match saved::compared(opened, &plan, &results) {
             Ok(compared) => plan = compared,
             Err(why) => {
                 report::print_error(&format!("error: this plan cannot be read: {why}\n"));
@@ -65,8 +65,10 @@ async fn planned(
     }
     // Of a saved plan only what is done is shown now: who is refused stands at the end.
     let shown = |host: &&HostPlan| opened.is_none() || host.outcome() == Outcome::Changed;
-    let hosts = plan.hosts.iter().filter(shown).cloned().collect();
-    telling.announce(&Document { hosts, ..plan.clone() });
+    let hosts: Vec<HostPlan> = plan.hosts.iter().filter(shown).cloned().collect();
+    if telling.json() || opened.is_none() || !hosts.is_empty() {
+        telling.announce(&Document { hosts, ..plan.clone() });
+    }
     run.json = telling.json();
     let (mut runs, mut idle, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for (result, host) in results.into_iter().zip(plan.hosts) {

@@ -1,6 +1,7 @@
 //! What plan and apply share: the fleet, the live line, signals and what a run cost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -67,7 +68,10 @@ impl<'r> Run<'r> {
     pub(super) async fn watch<T>(&mut self, hosts: usize, work: impl Future<Output = T>) -> T {
         let targets = &self.ready.resolver.targets;
         let names = targets.iter().map(|target| target.host.name.clone()).collect();
-        let mut progress = Progress::new(names, hosts);
+        let stages = self.ready.resolver.stage_names();
+        let stages = stages.into_iter().map(ToOwned::to_owned).collect();
+        let mut progress = Progress::new(names, stages, hosts);
+        let mut second = tokio::time::interval(Duration::from_secs(1));
         tokio::pin!(work);
         loop {
             tokio::select! {
@@ -79,6 +83,7 @@ impl<'r> Run<'r> {
                     progress.finish();
                     return result;
                 }
+                _ = second.tick() => progress.tick(),
                 Some(event) = self.events.recv() => {
                     progress.event(&event);
                     self.tell(&event);
@@ -89,7 +94,11 @@ impl<'r> Run<'r> {
 
     /// Tells what happened where it is to be told besides the live line.
     fn tell(&mut self, event: &Event) {
-        let name = &self.ready.resolver.targets[event.host()].host.name;
+        let resolver = &self.ready.resolver;
+        let name = match *event {
+            Event::Stage { stage, .. } => resolver.stage_names()[stage],
+            _ => event.host().map_or("", |host| &resolver.targets[host].host.name),
+        };
         if self.json {
             let lines = EventJson::of(event, name);
             report::print(&lines.iter().map(EventJson::line).collect::<String>());

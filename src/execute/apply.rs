@@ -78,6 +78,11 @@ impl Applying {
         Self { run, plan, history, observed, applied, session, over, spent, barred }
     }
 
+    /// The host's index in the run.
+    pub(super) const fn target(&self) -> usize {
+        self.run.target
+    }
+
     /// Whether something went wrong on this host.
     pub(super) const fn failed(&self) -> bool {
         self.over

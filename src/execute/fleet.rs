@@ -137,9 +137,6 @@ impl Fleet {
     /// Applies plans; in the order in which they were given. A stage begins when the one before it is
     /// through on every host; where a stage failed on all its hosts, no later one is begun.
     pub async fn apply(&self, runs: Vec<HostRun>) -> Run {
-        for run in &runs {
-            self.emit(Event::Started { host: run.target });
-        }
         let mut all: Vec<Applying> = runs.into_iter().map(Applying::new).collect();
         let mut ended = "stopped on request".to_owned();
         for (stage, name) in self.resolver.stage_names().into_iter().enumerate() {
@@ -147,6 +144,9 @@ impl Fleet {
                 all.into_iter().enumerate().partition(|(_, host)| host.has_work(stage));
             let mut tasks = JoinSet::new();
             let count = busy.len();
+            if count > 0 {
+                self.emit(Event::Stage { stage, hosts: count });
+            }
             for (position, host) in busy {
                 let fleet = self.clone();
                 tasks.spawn(async move { (position, (position, fleet.stage(host, stage).await)) });
@@ -167,7 +167,11 @@ impl Fleet {
     async fn stage(&self, host: Applying, stage: usize) -> Applying {
         let _place = self.places.acquire().await.expect("the semaphore is never closed");
         let stop = || self.stop.load(Ordering::Relaxed);
-        host.stage(stage, &self.settings, stop, &|event| self.emit(event)).await
+        let target = host.target();
+        self.emit(Event::Started { host: target });
+        let host = host.stage(stage, &self.settings, stop, &|event| self.emit(event)).await;
+        self.emit(Event::Through { host: target });
+        host
     }
 
     async fn finish(&self, all: Vec<Applying>, ended: &str) -> Run {

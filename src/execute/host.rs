@@ -171,3 +171,26 @@ async fn ask_facts(
     let answers = session.exchange(program, |_| {}).await?;
     Ok(facts::read(&answers[0].payload))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::libraries;
+
+    /// All libraries run in one shell: a second function of one name would take the place of the first.
+    #[test]
+    fn no_two_libraries_have_a_function_of_one_name() {
+        let prelude = include_str!("../shell/prelude.sh");
+        let mut seen = BTreeSet::new();
+        for text in libraries().into_iter().chain([prelude]) {
+            let names = text.lines().filter_map(|line| line.split_once("() {"));
+            for (name, _) in names.filter(|(name, _)| {
+                name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            }) {
+                assert!(seen.insert(name.to_owned()), "two functions are called {name}");
+            }
+        }
+        assert!(seen.len() > 50, "the functions are seen");
+    }
+}

@@ -64,6 +64,10 @@ pub enum Stepped {
 /// Something that happened on a host, as it happens. Hosts are named by their index in the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// A stage begins on so many hosts.
+    Stage { stage: usize, hosts: usize },
+    /// A host is through with the stage.
+    Through { host: usize },
     /// A host's connection is being made.
     Started { host: usize },
     /// A host was probed and compared.
@@ -77,15 +81,17 @@ pub enum Event {
 }
 
 impl Event {
-    /// The host that it is about.
+    /// The host that it is about, if it is about one.
     #[must_use]
-    pub const fn host(&self) -> usize {
+    pub const fn host(&self) -> Option<usize> {
         match self {
-            Self::Started { host }
+            Self::Stage { .. } => None,
+            Self::Through { host }
+            | Self::Started { host }
             | Self::Planned { host }
             | Self::Applying { host, .. }
             | Self::Stepped { host, .. }
-            | Self::Finished { host, .. } => *host,
+            | Self::Finished { host, .. } => Some(*host),
         }
     }
 }

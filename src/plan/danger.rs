@@ -99,7 +99,7 @@ pub fn dangers(instance: &Instance, change: &Change) -> Dangers {
     let fired = |kind| change.fired.as_ref().is_some_and(|fired| fired.kind == kind);
     let stops = instance.address.kind == "service" && after(change, "state") == Some("stopped");
     let found = [
-        (Danger::Deletes, change.action == Action::Delete),
+        (Danger::Deletes, change.action == Action::Delete || purges(change)),
         (Danger::Stops, stops),
         (Danger::Restarts, fired(TriggerKind::Restart)),
         (Danger::MayCutAccess, cuts(instance, change)),
@@ -107,6 +107,14 @@ pub fn dangers(instance: &Instance, change: &Change) -> Dangers {
         (Danger::Reloads, fired(TriggerKind::Reload)),
     ];
     Dangers(found.into_iter().filter(|(_, found)| *found).map(|(danger, _)| danger).collect())
+}
+
+/// Whether something goes that is one of several facts: an entry of a folder, a key of a user.
+fn purges(change: &Change) -> bool {
+    change.attributes.iter().any(|attribute| {
+        matches!(attribute.name, "entry" | "key")
+            && matches!(attribute.difference, Difference::Value { before: Some(_), after: None })
+    })
 }
 
 /// What an attribute will be.

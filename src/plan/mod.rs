@@ -14,7 +14,7 @@ mod wave;
 use std::collections::{HashMap, HashSet};
 
 use crate::model::change::{Fired, TriggerKind};
-use crate::model::{Action, Address, Change};
+use crate::model::{Action, Address, Attribute, Change, Difference};
 use crate::resolve::{Desired, Instance};
 use crate::resources::{Erased, Subject, Verdict};
 
@@ -108,7 +108,7 @@ pub fn compare(desired: &Desired, observed: &[Result<Erased, String>], history: 
 /// What the changes so far will have made of the host.
 #[derive(Default)]
 struct World {
-    /// States that changes will leave, by type and subject.
+    /// States that changes will leave, by family of types and subject.
     states: HashMap<(&'static str, String), Erased>,
     made: HashSet<Subject>,
     changed: HashSet<usize>,
@@ -120,7 +120,7 @@ impl World {
     fn item(&self, desired: &Desired, index: usize, observed: &Result<Erased, String>) -> Item {
         let instance = &desired.resources[index];
         let kind = instance.kind;
-        let key = (kind.name(), kind.subject(&instance.desired).to_owned());
+        let key = (kind.family(), kind.subject(&instance.desired).to_owned());
         let against = match (self.states.get(&key), observed) {
             (Some(predicted), _) => predicted,
             (None, Ok(observed)) => observed,
@@ -129,7 +129,8 @@ impl World {
             }
         };
         let mut new = false;
-        let status = match kind.diff(&instance.desired, against) {
+        let verdict = kind.diff(&instance.desired, against);
+        let status = match self.beyond(verdict, kind.exposed(&instance.desired)) {
             Verdict::Same(why) => Ok(why),
             Verdict::Change(change) => Err(change),
             Verdict::Refused(why) => {
@@ -167,6 +168,25 @@ impl World {
         Item { status, against: Some(against.clone()) }
     }
 
+    /// A verdict with what nobody can know of it because of an opaque change before.
+    fn beyond(&self, verdict: Verdict, exposed: Option<&str>) -> Verdict {
+        let (Some(opaque), Some(what)) = (&self.opaque, exposed) else { return verdict };
+        match verdict {
+            Verdict::Same(_) => {
+                let then = Change::new(Action::KnownAfter, Vec::new());
+                Verdict::Change(known_after(then.note(what), opaque))
+            }
+            Verdict::Change(change) => {
+                let note = change
+                    .note
+                    .as_ref()
+                    .map_or_else(|| what.into(), |note| format!("{note}\n{what}"));
+                Verdict::Change(known_after(change.note(note), opaque))
+            }
+            verdict => verdict,
+        }
+    }
+
     /// The strongest trigger that goes off, with all that set it off.
     fn fired(&self, desired: &Desired, index: usize) -> Option<Fired> {
         let mut fired: Option<Fired> = None;
@@ -198,7 +218,7 @@ impl World {
         if change.action != Action::Delete {
             self.made.extend(kind.provides(&instance.desired));
         }
-        let key = (kind.name(), kind.subject(&instance.desired).to_owned());
+        let key = (kind.family(), kind.subject(&instance.desired).to_owned());
         self.states.insert(key, kind.predict(&instance.desired, against));
     }
 }
@@ -224,12 +244,20 @@ const fn rank(kind: TriggerKind) -> u8 {
     }
 }
 
-/// A change that cannot be seen whole before `opaque` was done.
-fn known_after(then: Change, opaque: &Address) -> Change {
+/// A change that cannot be seen whole before `opaque` was done. Of an edit of a file that is not there
+/// yet its own lines are known.
+fn known_after(mut then: Change, opaque: &Address) -> Change {
+    let mut note = then.note.take().unwrap_or_default();
+    if let [Attribute { difference: Difference::Content { after: Some(after), .. }, .. }] =
+        then.attributes.as_slice()
+        && then.action == Action::Update
+    {
+        let text = String::from_utf8_lossy(after.bytes.as_deref().unwrap_or_default()).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        note.push_str(if lines.len() == 1 { ": + " } else { ":\n+ " });
+        note.push_str(&lines.join("\n+ "));
+        then = Change::new(Action::KnownAfter, Vec::new());
+    }
     let after = format!("known after {}", opaque.short());
-    let note = match &then.note {
-        Some(note) => format!("{note}\n{after}"),
-        None => after,
-    };
-    then.note(note)
+    then.note(if note.is_empty() { after } else { format!("{note}\n{after}") })
 }

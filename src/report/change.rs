@@ -11,6 +11,8 @@ use crate::plan::{Planned, Why};
 
 /// The column where the place of a declaration begins, if the address leaves it free.
 const PLACE_COLUMN: usize = 54;
+/// Facts of one name, such as entries that are purged, that are shown unless all are asked for.
+const ALIKE: usize = 20;
 /// Characters of a line that a reader with a narrow terminal sees.
 const WIDTH: usize = 80;
 
@@ -89,11 +91,17 @@ pub(super) fn facts(style: Style, change: &Change) -> Vec<String> {
         .map(|attribute| attribute.name.len())
         .max()
         .unwrap_or(0);
-    change
-        .attributes
-        .iter()
-        .flat_map(|attribute| fact(style, change.action, width, attribute))
-        .collect()
+    let mut lines = Vec::new();
+    for alike in change.attributes.chunk_by(|one, other| one.name == other.name) {
+        let most = if style.full() { alike.len() } else { ALIKE };
+        let shown = alike.iter().take(most);
+        lines.extend(shown.flat_map(|attribute| fact(style, change.action, width, attribute)));
+        if alike.len() > most {
+            let more = format!("… {} more (--full shows all)", alike.len() - most);
+            lines.push(paint(style, Label::Quiet, &more));
+        }
+    }
+    lines
 }
 
 /// One attribute, its name as wide as the others'.

@@ -22,7 +22,9 @@ pub const FORMAT: &str = "1.0";
 pub enum EventJson {
     /// What will be done.
     Plan { format_version: String, time: String, plan: Box<PlanJson> },
-    /// Work on a host begins.
+    /// A stage begins on so many hosts.
+    StageStarted { time: String, stage: String, hosts: usize },
+    /// Work on a host begins, in each stage that has some.
     HostStarted { time: String, host: String },
     /// A resource is being changed.
     StepStarted { time: String, host: String, address: String },
@@ -92,13 +94,16 @@ impl EventJson {
         Self::Plan { format_version: FORMAT.to_owned(), time: now(), plan }
     }
 
-    /// The lines of something that happened; `name` is that of its host.
+    /// The lines of something that happened; `name` is that of its host or stage.
     #[must_use]
     pub fn of(event: &Event, name: &str) -> Vec<Self> {
         let (time, host) = (now(), name.to_owned());
         match event {
             Event::Started { .. } => vec![Self::HostStarted { time, host }],
-            Event::Planned { .. } => Vec::new(),
+            Event::Stage { hosts, .. } => {
+                vec![Self::StageStarted { time, stage: host, hosts: *hosts }]
+            }
+            Event::Planned { .. } | Event::Through { .. } => Vec::new(),
             Event::Applying { address, .. } => {
                 vec![Self::StepStarted { time, host, address: address.to_string() }]
             }

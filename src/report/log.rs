@@ -36,9 +36,11 @@ impl Log {
         text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| self.line(line));
     }
 
-    /// Writes what happened on the host of this name.
+    /// Writes what happened on the host, or in the stage, of this name.
     pub fn event(&mut self, event: &Event, host: &str) {
         match event {
+            Event::Stage { hosts, .. } => self.line(&format!("stage {host}  {hosts} hosts")),
+            Event::Through { .. } => {}
             Event::Started { .. } => self.line(&format!("{host}  started")),
             Event::Planned { .. } => self.line(&format!("{host}  compared")),
             Event::Applying { address, .. } => self.line(&format!("{host}  begins {address}")),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Instance;
 use super::order::Placed;
 use crate::model::{Address, Diagnostic};
+use crate::resources::Claim;
 
 /// The same address twice is a mistake, unless both say the same: then they are one.
 pub(super) fn unique(all: Vec<Placed>, found: &mut Vec<Diagnostic>) -> Vec<Placed> {
@@ -48,27 +49,35 @@ pub(super) fn unique(all: Vec<Placed>, found: &mut Vec<Diagnostic>) -> Vec<Place
     all.into_iter().filter(|placed| kept.insert(placed.draft.instance.address.clone())).collect()
 }
 
-/// A file that is given whole and edited by line at once would never come to rest.
+/// Two resources that claim the same path would never come to rest: a file that is given whole and
+/// edited by line, two blocks with one name.
 pub(super) fn check_owners(drafts: &[Placed]) -> Vec<Diagnostic> {
-    let files: HashMap<&str, &Arc<Instance>> = drafts
-        .iter()
-        .map(|placed| &placed.draft.instance)
-        .filter(|instance| matches!(instance.kind.name(), "file" | "symlink" | "directory"))
-        .map(|instance| (instance.kind.subject(&instance.desired), instance))
-        .collect();
+    let mut seen: HashMap<String, Vec<(Claim, &Arc<Instance>)>> = HashMap::new();
     let mut found = Vec::new();
     for instance in drafts.iter().map(|placed| &placed.draft.instance) {
-        let Some(other) = files.get(instance.kind.subject(&instance.desired)) else { continue };
-        let paths = matches!(instance.kind.name(), "file" | "symlink" | "directory" | "line");
-        if paths && other.address != instance.address {
-            found.push(
-                Diagnostic::at(
-                    instance.place,
-                    format!("`{}` and `{}` manage the same path", other.address, instance.address),
-                )
-                .code("conflict")
-                .related(other.place, "the other one"),
-            );
+        for claim in instance.kind.claims(&instance.desired) {
+            let Some(path) = claim.path() else { continue };
+            let before = seen.entry(path.to_owned()).or_default();
+            let clash = before
+                .iter()
+                .find(|(other, with)| !claim.goes_with(other) && with.address != instance.address);
+            if let Some((_, other)) = clash {
+                let both = format!("`{}` and `{}`", other.address, instance.address);
+                let message = match claim {
+                    Claim::Edit { mark: Some(_), .. }
+                        if other.address.kind == instance.address.kind =>
+                    {
+                        format!("{both} have the same markers in {path}")
+                    }
+                    _ => format!("{both} manage the same path"),
+                };
+                found.push(
+                    Diagnostic::at(instance.place, message)
+                        .code("conflict")
+                        .related(other.place, "the other one"),
+                );
+            }
+            before.push((claim, instance));
         }
     }
     found

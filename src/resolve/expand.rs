@@ -390,7 +390,7 @@ impl Resolver {
             requires.collect::<Vec<_>>(),
             triggers.map(|trigger| (trigger.kind, trigger.on.value.text())).collect::<Vec<_>>(),
             (kind.subject(desired), kind.provides(desired)),
-            (kind.removes(desired), kind.wants(desired)),
+            (kind.removes(desired), kind.wants(desired), kind.claims(desired)),
         );
         self.pool.share(Value::String(format!("{parts:?}"))).number
     }

@@ -108,9 +108,10 @@ impl Resolver {
         found.append(&mut work.found);
         let left = std::mem::take(&mut work.left);
         let unselected = select::provided(&left);
-        let all = (!left.is_empty()).then(|| [work.placed.clone(), left].concat());
+        let all = (!left.is_empty()).then(|| [work.placed.clone(), left.clone()].concat());
         let mut desired = order::sort(work.placed, &self.shelf.orders, found)?;
         desired.unselected = unselected;
+        desired.introduce(&left);
         if let Some(all) = all {
             let all = order::sort(all, &self.shelf.orders, &mut Vec::new());
             desired.left_out = all.map_or_else(Vec::new, |all| all.triggers_beside(&desired));

@@ -5,6 +5,7 @@
 //! be done. What is made of equal values is made once: `template::Needs` sees what a text depends on,
 //! and `memo` keeps the result.
 
+mod among;
 mod bind;
 mod conflict;
 mod connection;
@@ -61,7 +62,7 @@ pub struct Target {
 }
 
 /// One resource of one host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Instance {
     pub address: Address,
     pub kind: &'static dyn ResourceType,

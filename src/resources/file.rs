@@ -1,5 +1,5 @@
 //! A regular file: its content, owner, group and mode. It never follows a symlink, never writes in
-//! place, and never breaks a hard link.
+//! place, and never breaks a hard link unasked.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::content::Given;
 use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
-use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Claim, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference};
 use crate::shell::{Script, Step};
 
@@ -25,6 +26,7 @@ pub(super) struct File {
     access: Access,
     /// Shell text that must succeed before the new content goes in; `$candidate` is the new file.
     validate: Option<String>,
+    break_hardlinks: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -52,6 +54,9 @@ struct Table {
     group: Option<Spanned<String>>,
     /// Text for sh(1) that must succeed before a new content goes in; `{{ candidate }}` is the new file.
     validate: Option<String>,
+    /// Whether a file that has other names too (hard links) may be changed: it is parted from them. Else it is refused.
+    #[serde(default)]
+    break_hardlinks: bool,
 }
 
 /// What stands at the path.
@@ -86,21 +91,30 @@ impl Resource for File {
     type Observed = Observed;
     const NAME: &'static str = "file";
     const ABOUT: About = About::of::<Table>("A regular file: content, owner and permissions", "its path on the host, absolute")
-        .notes("It is written beside its target and moved over it, so that it is the old one or the new one at any time.")
+        .notes("It is written beside its target and moved over it, so that it is the old one or the new one at any time; ACLs and extended attributes of the old one are kept.")
         .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[path::LIBRARY];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a file resource")?;
         let mut found = Vec::new();
         input.path(&mut found);
-        let body = content(input, &table, &mut found);
+        let given =
+            Given { content: &table.content, template: &table.template, source: &table.source };
+        let body = given.read(input, ("a file", table.state), &mut found);
         let access = Access::read(input, table.mode, (table.owner, table.group), &mut found);
         if !found.is_empty() {
             return Err(found);
         }
         let path = input.name.value.clone();
-        Ok(Self { path, state: table.state, body, access, validate: table.validate })
+        Ok(Self {
+            path,
+            state: table.state,
+            body,
+            access,
+            validate: table.validate,
+            break_hardlinks: table.break_hardlinks,
+        })
     }
 
     fn subject(desired: &Self) -> &str {
@@ -120,14 +134,23 @@ impl Resource for File {
         std::iter::once(folder).chain(desired.access.wants()).collect()
     }
 
+    fn claims(desired: &Self) -> Vec<Claim> {
+        let path = desired.path.clone();
+        let framed = desired.body.is_none() && desired.state == Presence::Present;
+        vec![if framed { Claim::Frame(path) } else { Claim::Whole(path) }]
+    }
+
     fn probe(items: &[&Self], script: &mut Script) {
         path::ask_stat(items.iter().map(|file| file.path.as_str()), script);
-        let wanted = items.iter().filter(|file| file.state == Presence::Present);
-        path::ask_contents(
-            wanted
-                .filter_map(|file| Some((file.path.as_str(), file.body.as_ref()?.digest.as_str()))),
-            script,
-        );
+        let digest = |file: &Self| match (&file.body, file.state) {
+            (Some(body), _) => Some(body.digest.clone()),
+            // What goes is shown, and goes only while it is still that.
+            (None, Presence::Absent) => Some(NO_DIGEST.to_owned()),
+            (None, Presence::Present) => None,
+        };
+        let asked: Vec<(&str, String)> =
+            items.iter().filter_map(|file| Some((file.path.as_str(), digest(file)?))).collect();
+        path::ask_contents(asked.iter().map(|(path, digest)| (*path, digest.as_str())), script);
     }
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
@@ -155,8 +178,9 @@ impl Resource for File {
             (_, Observed::Other(kind)) => {
                 Verdict::Refused(format!("{} is {}, not a file", desired.path, kind.word()))
             }
-            (Presence::Absent, Observed::Regular { .. }) => {
-                Verdict::Change(Change::new(Action::Delete, Vec::new()))
+            (Presence::Absent, Observed::Regular { body, .. }) => {
+                let content = body.clone().map(|body| Attribute::content(Some(body), None));
+                Verdict::Change(Change::new(Action::Delete, content.into_iter().collect()))
             }
             (Presence::Present, Observed::Absent { parent: folder }) => {
                 let mut attributes = desired.access.all(NEW_MODE);
@@ -169,16 +193,16 @@ impl Resource for File {
                 if let (Some(wanted), Some(found)) = (&desired.body, body)
                     && wanted.digest != found.digest
                 {
-                    if meta.links > 1 {
-                        return Verdict::Refused(format!(
-                            "{} has {} hard links; a new content would part it from the others",
-                            desired.path, meta.links
-                        ));
-                    }
                     attributes.push(Attribute::content(Some(found.clone()), Some(wanted.clone())));
                 }
                 if attributes.is_empty() {
                     return Verdict::Same("content, owner and mode are as wanted".into());
+                }
+                if meta.links > 1 {
+                    if !desired.break_hardlinks || desired.body.is_none() {
+                        return Verdict::Refused(desired.linked(meta.links));
+                    }
+                    attributes.push(Attribute::value("hard links", Some(meta.links), Some(1)));
                 }
                 Verdict::Change(Change::new(Action::Update, attributes))
             }
@@ -190,7 +214,7 @@ impl Resource for File {
             return Observed::Absent { parent: true };
         }
         let meta = match observed {
-            Observed::Regular { meta, .. } => meta.clone(),
+            Observed::Regular { meta, .. } => Meta { links: 1, ..meta.clone() },
             _ => path::fresh(FileKind::Regular, NEW_MODE),
         };
         Observed::Regular { meta: desired.access.applied(meta), body: desired.body.clone() }
@@ -201,7 +225,10 @@ impl Resource for File {
         let mut first: HashMap<&str, &str> = HashMap::new();
         let mut steps = Vec::with_capacity(work.len());
         for (index, work) in work.iter().enumerate() {
-            let body = new_content(work.change);
+            let parted = matches!(work.observed, Observed::Regular { meta, .. } if meta.links > 1);
+            let present = work.desired.state == Presence::Present;
+            let whole = work.desired.body.as_ref().filter(|_| parted && present);
+            let body = new_content(work.change).or(whole);
             let from = body.and_then(|body| first.get(body.digest.as_str()).copied());
             if let Some(body) = body {
                 first.entry(&body.digest).or_insert(&work.desired.path);
@@ -220,53 +247,48 @@ fn new_content(change: &Change) -> Option<&Body> {
     })
 }
 
+/// A digest that no content has.
+const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
 impl File {
+    /// Why a file with several names is left alone, and what to do.
+    fn linked(&self, links: u64) -> String {
+        let why = format!(
+            "{} has {links} hard links, and a change would be one of all of them",
+            self.path
+        );
+        if self.body.is_none() {
+            return format!(
+                "{why}: give its content and `break_hardlinks = true` to part it from them"
+            );
+        }
+        format!("{why}: `break_hardlinks = true` parts it from them")
+    }
+
     /// The content of a new file: empty when the files say nothing of it.
     fn new_body(&self) -> Body {
         self.body.clone().unwrap_or_else(|| Body::of([]))
     }
 }
 
-/// The one content that the table names.
-fn content(input: &Input<'_>, table: &Table, found: &mut Vec<Diagnostic>) -> Option<Body> {
-    let given = [&table.content, &table.template, &table.source];
-    let mut given = given.into_iter().flatten();
-    let (first, second) = (given.next()?, given.next());
-    if let Some(second) = second {
-        found.push(
-            Diagnostic::at(input.span(second), "a file has one content")
-                .label("either `content`, `template` or `source`")
-                .related(input.span(first), "already given here"),
-        );
-        return None;
-    }
-    if table.state == Presence::Absent {
-        found.push(Diagnostic::at(input.span(first), "a file that is absent has no content"));
-        return None;
-    }
-    let bytes = match (&table.template, &table.source) {
-        (Some(name), _) => input.bodies.template(name.get_ref(), input.span(name)),
-        (_, Some(name)) => input.bodies.source(name.get_ref(), input.span(name)),
-        _ => Ok(first.get_ref().as_bytes().into()),
-    };
-    bytes.map(Body::of).map_err(|mistake| found.push(mistake)).ok()
-}
-
 /// The guard of a step: what `stat` said and the digest, as the planned change saw them.
-fn guard(observed: &Observed) -> (String, String) {
+fn guard(file: &File, observed: &Observed) -> (String, String) {
     let or_not_asked = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
     match observed {
         Observed::Absent { .. } | Observed::Other(_) => ("absent".into(), "-".into()),
         Observed::Regular { meta, body } => (
             or_not_asked(&meta.seen),
-            body.as_ref().map_or_else(|| "-".into(), |body| body.digest.clone()),
+            // A content that was not sent is the one wanted.
+            body.as_ref()
+                .or(file.body.as_ref())
+                .map_or_else(|| "-".into(), |body| body.digest.clone()),
         ),
     }
 }
 
 fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step {
     let file = work.desired;
-    let (meta, digest) = guard(work.observed);
+    let (meta, digest) = guard(file, work.observed);
     let mut script = Script::new();
     if work.change.action == Action::Delete {
         script.text("gone").args([&file.path, &meta, &digest]);
@@ -281,6 +303,7 @@ fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step 
     let owner = file.access.chown();
     let Some(body) = body else {
         script.text("access").args([&file.path, &meta, &digest, &mode, &owner]);
+        script.args(file.body.as_ref().map(|body| &body.digest));
         return Step::inside(script, parent(&file.path));
     };
     let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{About, Input, Resource, Subject, Trigger, Verdict, Work};
+use super::{About, Claim, Input, Resource, Subject, Trigger, Verdict, Work};
 use crate::model::{Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -23,6 +23,7 @@ pub struct Part<'w> {
 /// [`Resource`], object-safe.
 pub trait ResourceType: Sync {
     fn name(&self) -> &'static str;
+    fn family(&self) -> &'static str;
     fn about(&self) -> About;
     fn library(&self) -> &'static [&'static str];
     /// Whether two desired states say the same.
@@ -38,6 +39,9 @@ pub trait ResourceType: Sync {
     fn provides(&self, desired: &Erased) -> Vec<Subject>;
     fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str>;
     fn wants(&self, desired: &Erased) -> Vec<Subject>;
+    fn claims(&self, desired: &Erased) -> Vec<Claim>;
+    fn among(&self, desired: &Erased, claims: &dyn Fn() -> Vec<Claim>) -> Option<Erased>;
+    fn exposed(&self, desired: &Erased) -> Option<&'static str>;
     fn triggers<'d>(&self, desired: &'d Erased) -> &'d [Trigger];
     fn probe(&self, items: &[&Erased], script: &mut Script);
     fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>>;
@@ -71,6 +75,9 @@ fn typed<T: 'static>(state: &Erased) -> &T {
 impl<R: Resource> ResourceType for Kind<R> {
     fn name(&self) -> &'static str {
         R::NAME
+    }
+    fn family(&self) -> &'static str {
+        R::FAMILY
     }
     fn about(&self) -> About {
         R::ABOUT
@@ -108,6 +115,15 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn wants(&self, desired: &Erased) -> Vec<Subject> {
         R::wants(typed(desired))
+    }
+    fn claims(&self, desired: &Erased) -> Vec<Claim> {
+        R::claims(typed(desired))
+    }
+    fn among(&self, desired: &Erased, claims: &dyn Fn() -> Vec<Claim>) -> Option<Erased> {
+        R::among(typed(desired), claims).map(|desired| Arc::new(desired) as Erased)
+    }
+    fn exposed(&self, desired: &Erased) -> Option<&'static str> {
+        R::exposed(typed(desired))
     }
     fn triggers<'d>(&self, desired: &'d Erased) -> &'d [Trigger] {
         R::triggers(typed(desired))

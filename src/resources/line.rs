@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::input::{Presence, absolute_path, parent};
-use super::path::{self, Answers, FileKind, Meta};
-use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
-use crate::model::{Action, Attribute, Body, Change, Diagnostic};
+use super::input::{Presence, absolute_path};
+use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
+use super::{About, Claim, Input, Resource, Subject, Verdict, Work, path};
+use crate::model::{Body, Diagnostic};
 use crate::shell::{Script, Step};
 
 /// `[line.NAME]`
@@ -20,6 +20,7 @@ pub(super) struct Line {
     text: String,
     /// Lines that this one stands for: the last of them is replaced, or all are removed.
     matching: Option<Regex>,
+    position: Position,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -31,40 +32,53 @@ struct Table {
     /// The file, an absolute path: it must be there and have at most 1 MiB.
     #[schemars(with = "String")]
     path: Spanned<String>,
-    /// The line, without its line break; it is added at the end where `match` finds none.
+    /// The line, without its line break; it is added where `match` finds none.
     #[schemars(with = "Option<String>")]
     line: Option<Spanned<String>>,
     /// A regular expression: unless `line` is there already, the last line that it finds is replaced by it.
     #[schemars(with = "Option<String>")]
     r#match: Option<Spanned<String>>,
-}
-
-/// The file that the line is in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Observed {
-    Absent,
-    File { meta: Meta, body: Body },
-    Other(FileKind),
+    /// A regular expression: a new line goes after the last line that it finds, or to the end.
+    #[schemars(with = "Option<String>")]
+    insert_after: Option<Spanned<String>>,
+    /// A regular expression: a new line goes before the first line that it finds, or to the end.
+    #[schemars(with = "Option<String>")]
+    insert_before: Option<Spanned<String>>,
+    /// The end of the file to which a new line goes; "end" if absent.
+    #[schemars(with = "Option<Edge>")]
+    insert_at: Option<Spanned<Edge>>,
 }
 
 /// Shown by the manual.
-const EXAMPLES: &[&str] = &[r#"[line.swappiness]
+const EXAMPLES: &[&str] = &[
+    r#"[line.swappiness]
 path = "/etc/sysctl.conf"
 match = '^#?vm\.swappiness'
 line = "vm.swappiness = 10"
-"#];
+"#,
+    r#"[line.hosts]
+path = "/etc/nsswitch.conf"
+match = '^hosts:'
+line = "hosts: files dns"
+insert_before = '^networks:'
+"#,
+];
 
 impl Resource for Line {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "line";
+    const FAMILY: &'static str = "text";
     const ABOUT: About = About::of::<Table>(
         "One line in a file that somebody else made",
         "free and stands in addresses alone",
     )
-    .notes("All other lines stay.")
+    .notes(
+        "All other lines stay. A line that is there already stays where it is, wherever that is. \
+         A file that is not there is made by a `file` without a content.",
+    )
     .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[path::LIBRARY];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a line resource")?;
@@ -85,18 +99,14 @@ impl Resource for Line {
             )),
             _ => {}
         }
-        let matching = table.r#match.as_ref().and_then(|text| {
-            let regex = Regex::new(text.get_ref());
-            regex
-                .map_err(|error| {
-                    let why = error.to_string();
-                    let why = why.lines().last().unwrap_or_default();
-                    let why = why.trim_start_matches("error: ");
-                    let message = format!("not a regular expression: {why}");
-                    found.push(Diagnostic::at(input.span(text), message));
-                })
-                .ok()
-        });
+        let matching =
+            table.r#match.as_ref().and_then(|regex| text::pattern(input, regex, &mut found));
+        let anchors = Anchors {
+            after: &table.insert_after,
+            before: &table.insert_before,
+            at: &table.insert_at,
+        };
+        let position = anchors.read(input, &mut found);
         if !found.is_empty() {
             return Err(found);
         }
@@ -105,6 +115,7 @@ impl Resource for Line {
             state: table.state,
             text: table.line.map(Spanned::into_inner).unwrap_or_default(),
             matching,
+            position,
         })
     }
 
@@ -113,96 +124,74 @@ impl Resource for Line {
     }
 
     fn wants(desired: &Self) -> Vec<Subject> {
-        vec![Subject::Path(desired.path.clone())]
+        text::wants(desired)
+    }
+
+    fn claims(desired: &Self) -> Vec<Claim> {
+        text::claims(desired)
     }
 
     fn probe(items: &[&Self], script: &mut Script) {
-        let mut paths: Vec<&str> = items.iter().map(|line| line.path.as_str()).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        path::ask_stat(paths.iter().copied(), script);
-        path::ask_texts(&paths, script);
+        text::probe(items, script);
     }
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
-        let answers = Answers::read(answer);
-        items
-            .iter()
-            .map(|line| {
-                let Some(meta) = answers.meta(&line.path)? else { return Ok(Observed::Absent) };
-                if meta.kind != FileKind::Regular {
-                    return Ok(Observed::Other(meta.kind));
-                }
-                match answers.content(&line.path, meta.size)? {
-                    Some(body) if body.bytes.is_some() => {
-                        Ok(Observed::File { meta: meta.clone(), body })
-                    }
-                    Some(body) => Err(format!(
-                        "{} has {} bytes, more than the {} that lines are edited in",
-                        line.path,
-                        body.size,
-                        path::CONTENT_MAX
-                    )),
-                    None => Err("the host did not send its content".into()),
-                }
-            })
-            .collect()
+        text::observe(items, answer)
     }
 
     fn diff(desired: &Self, observed: &Observed) -> Verdict {
-        match observed {
-            Observed::Other(kind) => {
-                Verdict::Refused(format!("{} is {}, not a file", desired.path, kind.word()))
-            }
-            Observed::Absent if desired.state == Presence::Absent => {
-                Verdict::Same("the file is not there".into())
-            }
-            Observed::Absent => {
-                let then = Change::new(Action::KnownAfter, Vec::new())
-                    .note(format!("in {}: + {}", desired.path, desired.text));
-                let message = format!(
-                    "{} does not exist; a line is put into a file that is there",
-                    desired.path
-                );
-                let need = Some(Subject::Path(desired.path.clone()));
-                Verdict::Blocked { need, message, then }
-            }
-            Observed::File { meta, body } => {
-                let edited = desired.edited(body);
-                if edited.digest == body.digest {
-                    return Verdict::Same(
-                        match desired.state {
-                            Presence::Present => "the line is there",
-                            Presence::Absent => "the line is not there",
-                        }
-                        .into(),
-                    );
-                }
-                if meta.links > 1 {
-                    return Verdict::Refused(format!(
-                        "{} has {} hard links; a new content would part it from the others",
-                        desired.path, meta.links
-                    ));
-                }
-                let content = Attribute::content(Some(body.clone()), Some(edited));
-                Verdict::Change(
-                    Change::new(Action::Update, vec![content]).note(format!("in {}", desired.path)),
-                )
-            }
-        }
+        text::diff(desired, observed)
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {
-        match observed {
-            Observed::File { meta, body } => {
-                Observed::File { meta: meta.clone(), body: desired.edited(body) }
-            }
-            other => other.clone(),
-        }
+        text::predict(desired, observed)
     }
 
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
-        work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+        text::steps(work)
+    }
+}
+
+impl Edit for Line {
+    const WHAT: &'static str = "the line";
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn state(&self) -> Presence {
+        self.state
+    }
+
+    /// A line that is there already stays where it is; else the last one that `match` finds is
+    /// replaced and keeps its line break; else it is added.
+    fn edited(&self, body: &Body) -> Result<(Body, Option<String>), String> {
+        let lines = Lines::of(body);
+        if self.state == Presence::Absent {
+            let all = lines.all.into_iter();
+            let kept: Vec<&[u8]> = all.filter(|line| !self.selects(bare(line))).collect();
+            return Ok((Body::of(kept.concat()), None));
+        }
+        let text = self.text.as_bytes();
+        if lines.all.iter().any(|line| bare(line) == text) {
+            return Ok((body.clone(), None));
+        }
+        let is_match =
+            |line: &[u8]| self.matching.as_ref().is_some_and(|regex| regex.is_match(bare(line)));
+        let Some(at) = lines.all.iter().rposition(|line| is_match(line)) else {
+            let new = format!("{}{}", self.text, lines.end);
+            let (whole, there) = lines.with(new.as_bytes(), &self.position);
+            let note = if there { None } else { text::missed(&self.position) };
+            return Ok((Body::of(whole), note));
+        };
+        let count = lines.all.iter().filter(|line| is_match(line)).count();
+        let note =
+            (count > 1).then(|| format!("`match` finds {count} lines: the last one is replaced"));
+        let line = lines.all[at];
+        let new = [text, &line[bare(line).len()..]].concat();
+        let mut all = lines.all.clone();
+        all[at] = &new;
+        Ok((Body::of(all.concat()), note))
     }
 }
 
@@ -212,62 +201,6 @@ impl Line {
         line == self.text.as_bytes() && (self.matching.is_none() || !self.text.is_empty())
             || self.matching.as_ref().is_some_and(|regex| regex.is_match(line))
     }
-
-    /// The content after the edit. A line that is there already stays where it is; else the last one
-    /// that `match` finds is replaced; else it is added at the end. A file that ended without a line
-    /// break gets one before the new line.
-    fn edited(&self, body: &Body) -> Body {
-        let bytes = body.bytes.as_deref().unwrap_or_default();
-        let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
-        let bare = |line: &&[u8]| -> Vec<u8> {
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
-            line.strip_suffix(b"\r").unwrap_or(line).to_vec()
-        };
-        if self.state == Presence::Absent {
-            let kept: Vec<&[u8]> =
-                lines.into_iter().filter(|line| !self.selects(&bare(line))).collect();
-            return Body::of(kept.concat());
-        }
-        if lines.iter().any(|line| bare(line) == self.text.as_bytes()) {
-            return body.clone();
-        }
-        let found = self
-            .matching
-            .as_ref()
-            .and_then(|regex| lines.iter().rposition(|line| regex.is_match(&bare(line))));
-        let mut new = Vec::with_capacity(bytes.len() + self.text.len() + 2);
-        for (index, line) in lines.iter().enumerate() {
-            if Some(index) == found {
-                new.extend_from_slice(self.text.as_bytes());
-                new.extend_from_slice(&line[bare(line).len()..]);
-            } else {
-                new.extend_from_slice(line);
-            }
-        }
-        if found.is_none() {
-            if !new.is_empty() && !new.ends_with(b"\n") {
-                new.push(b'\n');
-            }
-            new.extend_from_slice(self.text.as_bytes());
-            new.push(b'\n');
-        }
-        Body::of(new)
-    }
-}
-
-fn step(work: &Work<'_, Line>) -> Step {
-    let mut script = Script::new();
-    let Observed::File { meta, body } = work.observed else {
-        script.text("fail").arg("the file is not there");
-        return Step::new(script);
-    };
-    let seen = if meta.seen.is_empty() { "-" } else { &meta.seen };
-    let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
-    script
-        .text("put")
-        .args([&work.desired.path, seen, &body.digest])
-        .args(["-", "", "", &seconds, ""]);
-    Step::inside(script, parent(&work.desired.path)).reading(work.desired.edited(body).bytes)
 }
 
 #[cfg(test)]
@@ -280,11 +213,12 @@ mod tests {
             state,
             text: line.into(),
             matching: matching.map(|regex| Regex::new(regex).unwrap()),
+            position: Position::End,
         }
     }
 
     fn edit(line: &Line, text: &str) -> String {
-        let body = line.edited(&Body::of(text.as_bytes()));
+        let (body, _) = line.edited(&Body::of(text.as_bytes())).unwrap();
         String::from_utf8(body.bytes.unwrap().to_vec()).unwrap()
     }
 
@@ -311,5 +245,42 @@ mod tests {
         assert_eq!(edit(&gone, "a=1\nb\na=1\r\na=10\n"), "b\na=10\n");
         let gone = line(Presence::Absent, "", Some("^a"));
         assert_eq!(edit(&gone, "\nab\nb\n"), "\nb\n");
+    }
+
+    #[test]
+    fn a_new_line_goes_to_its_anchor() {
+        let at = |position| Line { position, ..line(Presence::Present, "new", None) };
+        let regex = |text| Regex::new(text).unwrap();
+        let text = "[a]\nx\n[b]\nx\n";
+        for (position, after) in [
+            (Position::End, "[a]\nx\n[b]\nx\nnew\n"),
+            (Position::Start, "new\n[a]\nx\n[b]\nx\n"),
+            (Position::After(regex("^x")), "[a]\nx\n[b]\nx\nnew\n"),
+            (Position::After(regex(r"^\[a\]$")), "[a]\nnew\nx\n[b]\nx\n"),
+            (Position::Before(regex("^x$")), "[a]\nnew\nx\n[b]\nx\n"),
+            (Position::Before(regex("^y")), "[a]\nx\n[b]\nx\nnew\n"),
+        ] {
+            let line = at(position);
+            assert_eq!(edit(&line, text), after, "{line:?}");
+            assert_eq!(edit(&line, after), after, "twice: {line:?}");
+        }
+        assert_eq!(edit(&at(Position::After(regex("b"))), "a\r\nb"), "a\r\nb\r\nnew\r\n");
+        assert_eq!(edit(&at(Position::Start), "a\r\n"), "new\r\na\r\n");
+    }
+
+    #[test]
+    fn what_is_not_as_one_would_think_is_said() {
+        let said = |line: Line, text: &str| line.edited(&Body::of(text.as_bytes())).unwrap().1;
+        let present = || line(Presence::Present, "a=1", Some("^a="));
+        assert_eq!(said(present(), "a=2\n"), None);
+        assert_eq!(
+            said(present(), "a=2\na=3\n").as_deref(),
+            Some("`match` finds 2 lines: the last one is replaced")
+        );
+        let anchored = Line { position: Position::After(Regex::new("^x+$").unwrap()), ..present() };
+        assert_eq!(
+            said(anchored, "b\n").as_deref(),
+            Some("`insert_after` finds no line: it goes to the end")
+        );
     }
 }

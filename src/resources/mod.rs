@@ -6,18 +6,26 @@
 mod able;
 mod about;
 mod account;
+mod authorized_key;
+mod block;
+mod claim;
 mod command;
+mod content;
 mod directory;
+mod entries;
 mod file;
 mod group;
 pub mod input;
+mod key_table;
 mod kind;
 mod line;
 mod mistake;
 mod package;
 mod path;
+mod public_key;
 mod service;
 mod symlink;
+mod text;
 mod user;
 
 use std::fmt::Debug;
@@ -27,6 +35,7 @@ use crate::model::{AddressPattern, Change, Diagnostic, Located};
 use crate::shell::{Script, Step};
 
 pub use about::About;
+pub use claim::Claim;
 pub use input::{Bodies, Input};
 pub use kind::{Erased, Kind, Part, ResourceType};
 
@@ -39,6 +48,8 @@ pub static REGISTRY: &[&dyn ResourceType] = &[
     &Kind::<file::File>::NEW,
     &Kind::<symlink::Symlink>::NEW,
     &Kind::<line::Line>::NEW,
+    &Kind::<block::Block>::NEW,
+    &Kind::<authorized_key::AuthorizedKey>::NEW,
     &Kind::<command::Command>::NEW,
     &Kind::<service::Service>::NEW,
 ];
@@ -59,6 +70,8 @@ pub trait Resource: Send + Sync + 'static {
 
     /// The name in TOML and addresses.
     const NAME: &'static str;
+    /// Types of one family have one type of observed state, and see each other's changes of a subject.
+    const FAMILY: &'static str = Self::NAME;
     /// What the manual says of it.
     const ABOUT: About;
     /// Shell functions that its probe and steps call, on top of the wire's own.
@@ -96,6 +109,21 @@ pub trait Resource: Send + Sync + 'static {
     /// What must exist before it.
     fn wants(_desired: &Self::Desired) -> Vec<Subject> {
         Vec::new()
+    }
+
+    /// What it says of paths and keys that others on the same host must know.
+    fn claims(_desired: &Self::Desired) -> Vec<Claim> {
+        Vec::new()
+    }
+
+    /// As `desired`, knowing what the others on its host claim; `None` where that is nothing to it.
+    fn among(_desired: &Self::Desired, _claims: &dyn Fn() -> Vec<Claim>) -> Option<Self::Desired> {
+        None
+    }
+
+    /// What it may do besides, after an opaque change: nobody can know it before.
+    fn exposed(_desired: &Self::Desired) -> Option<&'static str> {
+        None
     }
 
     /// What makes it act although nothing of its own differs.

@@ -1,4 +1,4 @@
-//! What stands at paths: the question and the answer that file, directory, symlink and line share.
+//! What stands at paths: the question and the answer that all types about paths share.
 
 use std::collections::HashMap;
 
@@ -27,6 +27,16 @@ pub(super) enum FileKind {
 }
 
 impl FileKind {
+    /// The kind that the bits of `st_mode` say.
+    pub(super) const fn of(bits: u32) -> Self {
+        match bits & 0o170_000 {
+            0o100_000 => Self::Regular,
+            0o040_000 => Self::Directory,
+            0o120_000 => Self::Symlink,
+            _ => Self::Other,
+        }
+    }
+
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Regular => "a file",
@@ -164,6 +174,11 @@ pub(super) fn making(path: &str, has_folder: bool, then: Change) -> Verdict {
     Verdict::Blocked { need: Some(Subject::Path(folder)), message, then }
 }
 
+/// Why a file with several names is left alone.
+pub(super) fn hard_links(path: &str, links: u64) -> String {
+    format!("{path} has {links} hard links: a new content would part it from the others")
+}
+
 /// A new path of this kind, as it will be seen.
 pub(super) fn fresh(kind: FileKind, mode: Mode) -> Meta {
     Meta {
@@ -215,6 +230,8 @@ pub(super) const LIBRARY: &str = include_str!("path.sh");
 pub(super) struct Answers<'a> {
     metas: HashMap<&'a [u8], Meta>,
     contents: HashMap<&'a [u8], (&'a [u8], Vec<u8>)>,
+    /// What was opened to read a content, as `%f %u %g`.
+    opened: HashMap<&'a [u8], &'a [u8]>,
     /// What stat said of paths that are not there.
     absent: Vec<&'a [u8]>,
     problems: Vec<String>,
@@ -235,7 +252,12 @@ impl<'a> Answers<'a> {
                 let mut parts = rest.splitn(2, |&byte| byte == b' ');
                 let digest = parts.next().unwrap_or_default();
                 let path = parts.next().unwrap_or_default();
-                let encoded: Vec<&[u8]> = lines.by_ref().take_while(|line| *line != b".").collect();
+                let mut encoded: Vec<&[u8]> =
+                    lines.by_ref().take_while(|line| *line != b".").collect();
+                if let Some(seen) = encoded.first().and_then(|line| line.strip_prefix(b"f ")) {
+                    answers.opened.insert(path, seen);
+                    encoded.remove(0);
+                }
                 let encoded = encoded.concat();
                 if encoded == b"!" {
                     answers.contents.insert(path, (b"unreadable", Vec::new()));
@@ -286,6 +308,10 @@ impl<'a> Answers<'a> {
     pub(super) fn content(&self, path: &str, size: u64) -> Result<Option<Body>, String> {
         let Some((digest, bytes)) = self.contents.get(path.as_bytes()) else { return Ok(None) };
         let digest = String::from_utf8_lossy(digest).into_owned();
+        let (opened, seen) = (self.opened.get(path.as_bytes()), self.metas.get(path.as_bytes()));
+        if opened.zip(seen).is_some_and(|(opened, seen)| *opened != seen.seen.as_bytes()) {
+            return Err("something else stood there while it was read".into());
+        }
         if bytes.len() as u64 > CONTENT_MAX {
             let right = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
             let digest = if right || digest == "-" {
@@ -313,14 +339,8 @@ fn meta(rest: &[u8]) -> Option<(&[u8], Meta)> {
     let (raw, uid, gid, size, links) = (word()?, word()?, word()?, word()?, word()?);
     let (owner, group) = (word()?.to_owned(), word()?.to_owned());
     let bits = u32::from_str_radix(raw, 16).ok()?;
-    let kind = match bits & 0o170_000 {
-        0o100_000 => FileKind::Regular,
-        0o040_000 => FileKind::Directory,
-        0o120_000 => FileKind::Symlink,
-        _ => FileKind::Other,
-    };
     let meta = Meta {
-        kind,
+        kind: FileKind::of(bits),
         mode: Mode(bits & 0o7777),
         uid: uid.parse().ok()?,
         gid: gid.parse().ok()?,

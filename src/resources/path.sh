@@ -1,4 +1,4 @@
-# Shell functions of probes and steps that are about paths: file, directory, symlink and line.
+# Shell functions of probes and steps that are about paths: file, directory, symlink, line and block.
 
 # stat …: the program, and a word when it did not end by itself: what it says nothing of is not there.
 stat() {
@@ -48,16 +48,105 @@ texts() {
 }
 text() {
   printf 'd %s %s\n' "$1" "$2"
-  l='!'
-  if [ -r "$2" ]; then l=$(head -c 1048577 <"$2" | base64) || l='!'; fi
+  l='!' q=
+  if [ -r "$2" ]; then
+    # What was opened is not what stat saw where somebody put a link into its place.
+    {
+      q=$(command stat -L -c 'f %f %u %g' /proc/self/fd/0 2>/dev/null)
+      l=$(head -c 1048577 | base64) || l='!'
+    } <"$2"
+  fi
   [ -n "$l" ] || [ ! -s "$2" ] || l='!'
-  printf '%s\n' "$l"
+  printf '%s\n' ${q:+"$q"} "$l"
   echo .
 }
 
 # The rest is for steps. A new content goes into a temporary file beside its target (opened with
 # noclobber, which is O_EXCL), is written and synced by one dd while only we can open it, gets owner and
 # mode, is validated, and moved over the target with -T, so that a link to a folder is not moved into.
+
+# Nobody leads a step elsewhere: `at` goes into the folder and the step works on a name in it. Root's steps
+# look at the way too: `V` is the owner of a folder on it where somebody else could swap what stands there
+# (empty: there is none). What is done there by root goes through what is open already, or is done as the
+# user whose folder or file it is.
+
+# at PATH: goes into the folder of PATH. G is that folder, T the name in it.
+at() {
+  G=${1%/*} T=./${1##*/} V=
+  G=${G:-/}
+  cd -P -- "$G" 2>/dev/null || { fail "its folder $G cannot be entered"; return; }
+  [ "$U" -eq 0 ] || return 0
+  o=$(pwd -P)
+  if [ "$o" != "$G" ]; then
+    led "$G" || return
+    [ "$(pwd -P)" = "$o" ] || { fail "its folder $G leads elsewhere now"; return; }
+  fi
+  l=${o#/} n=
+  set -- /
+  while [ -n "$l" ]; do
+    n=$n/${l%%/*}
+    set -- "$@" "$n"
+    case $l in */*) l=${l#*/} ;; *) l= ;; esac
+  done
+  sound "$@" || V=$W
+}
+# sound FOLDER…: can nobody but root change what stands in these folders? If not, W is whose it is.
+sound() {
+  for q in $(command stat -c '%U:%u:%a' -- "$@" 2>&1); do
+    W=${q%%:*}
+    case $q in
+      *:0:[1357]???) ;;
+      *:0:*[2367] | *:0:*[2367]?) return 1 ;;
+      *:0:*) ;;
+      *) return 1 ;;
+    esac
+  done
+}
+# led FOLDER: goes there step by step. A link on the way is followed where nobody but root could put it.
+led() {
+  cd /
+  l=$1/ a=0
+  while [ -n "$l" ]; do
+    k=${l%%/*} l=${l#*/}
+    case $k in '' | .) continue ;; esac
+    if [ -L "./$k" ]; then
+      n=$(pwd -P)
+      n=${n%/}/$k
+      sound . || { fail "$n on the way is a link that $W may have put there: name the folder itself"; return; }
+      a=$((a + 1))
+      [ "$a" -le 40 ] || { fail "$n on the way leads round in a circle"; return; }
+      k=$(readlink -- "./$k") || { fail "$n on the way is another thing now"; return; }
+      case $k in /*) cd / ;; esac
+      l=$k/$l
+    else
+      cd -P -- "./$k" 2>/dev/null || { fail "its folder $1 cannot be entered"; return; }
+    fi
+  done
+}
+# inside: goes into T, a folder, where somebody else could swap it for a link.
+inside() {
+  [ -n "$V" ] || return 0
+  n=$(pwd -P)
+  n=${n%/}/${T#./}
+  cd -P -- "$T" 2>/dev/null && [ "$(pwd -P)" = "$n" ] || { fail "$n was swapped for something else meanwhile"; return; }
+  T=.
+}
+# as USER COMMAND…: runs it as that user, who is not root, with no group but the first.
+as() {
+  n=$(database passwd "$1" | while IFS=: read -r k l a b l; do [ "$k" != "$1" ] || echo "$a $b"; done)
+  case $n in
+    *[!0-9\ ]* | ' '* | *' ' | '') echo "the user database has no user $1"; return 1 ;;
+    '0 '*) echo "$1 is root"; return 1 ;;
+  esac
+  if setpriv --reuid "${n% *}" --regid "${n#* }" --clear-groups true 2>/dev/null; then
+    shift
+    setpriv --reuid "${n% *}" --regid "${n#* }" --clear-groups "$@"
+  else
+    n=$1
+    shift
+    su -s /bin/sh "$n" -c 'exec "$0" "$@"' "$@"
+  fi
+}
 
 # same PATH META DIGEST: does PATH still stand as it was planned against? `-`: not asked.
 same() {
@@ -74,12 +163,15 @@ same() {
 # what is no regular file, and the name could be guessed by who saw the one before it.
 fresh() {
   n=${1%/*}/.trueup-$R-$S
-  if [ -e "$n" ] || [ -L "$n" ]; then fail "$n is in the way"; return; fi
+  if [ -e "$n" ] || [ -L "$n" ]; then fail "${G%/}/${n#./} is in the way"; return; fi
   X=$n
 }
 # put PATH META DIGEST MODE OWNER VALIDATE SECONDS FROM: replaces a file, or makes it. The content comes
 # on the wire, or FROM (`DIGEST PATH`) says which file has it already.
 put() {
+  at "$1" || return
+  shift
+  set -- "$T" "$@"
   same "$1" "$2" "$3" || return
   fresh "$1" || return
   r=-1
@@ -88,7 +180,7 @@ put() {
   set +C
   if [ "$r" -lt 0 ]; then
     M=$(set -C; { : 5>"$X"; } 2>&1)
-    M="cannot make a file in ${X%/*}/: ${M##*: }"
+    M="cannot make a file in ${G%/}/: ${M##*: }"
     r=1
   fi
   return "$r"
@@ -103,7 +195,10 @@ fill() {
     receive || return
   fi
   t=/proc/self/fd/5
-  [ -e "$t" ] || t=$X
+  if [ ! -e "$t" ]; then
+    [ -z "$V" ] || { fail "$V could swap the new file for a link: that cannot be ruled out without /proc"; return; }
+    t=$X
+  fi
   if [ "$2" = absent ]; then
     owned "$t" "$5" || M=$(chown -- "$5" "$t" 2>&1) || return
     [ "$4" = - ] || M=$(chmod -- "$4" "$t" 2>&1) || return
@@ -114,8 +209,9 @@ fill() {
   fi
   exec 5>&-
   if [ -n "$6" ]; then
-    candidate=$X; export candidate
-    run "$7" /bin/sh -c "$6" || { M="the old content stays, because validate said (exit status $r):
+    candidate=${G%/}/${X#./}; export candidate
+    run "$7" /bin/sh -c "cd /
+$6" || { M="the old content stays, because validate said (exit status $r):
     $M"; return 1; }
     M=
   fi
@@ -144,14 +240,34 @@ keep() {
   cp --attributes-only --preserve="$n" -- "$1" "$2" 2>/dev/null && return
   n=$(stat -c '%u:%g %a' -- "$1") && M=$(chown -- "${n% *}" "$2" 2>&1) && M=$(chmod -- "${n#* }" "$2" 2>&1)
 }
-# access PATH META DIGEST MODE OWNER: owner and mode of what is there.
+# access PATH META DIGEST MODE OWNER WANTED: owner and mode of what is there. WANTED is the digest of a
+# file's content, where the files say it.
 access() {
-  same "$1" "$2" "$3" || return
-  owned "$1" "$5" || M=$(chown -h -- "$5" "$1" 2>&1) || return
-  if [ "$4" != - ]; then M=$(chmod -- "$4" "$1" 2>&1) || return; fi
+  at "$1" || return
+  same "$T" "$2" "$3" || return
+  if [ -d "$T" ] && [ ! -L "$T" ]; then
+    inside && same "$T" "$2" - || return
+  elif [ -n "$V" ]; then
+    shared "$@"
+    return
+  fi
+  owned "$T" "$5" || M=$(chown -h -- "$5" "$T" 2>&1) || return
+  if [ "$4" != - ]; then M=$(chmod -- "$4" "$T" 2>&1) || return; fi
+}
+# shared: access for a file that somebody else could swap for a link to any other. Its own user may change
+# the mode; else it is replaced by a copy, if it is known what must be in it.
+shared() {
+  if owned "$T" "$5" && n=$(stat -c %U -- "$T") && [ "$n" != root ]; then
+    M=$(as "$n" chmod -- "$4" "$T" 2>&1 3<&- 4>&-)
+  elif [ "${6:--}" != - ]; then
+    put "$1" "$2" "$6" "$4" "$5" '' 60 "$6 $1"
+  else
+    fail "$V could swap it for a link while its owner or mode is set: declare its content too, so that it is replaced whole"
+  fi
 }
 # gone PATH META DIGEST: removes a file or link.
 gone() {
-  same "$1" "$2" "$3" || return
-  M=$(rm -f -- "$1" 2>&1)
+  at "$1" || return
+  same "$T" "$2" "$3" || return
+  M=$(rm -f -- "$T" 2>&1)
 }

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
-use super::{About, Input, Resource, Subject, Verdict, Work};
+use super::{About, Claim, Input, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -54,18 +54,20 @@ readlink -- "$@" 2>/dev/null || for p do readlink -- "$p"; done
 }
 # link PATH TARGET WAS: makes a link, or replaces the one to WAS, in one rename.
 link() {
+at "$1" || return
 if [ "$3" = absent ]; then
-same "$1" absent - || return
-elif [ "$(readlink -- "$1" 2>&1)" != "${3#=}" ]; then
+same "$T" absent - || return
+elif [ "$(readlink -- "$T" 2>&1)" != "${3#=}" ]; then
 fail 'it does not point to where it did when this was planned'; return
 fi
-fresh "$1" || return
-M=$(ln -sT -- "$2" "$X" 2>&1) && M=$(mv -fT -- "$X" "$1" 2>&1) && X=
+fresh "$T" || return
+M=$(ln -sT -- "$2" "$X" 2>&1) && M=$(mv -fT -- "$X" "$T" 2>&1) && X=
 }
 # unlinked PATH WAS: removes the link to WAS.
 unlinked() {
-[ "$(readlink -- "$1" 2>&1)" = "${2#=}" ] || { fail 'it does not point to where it did when this was planned'; return; }
-M=$(rm -f -- "$1" 2>&1)
+at "$1" || return
+[ "$(readlink -- "$T" 2>&1)" = "${2#=}" ] || { fail 'it does not point to where it did when this was planned'; return; }
+M=$(rm -f -- "$T" 2>&1)
 }
 "#;
 
@@ -82,7 +84,7 @@ impl Resource for Symlink {
         About::of::<Table>("A symlink and what it points to", "its path on the host, absolute")
             .notes("What is there and is no symlink is never replaced.")
             .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, FUNCTIONS];
+    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a symlink resource")?;
@@ -122,6 +124,10 @@ impl Resource for Symlink {
         let target =
             absolute_path(&desired.target).is_ok().then(|| Subject::Path(desired.target.clone()));
         std::iter::once(folder).chain(target).collect()
+    }
+
+    fn claims(desired: &Self) -> Vec<Claim> {
+        vec![Claim::Whole(desired.path.clone())]
     }
 
     fn probe(items: &[&Self], script: &mut Script) {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::able::{self, Lacks};
 use super::account::{self, Database, Entry, Password, Shadow};
 use super::input::Presence;
-use super::{About, Input, Resource, Subject, Verdict, Work};
+use super::{About, Claim, Input, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic, Secret};
 use crate::shell::{Script, Step};
 
@@ -118,6 +118,12 @@ impl Resource for User {
             return Vec::new();
         }
         desired.group.iter().chain(&desired.groups.names).cloned().map(Subject::Group).collect()
+    }
+
+    fn claims(desired: &Self) -> Vec<Claim> {
+        let home = || desired.home.clone().unwrap_or_else(|| format!("/home/{}", desired.name));
+        let there = desired.state == Presence::Present;
+        there.then(home).map(Claim::Stays).into_iter().collect()
     }
 
     fn probe(items: &[&Self], script: &mut Script) {

@@ -50,10 +50,11 @@ ask() {
   answer data "$1" "$2" "$3"
 }
 
-# go SEQ BYTES: may this step run? BYTES of content follow on the wire (-1: none). After a failure
+# go SEQ BYTES: may this step run? It begins in /. BYTES of content follow on the wire (-1: none). After a failure
 # nothing more is done, and contents that still come are read and thrown away.
 go() {
   S=$1 B=$2 M= I= Q=0 G=0 V=
+  cd /
   unset IFS
   set +f
   [ -z "$F" ] && return 0

@@ -65,6 +65,16 @@ fn line() {
 }
 
 #[test]
+fn block() {
+    every_case("block");
+}
+
+#[test]
+fn authorized_key() {
+    every_case("authorized_key");
+}
+
+#[test]
 fn command() {
     every_case("command");
 }
@@ -78,7 +88,7 @@ fn service() {
 fn first_action(kind: &dyn ResourceType) -> &'static str {
     match kind.name() {
         "command" => "run",
-        "line" | "service" => "update",
+        "line" | "block" | "service" => "update",
         _ => "create",
     }
 }

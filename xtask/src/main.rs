@@ -53,9 +53,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The project's folder.
+/// The project's folder: that of the checkout in which cargo was called, also where several share one
+/// target folder.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the project").to_owned()
+    let here = std::env::var_os("CARGO_MANIFEST_DIR");
+    let here = here.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    here.parent().expect("xtask lies in the project").to_owned()
 }
 
 /// A command in the project's folder.

@@ -249,6 +249,6 @@ requires = ["file[/etc/secret]", "inner/file[/etc/open]"]
         lab.on("web2", "cat /etc/secret /etc/open; ls /etc/declared 2>/dev/null || echo none");
     assert_eq!(there, format!("word={canary}\nword={canary}\nnone\n"));
     assert!(!seen.contains(canary), "{seen}");
-    assert!(seen.contains("content  (sensitive)") && seen.contains("mode  0600"), "{seen}");
+    assert!(seen.contains("content  (sensitive)") && seen.contains("mode     0600"), "{seen}");
     lab.on("web2", "rm -f /etc/secret /etc/open");
 }

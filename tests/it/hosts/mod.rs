@@ -3,6 +3,7 @@
 mod cost;
 mod language;
 mod outcomes;
+mod paths;
 mod system;
 mod truth;
 mod types;

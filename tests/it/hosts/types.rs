@@ -67,7 +67,7 @@ match = "^c="
 [package.lab-pkg24]
 [package.lab-pkg25]
 [command.stamp]
-command = "date >stamp"
+command = "echo made >stamp"
 cwd = "/srv/types"
 creates = "/srv/types/stamp"
 [service.lab-svc1]

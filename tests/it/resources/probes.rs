@@ -120,7 +120,7 @@ fn meaning(kind: &dyn ResourceType, desired: &[Erased], answer: &Answer) -> Vec<
 }
 
 fn about_paths(kind: &dyn ResourceType) -> bool {
-    !matches!(kind.name(), "group" | "user" | "package" | "service")
+    !matches!(kind.name(), "group" | "user" | "package" | "service" | "authorized_key")
 }
 
 /// Types that ask programs, or for programs, which busybox has not.

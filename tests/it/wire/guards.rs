@@ -145,6 +145,23 @@ static GUARDS: &[Guard] = &[
         &[("[ \"$(sha256sum <\"$X\" 2>&1)\" = \"${8%% *}  -\" ] ||", ": ||")],
         place::copied_content_is_compared,
     ),
+    guard(
+        "what is purged is compared again",
+        &[("[ \"$(listing \"$a\" \"$@\" | sort | sha256sum)\" = \"$b  -\" ]", ":")],
+        place::moved_is_not_purged,
+    ),
+    Guard {
+        name: "a link on the way is root's",
+        edits: &[("sound . || {", ": || {")],
+        check: place::foreign_link_is_not_followed,
+        root: true,
+    },
+    Guard {
+        name: "the way is looked at",
+        edits: &[("led \"$G\" || return", ":")],
+        check: place::foreign_link_is_not_followed,
+        root: true,
+    },
     guard("new files are closed to others", &[("umask 077", "umask 0")], window::never_looser),
     guard(
         "a new file does not go through the old one's mode",

@@ -9,7 +9,7 @@ use trueup::shell::AnswerKind;
 
 use super::bench::{Bench, said};
 use super::session::{Edit, WORD};
-use super::shells::{Shell, everywhere};
+use super::shells::{Shell, everywhere, root};
 use super::tree::Tree;
 
 /// A file with a content and a link.
@@ -244,6 +244,92 @@ pub fn copied_content_is_compared(shell: &Shell, edits: &[Edit]) -> Result<(), S
         return Err(format!("{answer:?}, {}", after.against(&before)));
     }
     Ok(())
+}
+
+/// A link in a folder of somebody else, on the way to what root is to do.
+pub fn foreign_link_is_not_followed(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    for module in [
+        "[file.\"ROOT/eve/d/a\"]\ncontent = \"new\\n\"\n",
+        "[directory.\"ROOT/eve/d/a\"]\n",
+        "[symlink.\"ROOT/eve/d/a\"]\ntarget = \"x\"\n",
+    ] {
+        let mut bench = Bench::new(shell, edits);
+        let victim = victim(&bench);
+        let eve = bench.tree.join("eve");
+        fs::create_dir(&eve).expect("a folder");
+        symlink(&victim, eve.join("d")).expect("a link");
+        std::os::unix::fs::chown(&eve, Some(65534), None).expect("an owner");
+        let before = Tree::of(&victim);
+        let items = bench.items(module);
+        let wave = bench.apply(&items)?;
+        let after = Tree::of(&victim);
+        if before != after {
+            return Err(format!("{module}: {}", after.against(&before)));
+        }
+        wave.failed(0, "on the way is a link that")?;
+        // Root's own link is another thing.
+        let mut bench = Bench::new(shell, edits);
+        fs::create_dir_all(bench.tree.join("eve/real")).expect("a folder");
+        symlink("real", bench.tree.join("eve/d")).expect("a link");
+        let items = bench.items(module);
+        bench.apply(&items)?.done(&items)?;
+    }
+    Ok(())
+}
+
+/// Something comes into a folder after it was planned to be purged: nothing goes.
+pub fn moved_is_not_purged(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    for state in ["present", "absent"] {
+        let mut bench = Bench::new(shell, edits);
+        fs::create_dir_all(bench.tree.join("d/sub")).expect("a folder");
+        bench.file("d/sub/old", "old\n");
+        let items =
+            bench.items(&format!("[directory.\"ROOT/d\"]\npurge = true\nstate = \"{state}\"\n"));
+        let observed = bench.look(&items)?;
+        bench.file("d/sub/new", "new\n");
+        let before = bench.tree();
+        let wave = bench.wave(&items, &observed)?;
+        let after = bench.tree();
+        if before != after {
+            return Err(format!("{state}: {}", after.against(&before)));
+        }
+        wave.failed(0, "what is in it is not what this was planned against")?;
+    }
+    Ok(())
+}
+
+/// What is purged: whole, with odd names, and no further than its links.
+pub fn purged_whole(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let mut bench = Bench::new(shell, edits);
+    let victim = victim(&bench);
+    for name in ["d/a b", "d/-rf", "d/*", "d/it's \\", "d/.hidden", "d/sub/deep", "d/kept.local"] {
+        let path = bench.tree.join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, "x").expect("a file");
+    }
+    symlink(&victim, bench.tree.join("d/link")).expect("a link");
+    symlink(&victim, bench.tree.join("d/sub/link")).expect("a link");
+    let before = Tree::of(&victim);
+    let items = bench.items("[directory.\"ROOT/d\"]\npurge = true\nkeep = [\"*.local\"]\n");
+    bench.apply(&items)?.done(&items)?;
+    if Tree::of(&victim) != before {
+        return Err("it went through a link".into());
+    }
+    let left: Vec<String> = Tree::of(&bench.tree.join("d")).0.into_keys().collect();
+    if left == ["kept.local"] { Ok(()) } else { Err(format!("left: {left:?}")) }
+}
+
+#[test]
+fn a_folder_is_purged_whole_and_no_further() {
+    everywhere(|shell| purged_whole(shell, &[]));
+    everywhere(|shell| moved_is_not_purged(shell, &[]));
+}
+
+#[test]
+fn a_link_that_somebody_else_put_on_the_way_is_not_followed() {
+    if root() {
+        everywhere(|shell| foreign_link_is_not_followed(shell, &[]));
+    }
 }
 
 #[test]

@@ -11,8 +11,8 @@ use super::session::Edit;
 use super::shells::{Shell, everywhere};
 
 /// What probes of paths and of the user database start.
-const TOOLS: [&str; 8] =
-    ["stat", "sha256sum", "grep", "head", "base64", "readlink", "getent", "cat"];
+const TOOLS: [&str; 9] =
+    ["stat", "sha256sum", "grep", "head", "base64", "readlink", "getent", "cat", "find"];
 
 /// All of them differ from what is there.
 const WANTED: [&str; 2] = [
@@ -34,6 +34,13 @@ target = "wanted"
 [line.x]
 path = "ROOT/c"
 line = "wanted"
+[block.x]
+path = "ROOT/c"
+content = "wanted"
+[directory."ROOT/p"]
+purge = true
+[authorized_key.root]
+keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDyEDz7r+sVkqjwPfM1mf/nh/x+VZJLXIjxZ0DgQuQB9"]
 "#,
     r#"
 [group.root]
@@ -50,6 +57,9 @@ state = "absent"
 path = "ROOT/c"
 line = "there"
 state = "absent"
+[directory."ROOT/p"]
+state = "absent"
+purge = true
 "#,
 ];
 
@@ -91,6 +101,8 @@ fn never_as_wanted(
     }
     let mut bench = Bench::start(folder(), |_| shell.start_with(tools.path()), edits);
     fs::create_dir(bench.tree.join("d")).expect("a folder");
+    fs::create_dir(bench.tree.join("p")).expect("a folder");
+    fs::write(bench.tree.join("p/entry"), "x").expect("a file");
     for name in ["a", "b", "c"] {
         let path = bench.file(name, "there\n");
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("a mode");

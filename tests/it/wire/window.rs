@@ -15,7 +15,7 @@ use super::shells::{Shell, everywhere, find, left_out, root};
 const HOOKS: &str = r#"
 note() {
 r=$?
-stat -c '%a %U %s' -- "$T/d" "$T"/.trueup-*[0-9] >>"$T/../log" 2>/dev/null
+stat -c '%a %U %s' -- "$TREE/d" "$TREE"/.trueup-*[0-9] >>"$TREE/../log" 2>/dev/null
 return "$r"
 }
 for c in cp chown chmod dd mkdir; do eval "$c() { command $c \"\$@\"; note; }"; done
@@ -61,7 +61,7 @@ pub fn never_looser(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
         let items = bench.items(&module);
         let mut hooks = Script::new();
         let tree = bench.tree.display().to_string();
-        hooks.text("hold() { T=$1; }\nhold").arg(&tree).text(HOOKS);
+        hooks.text("hold() { TREE=$1; }\nhold").arg(&tree).text(HOOKS);
         bench.session.exchange(&hooks, &[])?;
         bench.apply(&items)?.done(&items)?;
         let log = fs::read_to_string(bench.outside().join("log")).map_err(|e| e.to_string())?;
@@ -233,7 +233,7 @@ impl Seen {
             }
         }
         let writes = ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| line.contains(flag));
-        let ours = [self.own.as_str(), "/dev/", "/proc/self/fd/5"]
+        let ours = [self.own.as_str(), "/dev/", "/proc/self/fd/5", "./.trueup-"]
             .iter()
             .any(|path| line.contains(&format!("\"{path}")));
         if writes && !ours { Err("written elsewhere") } else { Ok(()) }

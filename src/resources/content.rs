@@ -1,0 +1,46 @@
+//! The content that a table names: as text, as a template or as a file of the module.
+
+use toml::Spanned;
+
+use super::Input;
+use super::input::Presence;
+use crate::model::{Body, Diagnostic};
+
+/// The keys of a table that name a content.
+pub(super) struct Given<'t> {
+    pub(super) content: &'t Option<Spanned<String>>,
+    pub(super) template: &'t Option<Spanned<String>>,
+    pub(super) source: &'t Option<Spanned<String>>,
+}
+
+impl Given<'_> {
+    /// The one content that they name. `what` is the type, as in "a file".
+    pub(super) fn read(
+        &self,
+        input: &Input<'_>,
+        (what, state): (&str, Presence),
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<Body> {
+        let mut given = [self.content, self.template, self.source].into_iter().flatten();
+        let (first, second) = (given.next()?, given.next());
+        if let Some(second) = second {
+            found.push(
+                Diagnostic::at(input.span(second), format!("{what} has one content"))
+                    .label("either `content`, `template` or `source`")
+                    .related(input.span(first), "already given here"),
+            );
+            return None;
+        }
+        if state == Presence::Absent {
+            let message = format!("{what} that is absent has no content");
+            found.push(Diagnostic::at(input.span(first), message));
+            return None;
+        }
+        let bytes = match (self.template, self.source) {
+            (Some(name), _) => input.bodies.template(name.get_ref(), input.span(name)),
+            (_, Some(name)) => input.bodies.source(name.get_ref(), input.span(name)),
+            _ => Ok(first.get_ref().as_bytes().into()),
+        };
+        bytes.map(Body::of).map_err(|mistake| found.push(mistake)).ok()
+    }
+}
