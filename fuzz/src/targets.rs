@@ -1,5 +1,8 @@
 //! What the fuzzer runs on its inputs, and the tests on every input that it kept.
 
+#[path = "hosts.rs"]
+mod hosts;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -29,6 +32,9 @@ pub fn run(target: &str, input: &[u8]) {
         "project" => project(input),
         "pattern" => pattern(input),
         "template" => template(input),
+        "frame" => hosts::frame(input),
+        "facts" => hosts::facts(input),
+        "observe" => hosts::observe(input),
         _ => panic!("there is no target `{target}`"),
     }
 }

@@ -1,7 +1,6 @@
 //! `trueup apply`: plans, asks, and makes it so.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::args::{Apply, Common};
@@ -11,7 +10,7 @@ use super::run::{Run, STOPPED, asked_to_end, runtime, tell_cost};
 use super::saved::{self, Opened};
 use super::telling::Telling;
 use super::{settings, view};
-use crate::execute::{Counts, HostRun, Spend};
+use crate::execute::{Counts, HostRun, Spend, Stop};
 use crate::model::Outcome;
 use crate::plan::{Document, HostPlan};
 use crate::report;
@@ -111,11 +110,10 @@ async fn carry_out(
     let signals = tokio::spawn(async move {
         loop {
             asked_to_end().await;
-            if stop.swap(true, Ordering::Relaxed) {
-                report::print_error("stopped at once; what ran is not known: run trueup plan\n");
-                std::process::exit(3);
-            }
-            report::print_error("stopping after what runs now; once more to stop at once\n");
+            report::print_error(match stop.harder() {
+                Stop::Now => "stopping at once; what ran then is not known\n",
+                _ => "stopping after the steps that run now; once more to stop at once\n",
+            });
         }
     });
     let fleet = run.fleet.clone();

@@ -52,6 +52,8 @@ pub(super) enum Verb {
     Apply(Apply),
     /// Print a saved plan again; no host is contacted
     Show(Show),
+    /// Show the key of a host, and file it where ssh looks once you say that it is the right one
+    Trust(Trust),
     /// Find mistakes in the project; no host is contacted
     Check(Check),
     /// Print what would be put on a host; it is not contacted
@@ -82,6 +84,15 @@ pub(super) struct Hosts {
     /// Seconds until a host counts as unreachable
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) connect_timeout: u16,
+    /// Seconds that the probe of a host may take; the probes of commands have their own time
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) probe_timeout: u32,
+    /// Seconds that all work on one host may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 14_400, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) host_timeout: u32,
+    /// A file with the password for sudo; without one it is asked for on the terminal when a host wants it
+    #[arg(long, value_name = "FILE")]
+    pub(super) become_password_file: Option<PathBuf>,
     #[command(flatten)]
     pub(super) shown: Shown,
     #[command(flatten)]
@@ -206,6 +217,40 @@ pub(super) enum ShowAs {
     Json,
     // For a merge request
     Markdown,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Trust {
+    /// The hosts
+    #[arg(value_name = "HOST", required = true, add = ArgValueCandidates::new(completers::hosts))]
+    pub(super) hosts: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// Take this key and no other, and do not ask: SHA256:…, as `ssh-keygen -lf` prints it
+    #[arg(long, value_name = "SHA256:…", value_parser = fingerprint)]
+    pub(super) fingerprint: Option<String>,
+    /// Put the new key in the place of the one that is known
+    #[arg(long)]
+    pub(super) replace: bool,
+    /// An ssh config to use instead of your own
+    #[arg(long, value_name = "FILE")]
+    pub(super) ssh_config: Option<PathBuf>,
+    /// Seconds until a host counts as unreachable
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) connect_timeout: u16,
+}
+
+/// A fingerprint in the form that ssh prints.
+fn fingerprint(text: &str) -> Result<String, String> {
+    let digest = text.strip_prefix("SHA256:").map(|digest| digest.trim_end_matches('='));
+    let plain = |char: char| char.is_ascii_alphanumeric() || char == '+' || char == '/';
+    match digest.filter(|digest| digest.len() == 43 && digest.chars().all(plain)) {
+        Some(digest) => Ok(format!("SHA256:{digest}")),
+        None => {
+            Err("not a fingerprint: SHA256: and 43 letters, as `ssh-keygen -lf` prints it".into())
+        }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -20,6 +20,7 @@ mod schema;
 mod settings;
 mod show;
 mod telling;
+mod trust;
 mod view;
 
 use std::ffi::OsString;
@@ -56,6 +57,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Plan(ref verb) => plan::run(&args.common, verb),
         Verb::Apply(ref verb) => apply::run(&args.common, verb),
         Verb::Show(ref verb) => show::run(&args.common, verb),
+        Verb::Trust(ref verb) => trust::run(&args.common, verb),
         Verb::Check(ref verb) => check::run(&args.common, verb),
         Verb::Render(ref verb) => render::run(&args.common, verb),
         Verb::Inventory(ref verb) => inventory::run(&args.common, verb),

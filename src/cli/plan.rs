@@ -15,8 +15,8 @@ pub(super) fn run(common: &Common, verb: &Plan) -> Exit {
     let telling = Telling::new(style, verb.form.output(), None);
     let asked = Asked { select: &verb.hosts.select, keep: verb.out.is_some() };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
+    let Some(mut run) = Run::new(&ready, &verb.hosts, None) else { return Exit::Mistake };
     runtime().block_on(async {
-        let Some(mut run) = Run::new(&ready, &verb.hosts, None) else { return Exit::Mistake };
         let Some(results) = run.look().await else { return STOPPED };
         let Some(plan) = run.plan_view(style, &results) else { return Exit::Mistake };
         let kept = verb.out.as_ref().map(|path| saved::save(path, &run, &plan, &results));

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::args::{Hosts, Select};
 use super::exit::Exit;
 use super::project::{self, Ready};
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{self, Counts, Fleet, HostResult, Spend};
+use crate::execute::{self, Counts, Fleet, HostResult, Password, Question, Spend};
 use crate::model::Event;
 use crate::plan::Document;
 use crate::report::events::EventJson;
@@ -21,6 +21,7 @@ pub(super) struct Run<'r> {
     pub(super) ready: &'r Ready,
     pub(super) fleet: Fleet,
     events: mpsc::UnboundedReceiver<Event>,
+    questions: mpsc::UnboundedReceiver<Question>,
     pub(super) select: &'r Select,
     why: bool,
     /// Whether each thing that happens is a line of standard output.
@@ -35,9 +36,25 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 }
 
 impl<'r> Run<'r> {
+    /// A run; `None` where the password that was given cannot be used, which is told.
     pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, spend: Option<Spend>) -> Option<Self> {
         let (sender, events) = mpsc::unbounded_channel();
-        let execution = execute::Settings { spend, ..settings::execution(hosts) };
+        let (ask, questions) = mpsc::unbounded_channel();
+        let given = match settings::password(hosts) {
+            Ok(given) => given,
+            Err(mistake) => {
+                let style = Style { unicode: report::Switch::Off, ..Style::PLAIN };
+                project::tell(style, &ready.project.sources, vec![mistake]);
+                return None;
+            }
+        };
+        let password = match given {
+            Some(secret) => Password::given(secret),
+            None if report::can_ask() => Password::asked(ask),
+            None => Password::none(),
+        };
+        let settings = settings::execution(hosts, password);
+        let execution = execute::Settings { spend, ..settings };
         let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
         let log = hosts.log.as_ref().map(|path| {
             Log::open(path).map_err(|error| {
@@ -47,7 +64,7 @@ impl<'r> Run<'r> {
         });
         let log = log.transpose().ok()?;
         let (select, why) = (&hosts.select, hosts.shown.why);
-        Some(Self { ready, fleet, events, select, why, json: false, log })
+        Some(Self { ready, fleet, events, questions, select, why, json: false, log })
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
@@ -58,6 +75,7 @@ impl<'r> Run<'r> {
         tokio::select! {
             results = self.watch(count, fleet.look(hosts)) => Some(results),
             () = asked_to_end() => {
+                report::restore_terminal();
                 report::print_error("stopped; nothing was changed\n");
                 None
             }
@@ -87,6 +105,11 @@ impl<'r> Run<'r> {
                 Some(event) = self.events.recv() => {
                     progress.event(&event);
                     self.tell(&event);
+                }
+                Some(question) = self.questions.recv() => {
+                    progress.pause();
+                    answer(question).await;
+                    progress.resume();
                 }
             }
         }
@@ -132,6 +155,19 @@ impl<'r> Run<'r> {
         let (project, inventory) = (name.clone(), inventory.unwrap_or_default());
         Some(Document { project, inventory, stages, hosts: hosts.collect() })
     }
+}
+
+/// Asks for sudo's password. Nobody waits for the thread: a run that is stopped meanwhile ends.
+async fn answer(question: Question) {
+    let Question { host, user, answer } = question;
+    let of = user.map(|user| format!(" of {user}")).unwrap_or_default();
+    let text = format!("sudo password{of} (asked by {host}; others that ask get it too)");
+    let (done, waiting) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = answer.send(report::ask_secret(&text));
+        let _ = done.send(());
+    });
+    let _ = waiting.await;
 }
 
 /// How a run ends that was stopped while it planned.

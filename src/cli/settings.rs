@@ -2,20 +2,21 @@
 #![expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::args::{Common, Hosts, Select, Shown};
 use crate::config::HostPattern;
-use crate::execute;
-use crate::model::{AddressPattern, Diagnostic, Value};
+use crate::execute::{self, Password};
+use crate::model::{AddressPattern, Diagnostic, Secret, Value};
 use crate::report::{Style, Switch, Zoom, stdout_is_terminal};
 use crate::resolve::Selection;
 use crate::shell::Limits;
 use crate::transport::{self, Control};
-
-/// Seconds that a probe may take.
-const PROBE_SECONDS: u32 = 60;
 
 /// Set, to the shell's name, when a shell asks what a line could go on with.
 pub(super) const COMPLETE_VARIABLE: &str = "TRUEUP_COMPLETE";
@@ -76,16 +77,73 @@ pub(super) const fn zoom(shown: &Shown) -> Zoom {
     }
 }
 
+/// How hosts are connected to.
+pub(super) fn transport(connect_timeout: u16, ssh_config: Option<&PathBuf>) -> transport::Settings {
+    let control = Arc::new(Control::default());
+    transport::Settings { connect_timeout, ssh_config: ssh_config.cloned(), control }
+}
+
+/// Holds the password for sudo.
+const PASSWORD_VARIABLE: &str = "TRUEUP_BECOME_PASSWORD";
+
+/// The password for sudo that was given without being asked for: a file's, else the variable's.
+///
+/// # Errors
+/// When the file cannot be read or others can read it, or what was given is no password.
+pub(super) fn password(hosts: &Hosts) -> Result<Option<Secret>, Diagnostic> {
+    if let Some(path) = &hosts.become_password_file {
+        let wrong = |why: String| {
+            Diagnostic::error(format!("--become-password-file {}: {why}", path.display()))
+        };
+        let file = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
+        let metadata = file.metadata().map_err(|error| wrong(error.to_string()))?;
+        if metadata.is_file() && metadata.mode() & 0o077 != 0 {
+            return Err(wrong("others may read it".into())
+                .help("chmod 600 it, and change the password if somebody did read it"));
+        }
+        let mut bytes = Vec::new();
+        file.take(PASSWORD_MAX)
+            .read_to_end(&mut bytes)
+            .map_err(|error| wrong(error.to_string()))?;
+        while bytes.last().is_some_and(|byte| b"\r\n".contains(byte)) {
+            bytes.pop();
+        }
+        return one_line(&bytes).map(Some).map_err(|why| wrong(why.to_owned()));
+    }
+    let Some(value) = std::env::var_os(PASSWORD_VARIABLE).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    one_line(value.as_encoded_bytes())
+        .map(Some)
+        .map_err(|why| Diagnostic::error(format!("{PASSWORD_VARIABLE}: {why}")))
+}
+
+/// The longest password that is read from a file, in bytes.
+const PASSWORD_MAX: u64 = 4096;
+
+/// A password as sudo reads it: one line. More would be read by what comes after sudo.
+fn one_line(bytes: &[u8]) -> Result<Secret, &'static str> {
+    if bytes.is_empty() {
+        return Err("it is empty");
+    }
+    if bytes.iter().any(|byte| b"\n\0".contains(byte)) {
+        return Err("a password is one line");
+    }
+    Ok(Secret::new(bytes))
+}
+
+/// Hosts that may send more than a few MiB at once.
+const LARGE_AT_ONCE: usize = 4;
+
 /// How hosts are worked on.
-pub(super) fn execution(hosts: &Hosts) -> execute::Settings {
+pub(super) fn execution(hosts: &Hosts, password: Password) -> execute::Settings {
     execute::Settings {
-        transport: transport::Settings {
-            connect_timeout: hosts.connect_timeout,
-            ssh_config: hosts.ssh_config.clone(),
-            control: Arc::new(Control::default()),
-        },
+        transport: transport(hosts.connect_timeout, hosts.ssh_config.as_ref()),
         parallel: usize::from(hosts.parallel),
-        probe_timeout: PROBE_SECONDS,
+        probe_timeout: hosts.probe_timeout,
+        host_timeout: hosts.host_timeout,
+        password: Arc::new(password),
+        places: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
         limits: Limits::default(),
         spend: None,
     }

@@ -6,7 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use super::Settings;
 use super::host::HostRun;
 use super::probe::Probe;
-use super::session::{Counts, Session, SessionError};
+use super::resolve::Lost;
+use super::session::{Beside, Counts, Session, SessionError};
+use super::stop::{Stop, Stopper};
 use super::wave::{STEP_LONGEST, Wave};
 use crate::model::event::Stepped;
 use crate::model::{Action, Attribute, Change, Difference, Event, Outcome};
@@ -45,16 +47,16 @@ pub(super) type Emit<'e> = &'e (dyn Fn(Event) + Send + Sync);
 
 /// A host while its plan is applied, stage by stage.
 pub(super) struct Applying {
-    run: HostRun,
+    pub(super) run: HostRun,
     /// The plan for what is left; the run's own is what was announced.
     plan: Plan,
-    history: History,
-    observed: Vec<Result<Erased, String>>,
-    applied: Applied,
+    pub(super) history: History,
+    pub(super) observed: Vec<Result<Erased, String>>,
+    pub(super) applied: Applied,
     /// `None` once the connection was lost.
     session: Option<Session>,
     /// Nothing more is done on this host.
-    over: bool,
+    pub(super) over: bool,
     /// A saved plan was used up here.
     spent: bool,
     /// It was used up before, or could not be.
@@ -108,13 +110,13 @@ impl Applying {
         mut self,
         stage: usize,
         settings: &Settings,
-        stop: impl Fn() -> bool + Send + Sync,
+        stop: &Stopper,
         emit: Emit<'_>,
     ) -> Self {
         let Some(mut session) = self.session.take() else { return self };
         loop {
             let wave = self.wave(stage);
-            if wave.is_empty() || stop() {
+            if wave.is_empty() || stop.asked() {
                 break;
             }
             let mut steps = Wave::default();
@@ -123,16 +125,20 @@ impl Applying {
                 self.spent = true;
             }
             steps.changes(&self.run, &self.plan, (&wave, &mut session));
-            let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program.script);
-            steps.program.answers += probe.asked.len();
-            let seconds = steps.program.seconds.max(STEP_LONGEST).max(settings.probe_timeout);
+            let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program);
+            let seconds = steps.program.seconds.max(STEP_LONGEST);
+            let seconds = seconds.max(settings.probe_timeout.saturating_add(probe.seconds));
             steps.program.seconds = seconds + MARGIN;
-            match self.exchange(&mut session, steps, &probe, emit).await {
+            let beside = session.beside(settings);
+            let exchange = self.exchange(&mut session, steps, &probe, emit);
+            match Box::pin(stopping(exchange, beside, stop)).await {
                 Ok(true) => self.next_plan(&wave),
+                // Nothing failed: the rest was left out, as somebody wanted.
+                Ok(false) if stop.asked() && self.applied.incidents.is_empty() => {}
                 Ok(false) => self.over = true,
                 Err(error) => {
-                    self.lost(&wave, &error);
-                    self.applied.counts = session.counts;
+                    let lost = Lost { wave: &wave, error, session };
+                    Box::pin(self.lost(lost, settings, stop)).await;
                     return self;
                 }
             }
@@ -236,7 +242,7 @@ impl Applying {
     }
 
     /// Whether the last probe found a resource as wanted.
-    fn holds(&self, index: usize) -> bool {
+    pub(super) fn holds(&self, index: usize) -> bool {
         let instance = &self.run.desired.resources[index];
         let state = self.observed.get(index).and_then(|state| state.as_ref().ok());
         instance.kind.verifiable(&instance.desired)
@@ -246,7 +252,7 @@ impl Applying {
     }
 
     /// Takes changes that were done in.
-    fn done(&mut self, items: &[usize]) {
+    pub(super) fn done(&mut self, items: &[usize]) {
         for &index in items {
             if let Status::Change(change) = &self.plan.items[index].status {
                 self.applied.done.push((index, change.clone()));
@@ -263,7 +269,7 @@ impl Applying {
         self.applied.notes.extend(lines.map(|line| (first, line.to_owned())));
     }
 
-    fn incident(&mut self, resource: Option<usize>, message: String) {
+    pub(super) fn incident(&mut self, resource: Option<usize>, message: String) {
         self.applied.incidents.push(Incident { resource, message });
     }
 
@@ -337,14 +343,6 @@ impl Applying {
         }
     }
 
-    /// The connection ended in the middle of a wave: what is not known is said.
-    fn lost(&mut self, wave: &[usize], error: &SessionError) {
-        let running = wave.iter().copied().find(|index| !self.history.changed.contains(index));
-        self.applied.incidents.push(Incident { resource: running, message: error.to_string() });
-        self.applied.outcome = Outcome::Unknown;
-        self.over = true;
-    }
-
     fn summed(mut self) -> Applied {
         let blamed: BTreeSet<usize> =
             self.applied.incidents.iter().filter_map(|incident| incident.resource).collect();
@@ -369,6 +367,28 @@ impl Applying {
         };
         self.applied
     }
+}
+
+/// Waits for an exchange. Who is asked to stop lets the steps that run end; who is asked twice waits for
+/// nothing.
+async fn stopping<T>(
+    exchange: impl Future<Output = Result<T, SessionError>>,
+    beside: Beside,
+    stop: &Stopper,
+) -> Result<T, SessionError> {
+    tokio::pin!(exchange);
+    tokio::select! {
+        result = &mut exchange => return result,
+        () = stop.wait(Stop::Soon) => {}
+    }
+    // Where the host cannot be asked, the wave ends as it would have.
+    let asking = tokio::spawn(beside.ask_to_stop());
+    let result = tokio::select! {
+        result = &mut exchange => result,
+        () = stop.wait(Stop::Now) => Err(SessionError::Stopped),
+    };
+    asking.abort();
+    result
 }
 
 /// What a step's answer says of the resources that it is about.

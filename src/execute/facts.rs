@@ -17,8 +17,11 @@ for a in /etc/os-release /usr/lib/os-release; do if [ -r "$a" ]; then while IFS=
     );
 }
 
-/// Reads the answer; what is missing or not in its shape is a mistake of the host.
-pub(super) fn read(answer: &[u8]) -> Result<Facts, String> {
+/// Reads the answer.
+///
+/// # Errors
+/// What is missing or not in its shape: a mistake of the host.
+pub fn read(answer: &[u8]) -> Result<Facts, String> {
     let text = String::from_utf8_lossy(answer);
     let get = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -12,6 +11,7 @@ use super::Settings;
 use super::apply::{Applied, Applying};
 use super::host::{self, Ended, HostRun, Met};
 use super::session::Counts;
+use super::stop::Stopper;
 use crate::model::{Diagnostic, Event};
 use crate::resolve::{Desired, Resolver};
 
@@ -28,7 +28,7 @@ pub struct Fleet {
     settings: Arc<Settings>,
     events: mpsc::UnboundedSender<Event>,
     places: Arc<Semaphore>,
-    stop: Arc<AtomicBool>,
+    stop: Stopper,
 }
 
 impl Fleet {
@@ -40,19 +40,13 @@ impl Fleet {
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
         let places = Arc::new(Semaphore::new(settings.parallel.max(1)));
-        Self {
-            resolver,
-            settings: Arc::new(settings),
-            events,
-            places,
-            stop: Arc::new(AtomicBool::new(false)),
-        }
+        Self { resolver, settings: Arc::new(settings), events, places, stop: Stopper::new() }
     }
 
-    /// What sets the fleet to stop: nothing new is begun, and what runs ends at its next wave.
+    /// What asks the fleet to stop.
     #[must_use]
-    pub fn stopper(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.stop)
+    pub fn stopper(&self) -> Stopper {
+        self.stop.clone()
     }
 
     /// Connects to hosts and compares them; in the order in which they were given. Where no fact is
@@ -166,10 +160,9 @@ impl Fleet {
 
     async fn stage(&self, host: Applying, stage: usize) -> Applying {
         let _place = self.places.acquire().await.expect("the semaphore is never closed");
-        let stop = || self.stop.load(Ordering::Relaxed);
         let target = host.target();
         self.emit(Event::Started { host: target });
-        let host = host.stage(stage, &self.settings, stop, &|event| self.emit(event)).await;
+        let host = host.stage(stage, &self.settings, &self.stop, &|event| self.emit(event)).await;
         self.emit(Event::Through { host: target });
         host
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::probe::{Probe, question};
+use super::probe::Probe;
 use super::session::{Counts, Program, Session, SessionError};
-use super::{Settings, facts};
+use super::{Settings, facts, root};
 use crate::model::{Diagnostic, Facts, Host, Outcome};
 use crate::plan::{History, Plan, compare};
 use crate::resolve::{Desired, Resolver};
@@ -48,7 +48,7 @@ impl HostRun {
 }
 
 /// The functions that probes and steps of all types call.
-fn libraries() -> Vec<&'static str> {
+pub(super) fn libraries() -> Vec<&'static str> {
     let mut seen = BTreeSet::new();
     let all = REGISTRY.iter().flat_map(|kind| kind.library().iter().copied());
     all.filter(|library| seen.insert(*library)).collect()
@@ -61,9 +61,7 @@ pub(super) type Met = Result<(Session, Facts), Ended>;
 pub(super) async fn meet(target: usize, resolver: &Resolver, settings: &Settings) -> Met {
     let host = &resolver.targets[target].host;
     let ended = |error: SessionError| ended(target, host, error);
-    let mut session = Session::open(host, &libraries(), &settings.transport, settings.limits)
-        .await
-        .map_err(ended)?;
+    let mut session = Session::open(host, &libraries(), settings).await.map_err(ended)?;
     let facts = ask_facts(&mut session, settings).await.map_err(ended)?;
     match facts {
         Ok(facts) => Ok((session, facts)),
@@ -86,7 +84,7 @@ pub(super) async fn look(
         return look_with(target, resolver, (session, &facts), settings).await;
     };
     let host = &resolver.targets[target].host;
-    let session = Session::open(host, &libraries(), &settings.transport, settings.limits)
+    let session = Session::open(host, &libraries(), settings)
         .await
         .map_err(|error| ended(target, host, error))?;
     probe(target, host, (session, desired), settings).await
@@ -119,15 +117,18 @@ async fn probe(
     (mut session, desired): (Session, Arc<Desired>),
     settings: &Settings,
 ) -> Result<HostRun, Ended> {
-    let mut script = Script::new();
-    let probe = Probe::ask(&desired, &mut session, &mut script);
-    // A command's own probe may take a minute, and a host may have several.
-    let seconds = settings.probe_timeout.saturating_mul(10);
-    let program = Program { script, contents: Vec::new(), answers: probe.asked.len(), seconds };
+    let mut program = Program::default();
+    let probe = Probe::ask(&desired, &mut session, &mut program);
+    let login = root::Login::ask(&desired, &mut session, &mut program);
+    program.seconds = settings.probe_timeout.saturating_add(probe.seconds);
+    program.whole = Some(program.seconds);
     let answers =
         session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
     let observed = probe.read(&desired, &answers);
-    let plan = compare(&desired, &observed, &History::default());
+    let mut plan = compare(&desired, &observed, &History::default());
+    if let Some(remote) = session.remote {
+        login.refuse(&mut plan, &desired, (remote, &answers));
+    }
     let name = host.name.clone();
     Ok(HostRun { target, name, facts: None, desired, plan, session: Some(session) })
 }
@@ -141,18 +142,33 @@ pub(super) const fn failed(target: usize, message: String) -> Ended {
 fn ended(target: usize, host: &Host, error: SessionError) -> Ended {
     let (outcome, message, help) = match error {
         SessionError::Transport(TransportError::Unreachable(message)) => {
-            let message = if host.address == host.name {
+            let said = message.contains(&host.address) || message.contains(" port ");
+            let message = if said || host.address == host.name {
                 message
             } else {
                 format!("{message} ({})", host.address)
             };
             (Outcome::Unreachable, message, None)
         }
-        SessionError::Transport(TransportError::Refused { message, help }) => {
-            (Outcome::Refused, message, help)
+        SessionError::Closed(message) => (Outcome::Unreachable, message, None),
+        SessionError::Transport(TransportError::Refused { message, help })
+        | SessionError::NoShell { message, help } => (Outcome::Refused, message, help),
+        error @ (SessionError::PasswordWanted | SessionError::Stopped) => {
+            (Outcome::Refused, error.to_string(), None)
         }
-        SessionError::NoShell { message, help } => (Outcome::Refused, message, help),
-        error => (Outcome::Failed, error.to_string(), None),
+        error @ SessionError::Transport(TransportError::Ours(_)) => {
+            (Outcome::Failed, error.to_string(), None)
+        }
+        error @ (SessionError::Silent(_) | SessionError::Over(..)) => {
+            let help =
+                "look at the host by hand: a file system that does not answer, or no memory left?";
+            (Outcome::Failed, error.to_string(), Some(help.to_owned()))
+        }
+        error @ SessionError::Frame(_) => {
+            let help = "something there writes into the connection, or it is not the host that it should be:\n\
+                        look at it by hand";
+            (Outcome::Failed, error.to_string(), Some(help.to_owned()))
+        }
     };
     Ended { target, outcome, message, help, mistakes: Vec::new() }
 }
@@ -164,10 +180,9 @@ async fn ask_facts(
 ) -> Result<Result<Facts, String>, SessionError> {
     let mut inner = Script::new();
     facts::ask(&mut inner);
-    let mut script = Script::new();
-    question(&mut script, session.seq(), &inner);
-    let program =
-        Program { script, contents: Vec::new(), answers: 1, seconds: settings.probe_timeout };
+    let seconds = settings.probe_timeout;
+    let mut program = Program { seconds, whole: Some(seconds), ..Program::default() };
+    program.ask(session.seq(), &inner);
     let answers = session.exchange(program, |_| {}).await?;
     Ok(facts::read(&answers[0].payload))
 }

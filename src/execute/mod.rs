@@ -4,14 +4,27 @@ mod apply;
 mod facts;
 mod fleet;
 mod host;
+mod login;
+mod password;
 mod probe;
+mod reading;
+mod resolve;
+mod root;
 mod session;
+mod stop;
 mod wave;
 
 pub use apply::{Applied, Incident};
+pub use facts::read as read_facts;
 pub use fleet::{Fleet, HostResult, Run};
 pub use host::{Ended, HostRun};
+pub use password::{Password, Question};
 pub use session::Counts;
+pub use stop::{Stop, Stopper};
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use crate::shell::Limits;
 use crate::transport;
@@ -24,7 +37,13 @@ pub struct Settings {
     pub parallel: usize,
     /// Seconds that a probe may take.
     pub probe_timeout: u32,
+    /// Seconds that all work on one host may take.
+    pub host_timeout: u32,
+    /// The password for sudo, where a host wants one.
+    pub password: Arc<Password>,
     pub limits: Limits,
+    /// Places for exchanges that bring much, so that all hosts together are bounded too.
+    pub places: Arc<Semaphore>,
     /// The saved plan that is applied: it is used up on each host before anything is done there.
     pub spend: Option<Spend>,
 }

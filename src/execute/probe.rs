@@ -2,26 +2,23 @@
 
 use std::collections::HashMap;
 
-use super::session::Session;
+use super::session::{Program, Session};
 use crate::resolve::Desired;
 use crate::resources::{Erased, REGISTRY, ResourceType};
 use crate::shell::{Answer, Script};
-
-/// Adds a question whose answer is what `inner` prints.
-pub(super) fn question(script: &mut Script, seq: u64, inner: &Script) {
-    script.text("A=$(\n").script(inner).text("\n)\nask ").number(seq).text(" $? \"$A\"\n");
-}
 
 /// The questions about all resources of a host: one for each type.
 pub(super) struct Probe {
     /// For each question: its number, its type and the resources that it is about.
     pub(super) asked: Vec<(u64, &'static dyn ResourceType, Vec<usize>)>,
+    /// Seconds that programs of the user's may take in it.
+    pub(super) seconds: u32,
 }
 
 impl Probe {
-    /// Adds the questions to a script.
-    pub(super) fn ask(desired: &Desired, session: &mut Session, script: &mut Script) -> Self {
-        let mut asked = Vec::new();
+    /// Adds the questions to a program.
+    pub(super) fn ask(desired: &Desired, session: &mut Session, program: &mut Program) -> Self {
+        let (mut asked, mut seconds) = (Vec::new(), 0_u32);
         for &kind in REGISTRY {
             let items = desired.resources.iter().enumerate();
             let these: Vec<usize> = items
@@ -33,13 +30,15 @@ impl Probe {
             }
             let wanted: Vec<&Erased> =
                 these.iter().map(|&index| &desired.resources[index].desired).collect();
+            let slow = wanted.iter().map(|item| kind.probe_seconds(item));
+            seconds = slow.fold(seconds, u32::saturating_add);
             let mut inner = Script::new();
             kind.probe(&wanted, &mut inner);
             let seq = session.seq();
-            question(script, seq, &inner);
+            program.ask(seq, &inner);
             asked.push((seq, kind, these));
         }
-        Self { asked }
+        Self { asked, seconds }
     }
 
     /// What the answers say of each resource.

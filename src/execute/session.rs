@@ -1,18 +1,25 @@
 //! One host's long-lived shell: programs go out as frames, answers come back as frames.
 //!
 //! Everything of an exchange is written at once, while answers are read; the controller never waits a
-//! round trip between two steps.
+//! round trip between two steps. No exchange outlives its deadline, whatever a host sends or does not
+//! read.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::timeout;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
+use super::Settings;
+use super::login;
+use super::password::Password;
+use super::reading::{Kept, Reading};
 use crate::model::Host;
 use crate::shell::frame::{opening, program, seal};
-use crate::shell::{Answer, AnswerKind, FrameError, Limits, Reader, Script, prelude};
-use crate::transport::{self, TransportError, Wire};
+use crate::shell::{Answer, FrameError, Reader, Script, prelude};
+use crate::transport::{Link, TransportError, Wire};
 
 /// What a session cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,20 +43,51 @@ impl Counts {
     }
 }
 
-/// Bytes of the remote standard error that are kept, to explain a session that died.
-const ERRORS_MAX: usize = 64 << 10;
-
 /// A host's shell.
 #[derive(Debug)]
 pub(super) struct Session {
+    host: Host,
+    link: Link,
     wire: Wire,
     reader: Reader,
     nonce: String,
     /// What is written before the first program.
     opening: Option<Vec<u8>>,
-    errors: Vec<u8>,
+    kept: Kept,
     next: u64,
+    password: Arc<Password>,
+    places: Arc<Semaphore>,
+    /// Seconds until the shell must have greeted.
+    greeting: u32,
+    /// When all work on this host must be over, and how many seconds that was in all.
+    end: (Instant, u32),
+    /// Which process the shell is, once it has greeted.
+    pub(super) remote: Option<Remote>,
     pub(super) counts: Counts,
+}
+
+/// Which process the remote shell is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Remote {
+    /// Its user: 0 is root.
+    pub(super) user: u32,
+    pub(super) process: u32,
+    /// When it was started, in the host's own ticks: with the number it names one process.
+    pub(super) started: u64,
+}
+
+impl Remote {
+    /// From the greeting.
+    pub(super) fn read(greeting: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(greeting).ok()?;
+        let mut words = text.split(' ');
+        let remote = Self {
+            user: words.next()?.parse().ok()?,
+            process: words.next()?.parse().ok()?,
+            started: words.next()?.parse().ok()?,
+        };
+        words.next().is_none().then_some(remote)
+    }
 }
 
 /// A program to run and the contents that its steps read, in their order.
@@ -57,10 +95,19 @@ pub(super) struct Session {
 pub(super) struct Program {
     pub(super) script: Script,
     pub(super) contents: Vec<Arc<[u8]>>,
-    /// How many answers it gives, its end not counted.
-    pub(super) answers: usize,
+    /// The answers that it gives, in their order, its end not counted.
+    pub(super) expected: Vec<(u64, Expected)>,
     /// Seconds in which the next answer must come.
     pub(super) seconds: u32,
+    /// Seconds in which all must have come, if that is another limit than the host's.
+    pub(super) whole: Option<u32>,
+}
+
+/// What an answer is to be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    Question,
+    Step,
 }
 
 /// Why an exchange did not come to its end.
@@ -76,9 +123,18 @@ pub(super) enum SessionError {
     /// No answer came within so many seconds.
     #[error("no answer within {0} s")]
     Silent(u32),
+    /// The host used up all its time, which this option sets.
+    #[error("not through within {0} s ({1})")]
+    Over(u32, &'static str),
     /// It could not be started on the host.
     #[error("{message}")]
     NoShell { message: String, help: Option<String> },
+    /// Somebody wanted everything to end at once.
+    #[error("stopped at once while it ran")]
+    Stopped,
+    /// sudo does not go on without a password.
+    #[error("sudo wants a password")]
+    PasswordWanted,
 }
 
 impl Session {
@@ -86,24 +142,62 @@ impl Session {
     pub(super) async fn open(
         host: &Host,
         libraries: &[&str],
-        settings: &transport::Settings,
-        limits: Limits,
+        settings: &Settings,
+    ) -> Result<Self, SessionError> {
+        let seconds = greeting(settings);
+        let link = Link::open(host, &settings.transport);
+        let link = timeout(Duration::from_secs(seconds.into()), link).await.map_err(|_| {
+            TransportError::Unreachable(format!("no connection within {seconds} s"))
+        })??;
+        Self::on(link, host, (libraries, settings)).await
+    }
+
+    /// A shell on a link that is there.
+    async fn on(
+        link: Link,
+        host: &Host,
+        (libraries, settings): (&[&str], &Settings),
     ) -> Result<Self, SessionError> {
         let nonce = random_word();
         let prelude = prelude(&nonce, &random_word()[..16], libraries);
-        let patience = Duration::from_secs(u64::from(settings.connect_timeout) + 20);
-        let wire = timeout(patience, transport::open(host, settings)).await.map_err(|_| {
-            TransportError::Unreachable(format!("no connection within {} s", patience.as_secs()))
-        })??;
+        let seconds = settings.host_timeout;
+        let end = (Instant::now() + Duration::from_secs(seconds.into()), seconds);
+        let greeting = greeting(settings);
+        let start = login::start(&link, host);
+        let wire = timeout(Duration::from_secs(greeting.into()), start)
+            .await
+            .map_err(|_| TransportError::Unreachable(format!("no shell within {greeting} s")))??;
         Ok(Self {
+            host: host.clone(),
+            link,
             wire,
-            reader: Reader::new(&nonce, limits),
+            reader: Reader::new(&nonce, settings.limits),
             nonce,
             opening: Some(opening(&prelude)),
-            errors: Vec::new(),
+            kept: Kept::new(settings.limits),
             next: 1,
+            password: Arc::clone(&settings.password),
+            places: Arc::clone(&settings.places),
+            greeting,
+            end,
+            remote: None,
             counts: Counts { connections: 1, ..Counts::default() },
         })
+    }
+
+    /// Connects to the same host anew.
+    pub(super) async fn again(
+        &self,
+        libraries: &[&str],
+        settings: &Settings,
+    ) -> Result<Self, SessionError> {
+        Self::open(&self.host, libraries, settings).await
+    }
+
+    /// The way to this shell from beside.
+    pub(super) fn beside(&self, settings: &Settings) -> Beside {
+        let (link, host, remote) = (self.link.clone(), self.host.clone(), self.remote);
+        Beside { link, host, remote, settings: settings.clone() }
     }
 
     /// The next sequence number.
@@ -121,11 +215,29 @@ impl Session {
         mut each: impl FnMut(&Answer),
     ) -> Result<Vec<Answer>, SessionError> {
         let end = self.seq();
-        let hello = self.opening.is_some();
-        let mut pieces: Vec<Vec<u8>> = self.opening.take().into_iter().collect();
+        self.counts.exchanges += 1;
+        match self.send(end, &work, &mut each).await {
+            Err(SessionError::PasswordWanted) => {
+                let start = login::start_with_password(&self.link, &self.host, &self.password);
+                self.wire = Box::pin(start).await?;
+                self.kept.forget();
+                self.reader.forget();
+                self.send(end, &work, &mut each).await
+            }
+            result => result,
+        }
+    }
+
+    async fn send(
+        &mut self,
+        end: u64,
+        work: &Program,
+        each: &mut impl FnMut(&Answer),
+    ) -> Result<Vec<Answer>, SessionError> {
+        let hello = self.remote.is_none();
+        let mut pieces: Vec<Vec<u8>> = self.opening.iter().cloned().collect();
         pieces.push(program(end, work.script.bytes()));
         let seal = seal(&self.nonce);
-        self.counts.exchanges += 1;
         let Wire { input, output, errors, .. } = &mut self.wire;
         let counts = &mut self.counts;
         let write = async {
@@ -142,189 +254,111 @@ impl Session {
         };
         let mut reading = Reading {
             reader: &mut self.reader,
-            kept: &mut self.errors,
+            kept: &mut self.kept,
             bytes: 0,
-            hello,
-            expected: work.answers,
-            last: 0,
+            greeting: hello.then_some(self.greeting),
+            patience: work.seconds,
+            over: (self.end.0, self.end.1, "--host-timeout"),
+            whole: work.whole,
+            places: &self.places,
+            remote: &mut self.remote,
+            expected: &work.expected,
             answers: Vec::new(),
             end,
         };
-        let patience = Duration::from_secs(work.seconds.into());
-        let read = reading.run(&mut **output, &mut **errors, patience, &mut each);
-        // A failed write means that the shell is gone; what it said before tells why.
-        let (_, read) = tokio::join!(write, read);
+        let read = {
+            let read = reading.run(&mut **output, &mut **errors, each);
+            tokio::pin!(read, write);
+            // A failed write means that the shell is gone; what it said before tells why. One that
+            // does not end must not hold up what the reading found.
+            tokio::select! {
+                read = &mut read => read,
+                _ = &mut write => read.await,
+            }
+        };
         self.counts.bytes_in += reading.bytes;
         let answers = std::mem::take(&mut reading.answers);
+        if self.remote.is_some() {
+            self.opening = None;
+        }
         match read {
             Ok(()) => Ok(answers),
-            Err(SessionError::Closed(_)) if hello && !reading.greeted() => Err(self.no_shell()),
+            Err(SessionError::Closed(_)) if self.remote.is_none() => Err(self.no_shell()),
             Err(error) => Err(error),
         }
     }
 
     /// Ends a session and waits until the remote shell has cleaned up and gone, some seconds at most.
     pub(super) async fn leave(mut self) -> Counts {
-        let _ = self.wire.input.write_all(b"Q 0 0\n").await;
-        let _ = self.wire.input.shutdown().await;
-        let mut rest = [0_u8; 512];
-        let output = &mut self.wire.output;
-        let gone =
-            async { while matches!(output.read(&mut rest).await, Ok(count) if count > 0) {} };
+        let gone = async {
+            self.say_goodbye().await;
+            let mut rest = [0_u8; 512];
+            let output = &mut self.wire.output;
+            while matches!(output.read(&mut rest).await, Ok(count) if count > 0) {}
+        };
         let _ = timeout(Duration::from_secs(5), gone).await;
         self.counts
     }
 
     /// Ends a session that has left nothing on its host.
     pub(super) async fn close(mut self) -> Counts {
+        let _ = timeout(Duration::from_secs(5), self.say_goodbye()).await;
+        self.counts
+    }
+
+    async fn say_goodbye(&mut self) {
         let _ = self.wire.input.write_all(b"Q 0 0\n").await;
         let _ = self.wire.input.shutdown().await;
-        self.counts
     }
 
     /// Why the shell did not even greet, from what was printed instead.
     fn no_shell(&self) -> SessionError {
-        let said = String::from_utf8_lossy(&self.errors).into_owned()
-            + &String::from_utf8_lossy(self.reader.noise());
-        let line = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-        let help = if said.contains("sudo") && said.contains("password is required") {
-            Some("this login needs a password for sudo; allow it without one (NOPASSWD), or log in as root".to_owned())
-        } else if said.contains("sudo") && said.contains("not found") {
-            Some("there is no sudo on this host; log in as root".to_owned())
-        } else {
-            None
-        };
-        let message = if line.is_empty() {
-            "the login ended without starting a shell".to_owned()
-        } else {
-            format!("no shell could be started: {line}")
-        };
-        SessionError::NoShell { message, help }
+        let noise = String::from_utf8_lossy(self.reader.noise());
+        login::explain(&format!("{noise}\n{}", self.kept.text()), &self.host)
     }
 }
 
-/// The reading half of an exchange.
-struct Reading<'s> {
-    reader: &'s mut Reader,
-    kept: &'s mut Vec<u8>,
-    bytes: u64,
-    /// Whether the greeting is still to come.
-    hello: bool,
-    expected: usize,
-    last: u64,
-    answers: Vec<Answer>,
-    end: u64,
+/// What it takes to reach a remote shell from beside while an exchange with it goes on.
+pub(super) struct Beside {
+    link: Link,
+    host: Host,
+    remote: Option<Remote>,
+    settings: Settings,
 }
 
-impl Reading<'_> {
-    const fn greeted(&self) -> bool {
-        !self.hello
+impl Beside {
+    /// Asks the shell to begin no further step: what runs now ends as it would.
+    pub(super) async fn ask_to_stop(self) -> Result<(), SessionError> {
+        let Some(remote) = self.remote else { return Ok(()) };
+        let mut session = Session::on(self.link, &self.host, (&[], &self.settings)).await?;
+        let mut program = Program { seconds: 20, whole: Some(20), ..Program::default() };
+        let mut inner = Script::new();
+        inner.text("process ").number(remote.process).text(" ").number(remote.started);
+        inner.text(" && kill -USR1 ").number(remote.process).text("\n");
+        program.ask(session.seq(), &inner);
+        session.exchange(program, |_| {}).await?;
+        session.close().await;
+        Ok(())
     }
+}
 
-    async fn run(
-        &mut self,
-        output: &mut (dyn tokio::io::AsyncRead + Send + Unpin),
-        errors: &mut (dyn tokio::io::AsyncRead + Send + Unpin),
-        patience: Duration,
-        each: &mut impl FnMut(&Answer),
-    ) -> Result<(), SessionError> {
-        let mut buffer = vec![0_u8; 64 << 10];
-        let mut scrap = vec![0_u8; 4 << 10];
-        let mut errors_open = true;
-        let mut deadline = tokio::time::Instant::now() + patience;
-        loop {
-            let before = self.answers.len();
-            if self.drain(each)? {
-                return Ok(());
-            }
-            if self.answers.len() > before {
-                deadline = tokio::time::Instant::now() + patience;
-            }
-            tokio::select! {
-                read = output.read(&mut buffer) => match read {
-                    Ok(0) | Err(_) => return Err(self.closed(errors).await),
-                    Ok(count) => {
-                        self.bytes += count as u64;
-                        self.reader.push(&buffer[..count]);
-                    }
-                },
-                read = errors.read(&mut scrap), if errors_open => match read {
-                    Ok(0) | Err(_) => errors_open = false,
-                    Ok(count) => self.keep(&scrap[..count]),
-                },
-                () = tokio::time::sleep_until(deadline) => {
-                    return Err(SessionError::Silent(u32::try_from(patience.as_secs()).unwrap_or(u32::MAX)));
-                }
-            }
-        }
+impl Program {
+    /// Adds a question whose answer is what `inner` prints.
+    pub(super) fn ask(&mut self, seq: u64, inner: &Script) {
+        let script = &mut self.script;
+        script.text("A=$(\n").script(inner).text("\n)\nask ").number(seq);
+        script.text(" $? \"$A\"\n");
+        self.expected.push((seq, Expected::Question));
     }
+}
 
-    /// Takes what is whole; true when the program's end was seen.
-    fn drain(&mut self, each: &mut impl FnMut(&Answer)) -> Result<bool, SessionError> {
-        while let Some(answer) = self.reader.next()? {
-            if self.hello {
-                if answer.kind != AnswerKind::Hello {
-                    return Err(FrameError::Malformed("the greeting is missing").into());
-                }
-                self.hello = false;
-                continue;
-            }
-            if answer.kind == AnswerKind::End {
-                let count =
-                    std::str::from_utf8(&answer.payload).ok().and_then(|text| text.parse().ok());
-                if answer.seq != self.end
-                    || count != Some(self.answers.len())
-                    || self.answers.len() != self.expected
-                {
-                    return Err(FrameError::Malformed("answers are missing at its end").into());
-                }
-                return Ok(true);
-            }
-            let data = matches!(
-                answer.kind,
-                AnswerKind::Data | AnswerKind::Done | AnswerKind::Failed | AnswerKind::Skipped
-            );
-            if !data || answer.seq <= self.last || self.answers.len() == self.expected {
-                return Err(FrameError::Malformed("an answer came out of its turn").into());
-            }
-            self.last = answer.seq;
-            each(&answer);
-            self.answers.push(answer);
-        }
-        Ok(false)
-    }
-
-    fn keep(&mut self, bytes: &[u8]) {
-        let room = ERRORS_MAX.saturating_sub(self.kept.len());
-        self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
-    }
-
-    /// The end of the stream; what stands on standard error may say why.
-    async fn closed(
-        &mut self,
-        errors: &mut (dyn tokio::io::AsyncRead + Send + Unpin),
-    ) -> SessionError {
-        let mut rest = vec![0_u8; ERRORS_MAX];
-        while let Ok(Ok(count)) = timeout(Duration::from_millis(500), errors.read(&mut rest)).await
-        {
-            if count == 0 {
-                break;
-            }
-            self.keep(&rest[..count]);
-        }
-        let said = String::from_utf8_lossy(self.kept).into_owned();
-        let line = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-        SessionError::Closed(if line.is_empty() {
-            "the connection was lost".to_owned()
-        } else {
-            format!("the connection was lost: {line}")
-        })
-    }
+/// Seconds until a shell must have greeted: a login may take some, sudo too.
+fn greeting(settings: &Settings) -> u32 {
+    u32::from(settings.transport.connect_timeout) + 20
 }
 
 /// 32 hex digits from the system's randomness.
-fn random_word() -> String {
-    use std::fmt::Write as _;
+pub(super) fn random_word() -> String {
     let mut bytes = [0_u8; 16];
     getrandom::fill(&mut bytes).expect("the system has randomness");
     bytes.iter().fold(String::with_capacity(32), |mut word, byte| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Spend;
 use super::host::HostRun;
-use super::session::{Program, Session};
+use super::session::{Expected, Program, Session};
 use crate::model::change::sha256_hex;
 use crate::plan::{Plan, Status};
 use crate::resources::Part;
@@ -63,7 +63,6 @@ impl Wave {
             let script = &mut self.program.script;
             script.text("sync --").args(&folders).text(" 2>/dev/null || sync\n");
         }
-        self.program.answers = self.steps.len();
     }
 
     /// One guarded step, closed in itself, which may be done again after a failure.
@@ -77,6 +76,7 @@ impl Wave {
             script.text("step() {\n").script(&step.script).text("\n}\n");
             script.text("again ").number(retries).text("\nend $?\n}\n");
         }
+        self.program.expected.push((seq, Expected::Step));
     }
 }
 

@@ -20,7 +20,9 @@ mod page;
 mod palette;
 mod plan;
 mod progress;
+mod secret;
 mod summary;
+mod trust;
 pub mod view;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -36,7 +38,9 @@ pub use markdown::render as plan_markdown;
 pub use page::{keys as render_keys, list as render_list, render as render_page};
 pub use plan::{json as plan_json, render as render_plan};
 pub use progress::Progress;
+pub use secret::{ask_secret, restore_terminal};
 pub use summary::render as render_summary;
+pub use trust::{TrustView, render as render_trust};
 
 /// How text is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -141,6 +141,11 @@ impl Resource for Command {
         }
     }
 
+    fn probe_seconds(desired: &Self) -> u32 {
+        // Five more until timeout(1) sends the signal that nothing catches.
+        65 * u32::from(desired.unless.is_some()) + 65 * u32::from(desired.only_if.is_some())
+    }
+
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
         let text = String::from_utf8_lossy(answer);
         let lines: Vec<&str> = text.lines().collect();

@@ -94,6 +94,7 @@ impl Resource for File {
         .notes("It is written beside its target and moved over it, so that it is the old one or the new one at any time; ACLs and extended attributes of the old one are kept.")
         .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY];
+    const IN_FOLDER: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a file resource")?;

@@ -29,6 +29,7 @@ pub trait ResourceType: Sync {
     /// Whether two desired states say the same.
     fn same(&self, one: &Erased, other: &Erased) -> bool;
     fn after(&self) -> &'static [&'static str];
+    fn in_folder(&self) -> bool;
     fn opaque(&self) -> bool;
     fn repeatable(&self) -> bool;
     fn secret(&self) -> &'static [&'static str];
@@ -44,6 +45,7 @@ pub trait ResourceType: Sync {
     fn exposed(&self, desired: &Erased) -> Option<&'static str>;
     fn triggers<'d>(&self, desired: &'d Erased) -> &'d [Trigger];
     fn probe(&self, items: &[&Erased], script: &mut Script);
+    fn probe_seconds(&self, desired: &Erased) -> u32;
     fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>>;
     fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict;
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool;
@@ -92,6 +94,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn after(&self) -> &'static [&'static str] {
         R::AFTER
     }
+    fn in_folder(&self) -> bool {
+        R::IN_FOLDER
+    }
     fn opaque(&self) -> bool {
         R::OPAQUE
     }
@@ -131,6 +136,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn probe(&self, items: &[&Erased], script: &mut Script) {
         let items: Vec<&R::Desired> = items.iter().map(|item| typed(item)).collect();
         R::probe(&items, script);
+    }
+    fn probe_seconds(&self, desired: &Erased) -> u32 {
+        R::probe_seconds(typed(desired))
     }
     fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>> {
         let items: Vec<&R::Desired> = items.iter().map(|item| typed(item)).collect();

@@ -79,6 +79,7 @@ impl Resource for Line {
     )
     .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY];
+    const IN_FOLDER: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a line resource")?;

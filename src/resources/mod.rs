@@ -78,6 +78,8 @@ pub trait Resource: Send + Sync + 'static {
     const LIBRARY: &'static [&'static str] = &[];
     /// Types whose resources in the same module come before, unless an explicit edge says otherwise.
     const AFTER: &'static [&'static str] = &[];
+    /// Whether its subject is a path, and a change needs a login that can write in the folder around it.
+    const IN_FOLDER: bool = false;
     /// Whether a change of it may change anything else on the host.
     const OPAQUE: bool = false;
 
@@ -133,6 +135,11 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Asks a host about all of `items` with a handful of processes; changes nothing.
     fn probe(items: &[&Self::Desired], script: &mut Script);
+
+    /// Seconds that programs of the user's may take in its probe.
+    fn probe_seconds(_desired: &Self::Desired) -> u32 {
+        0
+    }
 
     /// Reads the answer: for each item what is there, or why that is not known.
     fn observe(items: &[&Self::Desired], answer: &[u8]) -> Vec<Result<Self::Observed, String>>;

@@ -181,6 +181,8 @@ put() {
   if [ "$r" -lt 0 ]; then
     M=$(set -C; { : 5>"$X"; } 2>&1)
     M="cannot make a file in ${G%/}/: ${M##*: }"
+    n=$(stat -f -c %d -- "${G%/}/" 2>/dev/null)
+    case $M$n in *'No space left'*[!0-9]0) M="$M (no inodes are left)" ;; esac
     r=1
   fi
   return "$r"
@@ -216,8 +218,18 @@ $6" || { M="the old content stays, because validate said (exit status $r):
     M=
   fi
   same "$1" "$2" "$3" || return
-  M=$(mv -fT -- "$X" "$1" 2>&1) || return
+  M=$(mv -fT -- "$X" "$1" 2>&1) || { held "$1"; return 1; }
   X=
+}
+# held PATH: says in M why PATH cannot be replaced; of an attribute mv only says "not permitted".
+held() {
+  M="it cannot be replaced: ${M##*: }"
+  n=$(lsattr -d -- "$1" 2>/dev/null)
+  case ${n%% *} in
+    *i*) M="$M (it is immutable: chattr -i lets it be changed)" ;;
+    *a*) M="$M (it can only be appended to: chattr -a lets it be changed)" ;;
+    *) case $M in *busy) M="$M (something is mounted on it)" ;; esac ;;
+  esac
 }
 # become PATH META DIGEST MODE OWNER: what PATH has, and on it what is wanted, for the new file. An empty
 # file that nobody else can reach goes through what was: who could open the new one for a moment could

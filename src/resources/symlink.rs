@@ -85,6 +85,7 @@ impl Resource for Symlink {
             .notes("What is there and is no symlink is never replaced.")
             .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
+    const IN_FOLDER: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a symlink resource")?;

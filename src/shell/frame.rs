@@ -9,7 +9,7 @@
 /// What an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerKind {
-    /// The remote shell is there; the payload is its user id.
+    /// The remote shell is there; the payload is its user id, its process and when that was started.
     Hello,
     /// The answer to a question of a probe.
     Data,
@@ -40,11 +40,13 @@ pub struct Limits {
     pub noise: usize,
     /// Bytes of all frames together.
     pub answers: usize,
+    /// Bytes of standard error.
+    pub errors: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { noise: 1 << 20, answers: 64 << 20 }
+        Self { noise: 1 << 20, answers: 64 << 20, errors: 16 << 20 }
     }
 }
 
@@ -55,6 +57,8 @@ pub enum FrameError {
     TooMuchNoise(usize),
     #[error("the host's answer is larger than the limit of {0} bytes")]
     TooLarge(usize),
+    #[error("the host wrote more than {0} bytes on its standard error")]
+    TooManyErrors(usize),
     #[error("the host's answer is not in the form of the wire: {0}")]
     Malformed(&'static str),
 }
@@ -95,6 +99,8 @@ pub struct Reader {
     buffer: Vec<u8>,
     /// Where in `buffer` the bytes begin that were not read yet.
     at: usize,
+    /// Up to where no first frame begins.
+    searched: usize,
     /// Bytes of frames so far.
     taken: usize,
     begun: bool,
@@ -109,9 +115,16 @@ impl Reader {
             limits,
             buffer: Vec::new(),
             at: 0,
+            searched: 0,
             taken: 0,
             begun: false,
         }
+    }
+
+    /// Begins anew with another shell's stream; what was read counts on.
+    pub fn forget(&mut self) {
+        self.buffer.clear();
+        (self.at, self.searched, self.begun) = (0, 0, false);
     }
 
     /// Takes bytes from the host.
@@ -145,15 +158,18 @@ impl Reader {
         }
         let end = head + header.length;
         if rest.len() <= end {
+            // As much as is to come: growing by doubling would need twice the memory.
+            let missing = end + 1 - rest.len();
+            if header.length > LARGE {
+                self.buffer.reserve_exact(missing);
+            }
             return Ok(None);
         }
         if rest[end] != b'\n' {
             return Err(FrameError::Malformed("a length is wrong"));
         }
-        let payload = rest[head..end].to_vec();
         self.taken += header.length;
-        self.at += end + 1;
-        self.compact();
+        let payload = self.cut(head, end);
         Ok(Some(Answer { kind: header.kind, seq: header.seq, status: header.status, payload }))
     }
 
@@ -162,15 +178,35 @@ impl Reader {
         let mut mark = vec![b'\n'];
         mark.extend_from_slice(&self.nonce);
         mark.push(b' ');
-        match find(&self.buffer[self.at..], &mark) {
-            Some(found) if self.at + found <= self.limits.noise => {
-                self.at += found;
+        // What was searched before is not searched again, however small the pieces that come.
+        let from = self.searched;
+        self.searched = self.buffer.len().saturating_sub(mark.len() - 1).max(from);
+        match find(&self.buffer[from..], &mark) {
+            Some(found) if from + found <= self.limits.noise => {
+                self.at = from + found;
                 self.begun = true;
                 Ok(true)
             }
             None if self.buffer.len() <= self.limits.noise => Ok(false),
             _ => Err(FrameError::TooMuchNoise(self.limits.noise)),
         }
+    }
+
+    /// Takes a payload out; a large one as it lies there.
+    fn cut(&mut self, head: usize, end: usize) -> Vec<u8> {
+        let (head, end) = (self.at + head, self.at + end);
+        if end - head <= LARGE {
+            let payload = self.buffer[head..end].to_vec();
+            self.at = end + 1;
+            self.compact();
+            return payload;
+        }
+        let rest = self.buffer.split_off(end + 1);
+        let mut payload = std::mem::replace(&mut self.buffer, rest);
+        self.at = 0;
+        payload.truncate(end);
+        payload.drain(..head);
+        payload
     }
 
     /// Gives back the memory of what was read.
@@ -189,6 +225,9 @@ struct Header {
     status: u32,
     length: usize,
 }
+
+/// A payload of more bytes is not copied.
+const LARGE: usize = 1 << 16;
 
 /// The longest first line that a right host sends: nonce, kind and three numbers.
 const HEADER_MAX: usize = 160;
@@ -300,7 +339,7 @@ mod tests {
 
     #[test]
     fn bounds_noise_and_answers() {
-        let limits = Limits { noise: 10, answers: 10 };
+        let limits = Limits { noise: 10, answers: 10, errors: 10 };
         let mut reader = Reader::new(NONCE, limits);
         reader.push(&[b'x'; 11]);
         assert_eq!(reader.next(), Err(FrameError::TooMuchNoise(10)));

@@ -8,5 +8,7 @@ pub mod program;
 pub mod quote;
 
 pub use frame::{Answer, AnswerKind, FrameError, Limits, Reader};
-pub use program::{PATH, START, Script, Step, prelude, start_words};
+pub use program::{
+    Login, PATH, START, Script, Step, login_line, login_words, prelude, prompt, ready,
+};
 pub use quote::{NulByte, quote};

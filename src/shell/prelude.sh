@@ -9,15 +9,17 @@
 # - what an answer holds was captured first, so that its length is known before it is sent;
 # - no here-documents, no files in /tmp, no writing in place;
 # - PIPE is caught and not ignored: what is ignored here would be ignored by all that steps start;
-# - a signal to end is heeded when the child that runs has ended, so that `leave` finds all.
+# - a signal to end is heeded when the child that runs has ended, so that `leave` finds all; USR1 lets
+#   the step that runs end, and no other begin.
 set -u
 umask 077
 trap '' HUP
 trap : PIPE
 trap 'exit 1' INT TERM
+trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
-F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V=
+F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0
 trap 'leave' EXIT
 cd /
 
@@ -268,8 +270,22 @@ home() {
   export HOME
 }
 
+# started PID: when a process was started, in T; the 22nd word of stat(5), if its name has no space.
+started() {
+  T=0
+  [ -r "/proc/$1/stat" ] && read -r E <"/proc/$1/stat" || return 1
+  set -- $E
+  T=${22:-0}
+}
+
+# process PID START: whether the process that was started then is there.
+process() {
+  started "$1" && [ "$T" = "$2" ]
+}
+
 U=$(id -u)
-answer hello 0 0 "$U"
+started $$
+answer hello 0 0 "$U $$ $T"
 while IFS=' ' read -r K S L <&3; do
   case $K in
     P) frame "$S" "$L" ;;

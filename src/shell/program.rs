@@ -11,11 +11,70 @@ pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 /// shells sh, bash, zsh, fish and tcsh all read it the same way; no byte of a user's is in it.
 pub const START: &str = "read -r p; eval \"$p\"";
 
-/// The login command: plain words and [`START`] in single quotes.
+/// How the login becomes what the shell runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login<'m> {
+    /// It stays what it is.
+    Plain,
+    /// Root by sudo without a password: where one is needed it fails at once and asks nothing.
+    Sudo,
+    /// Root by sudo, which asks with this mark and reads the password from standard input. Behind it
+    /// the shell prints the mark before it reads anything. [`prompt`] and [`ready`] say how both look.
+    SudoAsking { mark: &'m str },
+}
+
+/// What sudo prints when it asks. It stands in no command line: there sudo's own `%U` stands for the
+/// name, so that a login shell that shows what it runs (`set -x`) is not taken for sudo.
 #[must_use]
-pub fn start_words(sudo: bool) -> String {
-    let sudo = if sudo { "sudo -n -- " } else { "" };
-    format!("exec {sudo}/usr/bin/env -i PATH={PATH} LC_ALL=C /bin/sh -c '{START}'")
+pub fn prompt(mark: &str) -> String {
+    format!("{mark}root")
+}
+
+/// What the shell behind sudo prints when it is there; computed by it, for the same reason.
+#[must_use]
+pub fn ready(mark: &str) -> String {
+    format!("{mark}42")
+}
+
+/// The login command as words, for a program that is started without a shell.
+///
+/// sudo runs with a PATH and a locale of ours, and asks anew whatever it remembers (`-k`).
+#[must_use]
+pub fn login_words(login: Login<'_>) -> Vec<String> {
+    let path = format!("PATH={PATH}");
+    let mut words: Vec<&str> = vec!["/usr/bin/env"];
+    let start = match login {
+        Login::SudoAsking { mark } => format!("echo {mark}$((6*7)); {START}"),
+        Login::Plain | Login::Sudo => START.to_owned(),
+    };
+    let ours = [path.as_str(), "LC_ALL=C"];
+    let asking;
+    match login {
+        Login::Plain => {}
+        Login::Sudo => {
+            words.extend(ours);
+            words.extend(["/usr/bin/env", "sudo", "-k", "-n", "--", "/usr/bin/env"]);
+        }
+        Login::SudoAsking { mark } => {
+            words.extend(ours);
+            asking = format!("{mark}%U");
+            words.extend(["/usr/bin/env", "sudo", "-k", "-S", "-p", &asking, "--", "/usr/bin/env"]);
+        }
+    }
+    words.push("-i");
+    words.extend(ours);
+    words.extend(["/bin/sh", "-c"]);
+    let mut words: Vec<String> = words.into_iter().map(ToOwned::to_owned).collect();
+    words.push(start);
+    words
+}
+
+/// The login command for a login shell: plain words and one in single quotes, which has none in it.
+#[must_use]
+pub fn login_line(login: Login<'_>) -> String {
+    let mut words = login_words(login);
+    let start = words.pop().expect("the last word is what sh runs");
+    format!("exec {} '{start}'", words.join(" "))
 }
 
 /// Shell text that is put together from fixed parts and quoted values.
@@ -148,6 +207,17 @@ mod tests {
         let mut script = Script::new();
         script.text("stat --").arg("a b").args(["c", "it's"]).text(" 2>&1");
         assert_eq!(script.bytes(), b"stat -- 'a b' 'c' 'it'\\''s' 2>&1");
+    }
+
+    #[test]
+    fn a_login_shell_reads_plain_words_and_one_in_quotes() {
+        let line = login_line(Login::SudoAsking { mark: "ab12" });
+        let (plain, quoted) = line.split_once(" '").expect("a quoted word");
+        assert!(plain.chars().all(|char| char.is_ascii_alphanumeric() || " /=:-_%".contains(char)));
+        assert_eq!(quoted, "echo ab12$((6*7)); read -r p; eval \"$p\"'");
+        assert!(plain.contains("sudo -k -S -p ab12%U -- "), "{plain}");
+        assert!(login_line(Login::Sudo).contains("sudo -k -n -- "));
+        assert!(!login_line(Login::Plain).contains("sudo"));
     }
 
     #[test]

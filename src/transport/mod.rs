@@ -4,7 +4,11 @@
 //! Three transports stand behind [`open`]: `ssh` (the system's OpenSSH, one connection a host), `local`
 //! (this machine) and `command` (any program that ends in a shell: docker, podman, kubectl, nsenter).
 
+mod control;
+pub mod host_key;
+mod known_hosts;
 mod process;
+mod refusal;
 mod ssh;
 
 use std::path::PathBuf;
@@ -12,10 +16,10 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::model::{Become, Host, TransportKind};
-use crate::shell::{PATH, START, start_words};
+use crate::model::{Host, TransportKind};
+use crate::shell::{Login, login_line, login_words};
 
-pub use ssh::Control;
+pub use control::Control;
 
 /// A shell on a host: what is written to `input` is its standard input.
 pub struct Wire {
@@ -57,27 +61,59 @@ pub enum TransportError {
     Ours(String),
 }
 
-/// Opens a shell on `host`.
-///
-/// # Errors
-/// When nobody answers, the host refuses us or we it, or a program of this machine is missing.
-pub async fn open(host: &Host, settings: &Settings) -> Result<Wire, TransportError> {
-    let sudo = host.connection.r#become == Some(Become::Sudo);
-    match host.connection.transport.unwrap_or(TransportKind::Ssh) {
-        TransportKind::Ssh => ssh::open(host, settings, &start_words(sudo)).await,
-        TransportKind::Local => {
-            let path = format!("PATH={PATH}");
-            let shell = ["/usr/bin/env", "-i", &path, "LC_ALL=C", "/bin/sh", "-c", START];
-            let words = if sudo { &["sudo", "-n", "--"][..] } else { &[] };
-            process::open(&words.iter().chain(&shell).map(ToString::to_string).collect::<Vec<_>>())
-        }
-        TransportKind::Command => {
-            let filled =
-                host.connection.command.iter().flatten().map(|word| {
-                    word.replace("{name}", &host.name).replace("{address}", &host.address)
-                });
-            let shell = ["-c".to_owned(), start_words(sudo)];
-            process::open(&filled.chain(shell).collect::<Vec<_>>())
+/// A way to a host, on which shells are started.
+#[derive(Clone)]
+pub struct Link(Inner);
+
+#[derive(Clone)]
+enum Inner {
+    Ssh(ssh::Master),
+    /// This machine.
+    Local,
+    /// The words of a program that ends in a shell.
+    Command(Vec<String>),
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Link")
+    }
+}
+
+impl Link {
+    /// Connects to `host`.
+    ///
+    /// # Errors
+    /// When nobody answers, the host refuses us or we it, or a program of this machine is missing.
+    pub async fn open(host: &Host, settings: &Settings) -> Result<Self, TransportError> {
+        Ok(Self(match host.connection.transport.unwrap_or(TransportKind::Ssh) {
+            TransportKind::Ssh => Inner::Ssh(ssh::Master::open(host, settings).await?),
+            TransportKind::Local => Inner::Local,
+            TransportKind::Command => {
+                let words = host.connection.command.iter().flatten();
+                Inner::Command(
+                    words
+                        .map(|word| {
+                            word.replace("{name}", &host.name).replace("{address}", &host.address)
+                        })
+                        .collect(),
+                )
+            }
+        }))
+    }
+
+    /// Starts a shell; several may run on one link.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn start(&self, login: Login<'_>) -> Result<Wire, TransportError> {
+        match &self.0 {
+            Inner::Ssh(master) => master.start(&login_line(login)).await,
+            Inner::Local => process::open(&login_words(login)),
+            Inner::Command(words) => {
+                let shell = ["-c".to_owned(), login_line(login)];
+                process::open(&words.iter().cloned().chain(shell).collect::<Vec<_>>())
+            }
         }
     }
 }

@@ -1,149 +1,170 @@
 //! The system's OpenSSH through its own multiplexing: one connection a host, with the user's config,
 //! agent, jump hosts and known hosts.
-//!
-//! A config file of ours is given with `-F`: it sets what must hold first (ssh takes the first value)
-//! and then includes the user's. Host keys are checked strictly; nothing turns that off.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the room that starts processes; ssh needs a config file and a socket folder"
-)]
 
 use std::fmt::Write as _;
-use std::io;
-use std::num::NonZeroUsize;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::fs::File;
+use std::io::Read as _;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
 
-use openssh::{ControlPersist, KnownHosts, SessionBuilder, Stdio};
+use openssh::Session;
+use openssh_mux_client::shutdown_mux_master;
 use tempfile::TempDir;
+use tokio::process::Command;
 
-use super::{Settings, TransportError, Wire};
+use super::{Settings, TransportError, Wire, host_key, process, refusal};
 use crate::model::Host;
 
 /// Seconds that a connection outlives its last use: only what a run that was killed leaves behind.
-const PERSIST: NonZeroUsize = NonZeroUsize::new(60).expect("60 is not 0");
+const PERSIST: NonZeroU32 = NonZeroU32::new(60).expect("60 is not 0");
 
-/// The run's private folder: ssh's sockets and the config made for it.
-#[derive(Debug, Default)]
-pub struct Control {
-    folder: OnceLock<Result<TempDir, String>>,
+/// The most of ssh's own words that is read.
+const SAID_MAX: u64 = 64 << 10;
+
+/// A connection, shared by what was started on it; it ends with the last of them.
+#[derive(Clone)]
+pub(super) struct Master(Arc<Inner>);
+
+struct Inner {
+    session: Arc<Session>,
+    /// Where its socket is.
+    folder: TempDir,
 }
 
-impl Control {
-    /// The folder, made when first asked for, and the config in it.
-    fn config(&self, user_config: Option<&Path>) -> Result<(&Path, PathBuf), TransportError> {
-        let folder =
-            self.folder.get_or_init(|| make(user_config).map_err(|error| error.to_string()));
-        match folder {
-            Ok(folder) => Ok((folder.path(), folder.path().join("config"))),
-            Err(why) => Err(TransportError::Ours(format!("no folder for ssh's sockets: {why}"))),
-        }
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // It has ended already where the link was lost.
+        let _ = shutdown_mux_master(socket(&self.folder).as_path());
     }
 }
 
-/// Makes the folder where the user alone can read: the runtime folder, else the state folder.
-fn make(user_config: Option<&Path>) -> io::Result<TempDir> {
-    let variable =
-        |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = variable("HOME").unwrap_or_else(|| "/".into());
-    let base = variable("XDG_RUNTIME_DIR").filter(|path| path.is_dir());
-    let base =
-        base.or_else(|| variable("XDG_STATE_HOME")).unwrap_or_else(|| home.join(".local/state"));
-    let base = base.join("trueup");
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&base)?;
-    sweep(&base);
-    let folder = tempfile::Builder::new().prefix("ssh-").tempdir_in(&base)?;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(folder.path().join("config"))?;
-    io::Write::write_all(&mut file, config(user_config, &home).as_bytes())?;
-    Ok(folder)
+fn socket(folder: &TempDir) -> std::path::PathBuf {
+    folder.path().join("s")
 }
 
-/// Removes folders that runs which were killed left behind: those older than a day.
-fn sweep(base: &Path) {
-    let Ok(entries) = std::fs::read_dir(base) else { return };
-    for entry in entries.flatten() {
-        let old = entry
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > Duration::from_secs(86_400)));
-        if old && entry.file_name().to_string_lossy().starts_with("ssh-") {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-/// The config: what must hold, then the user's own (`ssh_config(5)`: the first value counts).
-fn config(user_config: Option<&Path>, home: &Path) -> String {
-    let mut text = String::from(
-        "Host *\n  ServerAliveInterval 5\n  ServerAliveCountMax 3\n  UpdateHostKeys no\n  \
-         VerifyHostKeyDNS no\n  ForwardAgent no\n  ForwardX11 no\n  ClearAllForwardings yes\n  \
-         PermitLocalCommand no\n  RequestTTY no\n  EscapeChar none\n  RemoteCommand none\n  LogLevel INFO\n",
-    );
-    let user = home.join(".ssh/config");
-    let files = match user_config {
-        Some(path) => vec![path],
-        None => vec![user.as_path(), Path::new("/etc/ssh/ssh_config")],
-    };
-    for file in files.into_iter().filter(|file| file.exists()) {
-        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
-        let _ = writeln!(text, "  Include \"{}\"", file.display());
-    }
-    text
-}
-
-/// Connects and starts `start` as the login command.
-pub(super) async fn open(
-    host: &Host,
-    settings: &Settings,
-    start: &str,
-) -> Result<Wire, TransportError> {
-    let (folder, config) = settings.control.config(settings.ssh_config.as_deref())?;
+/// `ssh` with the run's config and what the inventory says of this host, the destination not yet
+/// given: it stands behind `--`, after options that the caller adds.
+pub(super) fn command(host: &Host, settings: &Settings) -> Result<Command, TransportError> {
+    let (_, config) = settings.control.config(settings.ssh_config.as_deref())?;
+    let mut command = process::command("ssh");
+    command.arg("-F").arg(config).args(["-T", "-a", "-x"]);
+    command.arg("-o").arg(format!("ConnectTimeout={}", settings.connect_timeout));
     let connection = &host.connection;
-    let mut builder = SessionBuilder::default();
-    builder
-        .known_hosts_check(KnownHosts::Strict)
-        .control_directory(folder)
-        .control_persist(ControlPersist::IdleFor(PERSIST))
-        .connect_timeout(Duration::from_secs(settings.connect_timeout.into()))
-        .config_file(config);
     if let Some(user) = &connection.user {
-        builder.user(user.clone());
+        command.args(["-l", user]);
     }
     if let Some(port) = connection.port {
-        builder.port(port);
+        command.args(["-p", &port.to_string()]);
     }
     if let Some(identity) = &connection.identity {
-        builder.keyfile(identity);
+        command.args(["-o", "IdentitiesOnly=yes", "-i", identity]);
     }
     if let Some(jump) = &connection.jump {
-        builder.jump_hosts(jump.split(','));
+        command.args(["-J", jump]);
     }
-    let session = builder.connect_mux(&host.address).await;
-    let session = Arc::new(session.map_err(|error| explain(&error, host, settings))?);
-    let mut child = Arc::clone(&session)
-        .arc_raw_command(start)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .await
-        .map_err(|error| TransportError::Unreachable(chain(&error)))?;
-    let streams = (child.stdin().take(), child.stdout().take(), child.stderr().take());
-    let (Some(input), Some(output), Some(errors)) = streams else {
-        unreachable!("all three streams were asked for as pipes");
+    Ok(command)
+}
+
+impl Master {
+    /// Connects and logs in.
+    pub(super) async fn open(host: &Host, settings: &Settings) -> Result<Self, TransportError> {
+        let (base, _) = settings.control.config(settings.ssh_config.as_deref())?;
+        let folder = tempfile::Builder::new().prefix("c").tempdir_in(base);
+        let folder = folder.map_err(|error| {
+            TransportError::Ours(format!("no folder for ssh's socket: {error}"))
+        })?;
+        let mut command = command(host, settings)?;
+        command.arg("-S").arg(socket(&folder)).args(["-M", "-f", "-N"]);
+        command.arg("-o").arg(format!("ControlPersist={PERSIST}s")).args(["--", &host.address]);
+        let said = run(command, folder.path()).await?;
+        if let Err(said) = said {
+            return Err(explain(&said, host, settings).await);
+        }
+        let session = Session::resume_mux(socket(&folder).into_boxed_path(), None);
+        Ok(Self(Arc::new(Inner { session: Arc::new(session), folder })))
+    }
+
+    /// Starts `start` as the login command.
+    pub(super) async fn start(&self, start: &str) -> Result<Wire, TransportError> {
+        let mut child = Arc::clone(&self.0.session)
+            .arc_raw_command(start)
+            .stdin(openssh::Stdio::piped())
+            .stdout(openssh::Stdio::piped())
+            .stderr(openssh::Stdio::piped())
+            .spawn()
+            .await
+            .map_err(|error| TransportError::Unreachable(chain(&error)))?;
+        let streams = (child.stdin().take(), child.stdout().take(), child.stderr().take());
+        let (Some(input), Some(output), Some(errors)) = streams else {
+            unreachable!("all three streams were asked for as pipes");
+        };
+        Ok(Wire {
+            input: Box::new(input),
+            output: Box::new(output),
+            errors: Box::new(errors),
+            // What runs ends with its child.
+            keep: Box::new((child, self.clone())),
+        })
+    }
+}
+
+/// Runs ssh until it has ended or gone to the background; what it said when it failed. It says that to a
+/// file in `folder`: a pipe would stay open as long as what brings it through a jump host.
+pub(super) async fn run(
+    mut command: Command,
+    folder: &Path,
+) -> Result<Result<(), String>, TransportError> {
+    let ours = |what: &str, error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            TransportError::Ours("cannot start ssh: install the OpenSSH client".into())
+        }
+        _ => TransportError::Ours(format!("{what}: {error}")),
     };
-    Ok(Wire {
-        input: Box::new(input),
-        output: Box::new(output),
-        errors: Box::new(errors),
-        keep: Box::new((child, session)),
-    })
+    let path = folder.join("said");
+    let file = File::create(&path).map_err(|error| ours("cannot keep what ssh says", error))?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+    let status = command.status().await.map_err(|error| ours("cannot start ssh", error))?;
+    if status.success() {
+        return Ok(Ok(()));
+    }
+    let mut said = Vec::new();
+    File::open(&path)
+        .and_then(|file| file.take(SAID_MAX).read_to_end(&mut said))
+        .map_err(|error| ours("cannot read what ssh said", error))?;
+    Ok(Err(String::from_utf8_lossy(&said).into_owned()))
+}
+
+/// What ssh's words on a failed connection mean; for a host key that is not known, or another one, the
+/// host is asked for the one that it has.
+async fn explain(said: &str, host: &Host, settings: &Settings) -> TransportError {
+    let way = ssh_line(host, settings.ssh_config.as_deref());
+    match refusal::read(said, host, settings.connect_timeout, &way) {
+        refusal::Read::Said(error) => error,
+        refusal::Read::HostKey => host_key::refuse(host, settings).await,
+    }
+}
+
+/// What somebody types to try the same by hand.
+fn ssh_line(host: &Host, config: Option<&Path>) -> String {
+    let connection = &host.connection;
+    let mut line = String::from("ssh");
+    if let Some(config) = config {
+        let _ = write!(line, " -F {}", config.display());
+    }
+    if let Some(identity) = &connection.identity {
+        let _ = write!(line, " -i {identity}");
+    }
+    if let Some(port) = connection.port {
+        let _ = write!(line, " -p {port}");
+    }
+    if let Some(jump) = &connection.jump {
+        let _ = write!(line, " -J {jump}");
+    }
+    let user = connection.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+    let _ = write!(line, " {user}{} true", host.address);
+    line
 }
 
 /// An error with all that is behind it.
@@ -155,46 +176,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     text
-}
-
-/// What ssh's words on a failed connection mean.
-fn explain(error: &openssh::Error, host: &Host, settings: &Settings) -> TransportError {
-    let openssh::Error::Connect(inner) = error else {
-        return TransportError::Ours(chain(error));
-    };
-    let said = inner.to_string();
-    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    if said.contains("Host key verification failed") || said.contains("host key is known for") {
-        let changed = said.contains("IDENTIFICATION HAS CHANGED");
-        return TransportError::Refused {
-            message: if changed {
-                "its host key is not the one that is known".into()
-            } else {
-                "its host key is not known".into()
-            },
-            help: Some(format!(
-                "{}: ssh {}",
-                if changed {
-                    "find out why before anything else; then mend known_hosts as you do for ssh"
-                } else {
-                    "if you trust the network to it, connect once by hand and compare the fingerprint"
-                },
-                host.address
-            )),
-        };
-    }
-    if said.contains("Permission denied") || said.contains("Too many authentication failures") {
-        return TransportError::Refused {
-            message: format!("ssh could not log in: {last}"),
-            help: Some(format!("check user and key: ssh {} true", host.address)),
-        };
-    }
-    if inner.kind() == io::ErrorKind::NotFound {
-        return TransportError::Ours("cannot start ssh: install the OpenSSH client".into());
-    }
-    if said.contains("timed out") {
-        let seconds = settings.connect_timeout;
-        return TransportError::Unreachable(format!("connection timed out after {seconds} s"));
-    }
-    TransportError::Unreachable(last.to_owned())
 }

@@ -11,6 +11,7 @@ mod support;
 mod book;
 mod cli;
 mod examples;
+mod hostile;
 mod hosts;
 mod language;
 mod laws;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{cargo, command, root, run};
 
 /// Every target; `fuzz/src/targets.rs` says what each does.
-const TARGETS: [&str; 3] = ["project", "pattern", "template"];
+const TARGETS: [&str; 6] = ["project", "pattern", "template", "frame", "facts", "observe"];
 /// Where it is built for: flags for a named target are not for build scripts.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// Coverage as libFuzzer wants it, and assertions in fast code.

@@ -20,11 +20,13 @@ const USAGE: &str = "cargo xtask NAME
   ci                lint and test: what CI runs
   fuzz [TARGET] [SECONDS]      looks for inputs that break a target of fuzz/src/targets.rs (60 seconds each)
   fuzz minimise TARGET         keeps of what was found the fewest small inputs, in fuzz/corpus
+  campaign NAME     one of the long tests whole: logins, hostile (docs/testing.md)
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
 
 /// The hosts that the tests use.
-const TEST_HOSTS: [&str; 7] = ["web1", "web2", "web3", "web4", "spare1", "spare2", "busybox1"];
+const TEST_HOSTS: [&str; 8] =
+    ["web1", "web2", "web3", "web4", "spare1", "spare2", "odd1", "busybox1"];
 /// The hosts that the bench uses.
 const BENCH_HOSTS: [&str; 4] = ["web1", "web2", "web3", "web4"];
 
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         ["book"] => book(),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["ci"] => lint().and_then(|()| test(&[])),
+        ["campaign", name] => campaign(name),
         ["lab", rest @ ..] => run(lab().args(rest)),
         _ => Err(USAGE.to_owned()),
     };
@@ -159,6 +162,20 @@ fn test(filters: &[&str]) -> Result<(), String> {
         );
     }
     result
+}
+
+/// Tests that run as a sample otherwise, whole.
+fn campaign(name: &str) -> Result<(), String> {
+    let filter = match name {
+        "logins" => "hosts::matrix",
+        "hostile" => "hostile",
+        _ => return Err("campaign logins|hostile".to_owned()),
+    };
+    let lab = Lab::start("campaign", &TEST_HOSTS)?;
+    run(cargo()
+        .args(["test", "--quiet", "--test", "it", "--", filter, "--nocapture"])
+        .env("TRUEUP_FULL", "1")
+        .env("TRUEUP_LAB", &lab.folder))
 }
 
 fn docs() -> Result<(), String> {

@@ -1,28 +1,8 @@
 //! How a host can end: each outcome provoked for real, and the others left alone by it.
 
+use super::logins::keys;
+use super::{project, stable};
 use crate::support::{Project, lab, lab::left_out, lab::own};
-
-/// A project with one module, on these hosts.
-fn project(inventory: &str, module: &str) -> Project {
-    let project = Project::new();
-    project
-        .file(
-            "trueup.toml",
-            "[project]\nname = \"o\"\ninventory = \"inventory.toml\"\n\
-             [[stage]]\nname = \"all\"\nhosts = \"all\"\nmodules = [\"m\"]\n",
-        )
-        .file("inventory.toml", inventory)
-        .file("modules/m/module.toml", module);
-    project
-}
-
-/// Times and addresses of the lab out of a text.
-fn stable(text: &str) -> String {
-    let time = regex::Regex::new(r"in \d+\.\d s").expect("a regex");
-    let address = regex::Regex::new(r"10\.213\.\d+\.\d+").expect("a regex");
-    let text = time.replace_all(text, "in N s");
-    address.replace_all(&text, "10.213.N.N").into_owned()
-}
 
 #[test]
 fn a_host_that_fails_stops_there_and_leaves_the_others_alone() {
@@ -115,7 +95,7 @@ fn a_host_that_refuses_us_or_that_we_refuse_says_why() {
     let config = unknown.path().join("ssh_config");
     let words = ["plan", "--limit", "web1", "--ssh-config", config.to_str().expect("UTF-8")];
     let plan = project.run(&words).expect(3);
-    insta::assert_snapshot!("unknown_key", stable(&plan.stdout));
+    insta::assert_snapshot!("unknown_key", keys(&stable(&plan.stdout)));
 }
 
 #[test]

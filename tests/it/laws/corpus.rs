@@ -41,3 +41,18 @@ fn kept_inputs_of_pattern() {
 fn kept_inputs_of_template() {
     replay("template");
 }
+
+#[test]
+fn kept_inputs_of_frame() {
+    replay("frame");
+}
+
+#[test]
+fn kept_inputs_of_facts() {
+    replay("facts");
+}
+
+#[test]
+fn kept_inputs_of_observe() {
+    replay("observe");
+}

@@ -30,10 +30,11 @@ pub fn left_out() -> bool {
 
 /// Tests that use the same hosts take turns: a host belongs to the test that holds its lock.
 pub fn own(host: &'static str) -> MutexGuard<'static, ()> {
-    static LOCKS: [(&str, Mutex<()>); 4] = [
+    static LOCKS: [(&str, Mutex<()>); 5] = [
         ("web", Mutex::new(())),
         ("spare1", Mutex::new(())),
         ("spare2", Mutex::new(())),
+        ("odd1", Mutex::new(())),
         ("busybox1", Mutex::new(())),
     ];
     let lock = LOCKS.iter().find(|(name, _)| *name == host).expect("a host of the lab");
@@ -73,6 +74,24 @@ impl Lab {
         let output = child.wait_with_output().expect("the lab's script");
         let text = [output.stdout, output.stderr].concat();
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Makes a login on a host that takes the lab's key; an old one of the name goes first.
+    pub fn login(&self, host: &str, user: &str) {
+        let text = format!(
+            "! id {user} >/dev/null 2>&1 || {{ pkill -9 -u {user} || true; userdel -rf {user}; }}; \
+             useradd -m -s /bin/bash {user} && cp -r /root/.ssh /home/{user}/ && \
+             chown -R {user}: /home/{user}/.ssh"
+        );
+        let (status, said) = self.try_on(host, &text, b"");
+        assert_eq!(status, 0, "{said}");
+    }
+
+    /// As [`Self::on`], where the host may have no sh.
+    #[track_caller]
+    pub fn bash_on(&self, host: &str, text: &str) {
+        let status = self.script(&["exec", host, "bash", "-c", text]).status();
+        assert!(status.expect("the lab's script").success(), "on {host}: {text}");
     }
 
     /// The address of a host.

@@ -80,10 +80,34 @@ impl Project {
 
     /// Runs `trueup -C PROJECT words…` with the lab's ssh config.
     pub fn on_lab(&self, words: &[&str]) -> Output {
+        finish(self.lab_command(words))
+    }
+
+    /// As [`Self::on_lab`], with variables.
+    pub fn on_lab_with(&self, words: &[&str], variables: &[(&str, &str)]) -> Output {
+        finish_with(self.lab_command(words), variables)
+    }
+
+    /// The command of [`Self::run`], for a test that starts it itself; the folder is its home.
+    pub fn command_cleared(&self, words: &[&str]) -> (Command, TempDir) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
+        command.arg("-C").arg(self.path()).args(words);
+        let home = clear(&mut command);
+        (command, home)
+    }
+
+    /// The command of [`Self::on_lab`], for a test that starts it itself; the folder is its home.
+    pub fn lab_command_cleared(&self, words: &[&str]) -> (Command, TempDir) {
+        let mut command = self.lab_command(words);
+        let home = clear(&mut command);
+        (command, home)
+    }
+
+    fn lab_command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
         command.arg("-C").arg(self.path()).args(words);
         command.arg("--ssh-config").arg(super::lab().ssh_config());
-        finish(command)
+        command
     }
 }
 
@@ -96,23 +120,29 @@ fn finish(command: Command) -> Output {
 }
 
 fn finish_with(mut command: Command, more: &[(&str, &str)]) -> Output {
+    let home = clear(&mut command);
+    command.envs(more.iter().copied());
+    let output = command.output().expect("the program under test");
+    drop(home);
+    Output {
+        status: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8 on stderr"),
+    }
+}
+
+/// Takes the caller's environment away; the folder is the home instead.
+fn clear(command: &mut Command) -> TempDir {
     let home = tempfile::tempdir().expect("a temporary folder");
-    let output = command
+    command
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .env("HOME", home.path())
         .env("XDG_STATE_HOME", home.path())
         .env("LC_ALL", "C.UTF-8")
         .env("TRUEUP_KEY", KEY)
-        .envs(more.iter().copied())
-        .stdin(std::process::Stdio::null())
-        .output()
-        .expect("the program under test");
-    Output {
-        status: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8(output.stdout).expect("UTF-8 on stdout"),
-        stderr: String::from_utf8(output.stderr).expect("UTF-8 on stderr"),
-    }
+        .stdin(std::process::Stdio::null());
+    home
 }
 
 /// Copies what is in a folder into another, over what is there.

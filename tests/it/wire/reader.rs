@@ -6,7 +6,7 @@ use trueup::shell::{Answer, AnswerKind, Limits, Reader};
 use super::session::NONCE;
 
 /// More than any stream here needs.
-const LIMITS: Limits = Limits { noise: 4096, answers: 1 << 20 };
+const LIMITS: Limits = Limits { noise: 4096, answers: 1 << 20, errors: 1 << 20 };
 
 const KINDS: [(&str, AnswerKind); 6] = [
     ("hello", AnswerKind::Hello),
@@ -159,7 +159,7 @@ proptest! {
 
     #[test]
     fn nothing_is_kept_beyond_the_limits(noise in prop_oneof![0..60_usize, 101..200_usize], payload in 0..200_usize, piece in 1..50_usize) {
-        let limits = Limits { noise: 100, answers: 100 };
+        let limits = Limits { noise: 100, answers: 100, errors: 100 };
         let answer = Answer { kind: AnswerKind::Data, seq: 1, status: 0, payload: vec![b'p'; payload] };
         let bytes = [vec![b'n'; noise], written(&answer, NONCE)].concat();
         let cuts: Vec<usize> = (0..bytes.len()).step_by(piece).collect();

@@ -1,0 +1,140 @@
+//! After a connection was lost in the middle of a wave: the host is reached once more and read, so that
+//! what stands is known. Where it cannot be, the outcome stays unknown and that is said.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::Settings;
+use super::apply::Applying;
+use super::host::libraries;
+use super::probe::Probe;
+use super::session::{Program, Remote, Session, SessionError};
+use super::stop::{Stop, Stopper};
+use crate::model::Outcome;
+use crate::shell::Script;
+use crate::transport::TransportError;
+
+/// A wave whose exchange did not come to its end.
+pub(super) struct Lost<'w> {
+    pub(super) wave: &'w [usize],
+    pub(super) error: SessionError,
+    pub(super) session: Session,
+}
+
+/// Seconds in which a host that was lost is tried again: it may start anew.
+const AGAIN: u64 = 40;
+
+/// Seconds that the shell of before gets to end its step.
+const ENDS: u8 = 20;
+
+/// Ends the shell of before after what it runs now, and says whether it did.
+const ASK: &str = r#"
+if process "$1" "$2"; then
+kill -TERM "$1"
+n=0
+while process "$1" "$2" && [ "$n" -lt "$3" ]; do
+sleep 1
+n=$((n + 1))
+done
+fi
+if process "$1" "$2"; then echo runs; else echo gone; fi
+"#;
+
+impl Applying {
+    /// Says what is known of a wave that was lost, after a second look at the host.
+    pub(super) async fn lost(&mut self, lost: Lost<'_>, settings: &Settings, stop: &Stopper) {
+        let Lost { wave, error, session } = lost;
+        self.over = true;
+        self.applied.counts = session.counts;
+        let running = wave.iter().copied().find(|index| !self.history.changed.contains(index));
+        let look = match (&error, session.remote) {
+            // What garbles its answers is not asked again.
+            (SessionError::Stopped | SessionError::Frame(_), _) | (_, None) => None,
+            (_, Some(remote)) => tokio::select! {
+                looked = self.look_again(session, remote, settings) => Some(looked),
+                () = stop.wait(Stop::Now) => None,
+            },
+        };
+        if matches!(error, SessionError::Stopped) {
+            self.incident(None, "stopped at once; what ran then is not known".to_owned());
+        }
+        let stands = match look {
+            None => return self.unknown(running, &error.to_string()),
+            Some(Err(why)) => return self.unknown(running, &format!("{error}\n{why}")),
+            Some(Ok(())) => {
+                let stands: Vec<usize> = wave
+                    .iter()
+                    .copied()
+                    .filter(|index| !self.history.changed.contains(index) && self.holds(*index))
+                    .collect();
+                self.done(&stands);
+                stands
+            }
+        };
+        let Some(running) = running else {
+            return self
+                .incident(None, format!("{error}; the host was read again: all of it is done"));
+        };
+        let instance = &self.run.desired.resources[running];
+        if !instance.kind.verifiable(&instance.desired) {
+            let why = format!("{error}\nwhether it ran to its end cannot be seen");
+            return self.unknown(Some(running), &why);
+        }
+        let word = if stands.contains(&running) { "it is done" } else { "it is not done" };
+        self.incident(None, format!("{error}, and made again to see what stands"));
+        self.incident(Some(running), format!("{error} while this ran; read again: {word}"));
+    }
+
+    fn unknown(&mut self, running: Option<usize>, why: &str) {
+        self.incident(running, why.to_owned());
+        self.applied.outcome = Outcome::Unknown;
+    }
+
+    /// Reaches the host once more, waits for the shell of before to end, and reads all resources.
+    async fn look_again(
+        &mut self,
+        before: Session,
+        remote: Remote,
+        settings: &Settings,
+    ) -> Result<(), String> {
+        let mut session = reach(&before, settings)
+            .await
+            .map_err(|error| format!("it could not be reached again: {error}"))?;
+        drop(before);
+        let mut inner = Script::new();
+        inner.text("set --").arg(remote.process.to_string()).arg(remote.started.to_string());
+        inner.arg(ENDS.to_string()).text(ASK);
+        let mut program = Program::default();
+        let seq = session.seq();
+        program.ask(seq, &inner);
+        let probe = Probe::ask(&self.run.desired, &mut session, &mut program);
+        let seconds = settings.probe_timeout.saturating_add(probe.seconds) + u32::from(ENDS);
+        (program.seconds, program.whole) = (seconds, Some(seconds));
+        let answers = session
+            .exchange(program, |_| {})
+            .await
+            .map_err(|error| format!("it could not be read again: {error}"))?;
+        self.applied.counts = self.applied.counts.plus(session.close().await);
+        if answers.first().is_none_or(|answer| answer.payload != b"gone") {
+            return Err(format!("what ran then still runs there (process {})", remote.process));
+        }
+        self.observed = probe.read(&self.run.desired, &answers);
+        Ok(())
+    }
+}
+
+/// Connects anew; as long as nobody answers, again and again for a while.
+async fn reach(before: &Session, settings: &Settings) -> Result<Session, SessionError> {
+    let end = Instant::now() + Duration::from_secs(AGAIN);
+    loop {
+        match before.again(&libraries(), settings).await {
+            Err(SessionError::Transport(TransportError::Unreachable(_)))
+                if Instant::now() < end =>
+            {
+                sleep(Duration::from_secs(2)).await;
+            }
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The run's private folder for ssh: the config that says what must hold, and the sockets.
+//!
+//! The config is given with `-F`: it sets what must hold first (ssh takes the first value) and then
+//! includes the user's. Host keys are checked strictly, on jump hosts too; nothing turns that off.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "ssh needs a config file and a socket folder, in a place that the environment names"
+)]
+
+use std::fmt::Write as _;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::TransportError;
+
+/// The run's private folder: ssh's sockets and the config made for it.
+#[derive(Debug, Default)]
+pub struct Control {
+    folder: OnceLock<Result<TempDir, String>>,
+}
+
+impl Control {
+    /// The folder, made when first asked for, and the config in it.
+    pub(super) fn config(
+        &self,
+        user_config: Option<&Path>,
+    ) -> Result<(&Path, PathBuf), TransportError> {
+        let folder =
+            self.folder.get_or_init(|| make(user_config).map_err(|error| error.to_string()));
+        match folder {
+            Ok(folder) => Ok((folder.path(), folder.path().join("config"))),
+            Err(why) => Err(TransportError::Ours(format!("no folder for ssh's sockets: {why}"))),
+        }
+    }
+}
+
+/// Makes the folder where the user alone can read: the runtime folder, else the state folder.
+fn make(user_config: Option<&Path>) -> io::Result<TempDir> {
+    let variable =
+        |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let home = variable("HOME").unwrap_or_else(|| "/".into());
+    let base = variable("XDG_RUNTIME_DIR").filter(|path| path.is_dir());
+    let base =
+        base.or_else(|| variable("XDG_STATE_HOME")).unwrap_or_else(|| home.join(".local/state"));
+    let base = base.join("trueup");
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&base)?;
+    sweep(&base);
+    let folder = tempfile::Builder::new().prefix("ssh-").tempdir_in(&base)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(folder.path().join("config"))?;
+    io::Write::write_all(&mut file, config(user_config, &home).as_bytes())?;
+    Ok(folder)
+}
+
+/// Removes folders that runs which were killed left behind: those older than a day.
+fn sweep(base: &Path) {
+    let Ok(entries) = std::fs::read_dir(base) else { return };
+    for entry in entries.flatten() {
+        let old = entry
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > Duration::from_secs(86_400)));
+        if old && entry.file_name().to_string_lossy().starts_with("ssh-") {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// The config: what must hold, then the user's own (`ssh_config(5)`: the first value counts).
+fn config(user_config: Option<&Path>, home: &Path) -> String {
+    let mut text = String::from(
+        "Host *\n  StrictHostKeyChecking yes\n  UpdateHostKeys no\n  VerifyHostKeyDNS no\n  BatchMode yes\n  \
+         ServerAliveInterval 5\n  ServerAliveCountMax 3\n  ForwardAgent no\n  ForwardX11 no\n  \
+         ClearAllForwardings yes\n  Tunnel no\n  GSSAPIDelegateCredentials no\n  PermitLocalCommand no\n  \
+         RequestTTY no\n  EscapeChar none\n  RemoteCommand none\n  LogLevel INFO\n",
+    );
+    let user = home.join(".ssh/config");
+    let files = match user_config {
+        Some(path) => vec![path],
+        None => vec![user.as_path(), Path::new("/etc/ssh/ssh_config")],
+    };
+    for file in files.into_iter().filter(|file| file.exists()) {
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let _ = writeln!(text, "  Include \"{}\"", file.display());
+    }
+    text
+}
