@@ -58,6 +58,11 @@ impl Progress {
             Event::Applying { host, address } => {
                 self.runs(*host, visible(&address.to_string()));
             }
+            Event::Said { host, text, .. } => {
+                let name = self.names.get(*host).map(|name| visible(name)).unwrap_or_default();
+                let line = |line: &str| format!("{name} | {}\n", visible(line));
+                self.above(&text.lines().map(line).collect::<String>());
+            }
             Event::Stepped { how, .. } => self.failed += usize::from(*how == Stepped::Failed),
             Event::Finished { host, outcome } => {
                 // A step that failed was counted when it did.
@@ -103,7 +108,7 @@ impl Progress {
     }
 
     /// Writes lines above the block, as they are.
-    pub fn above(&self, text: &str) {
+    fn above(&self, text: &str) {
         self.bar.suspend(|| super::print_error(text));
     }
 
