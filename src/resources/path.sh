@@ -218,11 +218,11 @@ $6" || { M="the old content stays, because validate said (exit status $r):
     M=
   fi
   same "$1" "$2" "$3" || return
-  M=$(mv -fT -- "$X" "$1" 2>&1) || { held "$1"; return 1; }
+  M=$(mv -fT -- "$X" "$1" 2>&1) || { barred "$1"; return 1; }
   X=
 }
-# held PATH: says in M why PATH cannot be replaced; of an attribute mv only says "not permitted".
-held() {
+# barred PATH: says in M why PATH cannot be replaced; of an attribute mv only says "not permitted".
+barred() {
   M="it cannot be replaced: ${M##*: }"
   n=$(lsattr -d -- "$1" 2>/dev/null)
   case ${n%% *} in
