@@ -60,8 +60,12 @@ pub fn project(host: impl Fn(&str) -> String) -> Project {
         .file("i.toml", inventory)
         .file(
             "modules/m/module.toml",
-            "[file.\"/nowhere/{{ host.name }}\"]\nstate = \"absent\"\n\
-             [command.c]\ncommand = \"true\"\ncreates = \"/\"\n",
+            // More than a pipe holds: who does not read makes who writes wait.
+            format!(
+                "[file.\"/nowhere/{{{{ each.value }}}}-{}\"]\nfor_each = \"{{{{ range(start=0, end=400) }}}}\"\n\
+                 state = \"absent\"\n[command.c]\ncommand = \"true\"\ncreates = \"/\"\n",
+                "x".repeat(200)
+            ),
         );
     project
 }
