@@ -54,7 +54,7 @@ async fn planned(
     let Some(results) = run.look().await else { return STOPPED };
     let Some(mut plan) = run.plan_view(telling.style, &results) else { return Exit::Mistake };
     if let Some(opened) = opened {
-        match saved::compared(opened, plan, &results) {
+        match saved::compared(opened, &plan, &results) {
             Ok(compared) => plan = compared,
             Err(why) => {
                 report::print_error(&format!("error: this plan cannot be read: {why}\n"));

@@ -6,6 +6,7 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::{ArgValueCandidates, ArgValueCompleter};
 
 use super::completers;
+use super::forms::{CheckOutput, Form, ShowAs};
 
 /// Brings hosts true to what TOML files say: plans the exact difference over SSH and applies it.
 #[derive(Debug, Parser)]
@@ -167,35 +168,6 @@ pub(super) struct Apply {
     pub(super) yes: bool,
 }
 
-/// What standard output is.
-#[derive(Debug, ClapArgs)]
-pub(super) struct Form {
-    /// What standard output is; github: text, and what went wrong as annotations
-    #[arg(long, value_name = "FORM", default_value = "text", conflicts_with = "json")]
-    output: Output,
-    /// The same as --output json
-    #[arg(long)]
-    json: bool,
-}
-
-impl Form {
-    /// What was asked for.
-    pub(super) const fn output(&self) -> Output {
-        if self.json { Output::Json } else { self.output }
-    }
-}
-
-/// Forms of a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
-    // For people
-    Text,
-    // For programs: plan prints one document, apply one line for each thing that happens
-    Json,
-    // Text, and what went wrong as annotations of GitHub Actions
-    Github,
-}
-
 #[derive(Debug, ClapArgs)]
 pub(super) struct Show {
     /// The saved plan
@@ -206,17 +178,6 @@ pub(super) struct Show {
     pub(super) r#as: ShowAs,
     #[command(flatten)]
     pub(super) shown: Shown,
-}
-
-/// Forms of a plan.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum ShowAs {
-    // As `trueup plan` prints it
-    Text,
-    // As `trueup plan --json` prints it
-    Json,
-    // For a merge request
-    Markdown,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -278,19 +239,6 @@ impl Check {
             _ => self.output,
         }
     }
-}
-
-/// Forms of what a check found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum CheckOutput {
-    // For people
-    Text,
-    // One document
-    Json,
-    // SARIF 2.1.0, for code scanning
-    Sarif,
-    // Text, and mistakes as annotations of GitHub Actions
-    Github,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::args::{Check, CheckOutput, Common};
+use super::args::{Check, Common};
 use super::exit::Exit;
+use super::forms::CheckOutput;
 use super::project::{self, Examined};
 use super::settings;
 use crate::config::Modules;

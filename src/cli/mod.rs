@@ -7,6 +7,7 @@ mod completers;
 mod completions;
 mod doc;
 mod exit;
+mod forms;
 mod init;
 mod inventory;
 mod key;

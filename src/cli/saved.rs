@@ -14,6 +14,7 @@ use super::run::Run;
 use super::settings;
 use crate::execute::HostResult;
 use crate::model::{Host, Key, Outcome};
+use crate::plan::json::PlanJson;
 use crate::plan::saved::{Saved, SavedError, Selected};
 use crate::plan::{Document, HostPlan, HostState, moved};
 use crate::report::{self, Style};
@@ -161,10 +162,12 @@ fn explained(path: &Path, error: &SavedError) -> String {
 /// The plan of now, in which every host that is no longer as it was planned is refused, with what moved.
 pub(super) fn compared(
     opened: &Opened,
-    now: Document,
+    now: &Document,
     results: &[HostResult],
 ) -> Result<Document, String> {
     let planned = opened.saved.plan.document()?;
+    // In the form of the file, as the plan in it is.
+    let now = PlanJson::of(now).document()?;
     let key = opened.ready.key.get()?;
     let hosts = now.hosts.into_iter().zip(results).map(|(host, result)| {
         let before = planned.hosts.iter().find(|known| known.host == host.host);

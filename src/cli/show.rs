@@ -1,7 +1,8 @@
 //! `trueup show`: prints a saved plan again, also one that is stale or was applied.
 
-use super::args::{Common, Show, ShowAs};
+use super::args::{Common, Show};
 use super::exit::Exit;
+use super::forms::ShowAs;
 use super::{saved, settings};
 use crate::plan::saved::Saved;
 use crate::report;

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::args::Output;
 use super::exit::Exit;
+use super::forms::Output;
 use crate::plan::Document;
 use crate::report::events::EventJson;
 use crate::report::view::EndView;

@@ -12,6 +12,7 @@ mod resolve;
 mod root;
 mod session;
 mod stop;
+mod verify;
 mod wave;
 
 pub use apply::{Applied, Incident};

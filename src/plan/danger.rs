@@ -109,9 +109,12 @@ pub fn dangers(instance: &Instance, change: &Change) -> Dangers {
     Dangers(found.into_iter().filter(|(_, found)| *found).map(|(danger, _)| danger).collect())
 }
 
-/// Whether something below it goes that nobody declares.
+/// Whether something goes that is one of several facts: an entry of a folder, a key of a user.
 fn purges(change: &Change) -> bool {
-    change.attributes.iter().any(|attribute| attribute.name == "purge")
+    change.attributes.iter().any(|attribute| {
+        matches!(attribute.name, "entry" | "key")
+            && matches!(attribute.difference, Difference::Value { before: Some(_), after: None })
+    })
 }
 
 /// What an attribute will be.

@@ -108,7 +108,7 @@ pub struct ChangeJson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What is there now, of each attribute that differs. A content is its `sha256` and `size`, a
-    /// sensitive value its keyed digest.
+    /// sensitive value its keyed digest; of what there are several (the entries of a folder) it is a list.
     pub before: Map<String, Value>,
     /// What will be there.
     pub after: Map<String, Value>,

@@ -175,7 +175,9 @@ impl Desired {
         let sequence = (0..count).collect();
         let order = Arc::new(Order { sequence, stages, after, triggers });
         let (left_out, unselected) = (Vec::new(), HashMap::new());
-        Ok(Self { resources, left_out, unselected, order })
+        let mut desired = Self { resources, left_out, unselected, order };
+        desired.introduce(&[]);
+        Ok(desired)
     }
 }
 

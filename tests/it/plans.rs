@@ -384,3 +384,26 @@ fn github_gets_annotations_at_their_places() {
         applied.stdout
     );
 }
+
+#[test]
+fn a_folder_that_is_purged_is_saved_with_every_entry() {
+    let bench = Bench::new(
+        "[directory.\"ROOT/conf.d\"]\npurge = true\n[file.\"ROOT/conf.d/kept\"]\ncontent = \"k\"\n",
+    );
+    fs::create_dir(bench.path("conf.d")).expect("a folder");
+    for name in ["kept", "one", "two"] {
+        fs::write(bench.path(&format!("conf.d/{name}")), "k").expect("a file");
+    }
+    let text = bench.run(&["plan", "--limit", "web1"]).expect(0).stdout;
+    let plan = bench.path("plan");
+    let out = plan.to_str().expect("UTF-8");
+    bench.run(&["plan", "--limit", "web1", "-o", out]).expect(0);
+    assert_eq!(bench.run(&["show", plan.to_str().expect("UTF-8")]).expect(0).stdout, text);
+    fs::write(bench.path("conf.d/three"), "by hand").expect("a file");
+    bench.apply(&plan).expect(3);
+    assert!(bench.path("conf.d/one").exists(), "a folder that moved is left alone");
+    fs::remove_file(bench.path("conf.d/three")).expect("the file");
+    bench.apply(&plan).expect(0);
+    let left: Vec<_> = fs::read_dir(bench.path("conf.d")).expect("the folder").flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}

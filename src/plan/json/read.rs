@@ -58,11 +58,14 @@ impl PlanJson {
             let sensitive = [&json.before_sensitive, &json.after_sensitive]
                 .into_iter()
                 .any(|tree| tree.contains_key(name));
-            let side = |side: &Map<String, Value>| {
-                side.get(name).filter(|value| !value.is_null()).cloned()
-            };
-            let difference = self.difference(side(&json.before), side(&json.after), sensitive)?;
-            attributes.push(Attribute { name: word(name), difference });
+            let (before, after) = (sides(&json.before, name), sides(&json.after, name));
+            if before.len() != after.len() {
+                return Err(format!("the sides of `{name}` are not of one length"));
+            }
+            for (before, after) in before.into_iter().zip(after) {
+                let difference = self.difference(before, after, sensitive)?;
+                attributes.push(Attribute { name: word(name), difference });
+            }
         }
         let (action, fired) = acted(&json.actions, !json.because.is_empty())?;
         let because = json
@@ -121,6 +124,16 @@ impl PlanJson {
             return Err("a content is another than its digest says".to_owned());
         }
         Ok(Some(Body { size: length, digest, bytes }))
+    }
+}
+
+/// One side of an attribute; of those that there are several of each.
+fn sides(tree: &Map<String, Value>, name: &str) -> Vec<Option<Value>> {
+    let there = |value: &Value| Some(value.clone()).filter(|value| !value.is_null());
+    match tree.get(name) {
+        None => vec![None],
+        Some(Value::Array(all)) => all.iter().map(there).collect(),
+        Some(one) => vec![there(one)],
     }
 }
 

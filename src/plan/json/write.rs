@@ -122,8 +122,15 @@ impl Sides {
                     tree.insert(name.clone(), true.into());
                 }
             }
-            sides.before.insert(name.clone(), old);
-            sides.after.insert(name, new);
+            let many = change.attributes.iter().filter(|other| *other.name == name).count() > 1;
+            for (side, value) in [(&mut sides.before, old), (&mut sides.after, new)] {
+                if many {
+                    let list = side.entry(name.clone()).or_insert_with(|| json!([]));
+                    list.as_array_mut().expect("a list was put there").push(value);
+                } else {
+                    side.insert(name.clone(), value);
+                }
+            }
         }
         sides
     }

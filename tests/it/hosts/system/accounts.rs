@@ -175,3 +175,30 @@ fn a_password_is_only_seen_by_chpasswd() {
     lab.on("spare1", "rm -f /run/seen");
     clean();
 }
+
+#[test]
+fn a_saved_plan_has_no_password_in_it_and_is_refused_where_the_user_moved() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    clean();
+    let lab = lab();
+    lab.on("spare1", "useradd -u 7411 acc1");
+    let project = project(&format!("[user.acc1]\npassword = '{}'\n", HASHES[0]));
+    let path = |name: &str| project.path().join(name).display().to_string();
+    let save = |name: &str| {
+        project.on_lab(&["plan", "-o", &path(name)]).expect(0);
+        std::fs::read_to_string(path(name)).expect("a saved plan")
+    };
+    let saved = save("first.json");
+    assert!(!saved.contains(&HASHES[0][12..40]), "{saved}");
+    lab.on("spare1", "echo acc1:by-hand | chpasswd -c SHA512");
+    let refused = project.on_lab(&["apply", "--yes", &path("first.json")]).expect(3);
+    assert!(refused.stdout.contains("m/user[acc1]"), "{}", refused.stdout);
+    assert!(refused.last_line().contains("1 refused"), "{}", refused.stdout);
+    save("second.json");
+    project.on_lab(&["apply", "--yes", &path("second.json")]).expect(0);
+    assert_eq!(lab.on("spare1", "getent shadow acc1 | cut -d : -f 2").trim_end(), HASHES[0]);
+    clean();
+}

@@ -192,7 +192,7 @@ fn a_lock_is_waited_for_and_its_holder_is_named() {
     };
     hold(6);
     settle("[package.lab-pkg20]\n");
-    lab.on("spare1", "apt-get -qq -y purge sys-slow >/dev/null");
+    lab.on("spare1", "apt-get -qq -y -o DPkg::Lock::Timeout=60 purge sys-slow >/dev/null");
     hold(60);
     let told = told(&moved("[package.lab-pkg20]\nstate = \"absent\"\ntimeout = 6\n"));
     lab.on("spare1", "systemctl stop slow; echo 0 >/run/sys-slow; dpkg --configure -a >/dev/null; rm -f /run/sys-slow*");
