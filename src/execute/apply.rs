@@ -7,8 +7,8 @@ use super::Settings;
 use super::host::HostRun;
 use super::probe::Probe;
 use super::resolve::Lost;
-use super::session::{Beside, Counts, Session, SessionError};
-use super::stop::{Stop, Stopper};
+use super::session::{Counts, Session, SessionError};
+use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Wave};
 use crate::model::event::Stepped;
 use crate::model::{Change, Event, Outcome};
@@ -306,28 +306,6 @@ impl Applying {
         }
         self.plan = plan;
     }
-}
-
-/// Waits for an exchange. Who is asked to stop lets the steps that run end; who is asked twice waits for
-/// nothing.
-async fn stopping<T>(
-    exchange: impl Future<Output = Result<T, SessionError>>,
-    beside: Beside,
-    stop: &Stopper,
-) -> Result<T, SessionError> {
-    tokio::pin!(exchange);
-    tokio::select! {
-        result = &mut exchange => return result,
-        () = stop.wait(Stop::Soon) => {}
-    }
-    // Where the host cannot be asked, the wave ends as it would have.
-    let asking = tokio::spawn(beside.ask_to_stop());
-    let result = tokio::select! {
-        result = &mut exchange => result,
-        () = stop.wait(Stop::Now) => Err(SessionError::Stopped),
-    };
-    asking.abort();
-    result
 }
 
 /// What the program of a step prints, unless a sensitive value went into what it is about.

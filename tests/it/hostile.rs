@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Output, Project, repository};
 
 /// Every way to do harm that hostile.sh knows, and part of what is said of it.
-pub const MODES: [(&str, &str); 29] = [
+pub const MODES: [(&str, &str); 30] = [
     ("bad-greeting", "the greeting is missing"),
     ("between", "something stands between two frames"),
     ("bytes", "a number is wrong"),
@@ -32,6 +32,7 @@ pub const MODES: [(&str, &str); 29] = [
     ("long-line", "a first line is too long"),
     ("negative", "a number is wrong"),
     ("no-greeting", "the greeting is missing"),
+    ("nul", "a NUL byte stands in an answer"),
     ("other-nonce", "no shell could be started"),
     ("out-of-order", "an answer came out of its turn"),
     ("step-for-question", "an answer came out of its turn"),
@@ -59,8 +60,12 @@ pub fn project(host: impl Fn(&str) -> String) -> Project {
         .file("i.toml", inventory)
         .file(
             "modules/m/module.toml",
-            "[file.\"/nowhere/{{ host.name }}\"]\nstate = \"absent\"\n\
-             [command.c]\ncommand = \"true\"\ncreates = \"/\"\n",
+            // More than a pipe holds: who does not read makes who writes wait.
+            format!(
+                "[file.\"/nowhere/{{{{ each.value }}}}-{}\"]\nfor_each = \"{{{{ range(start=0, end=400) }}}}\"\n\
+                 state = \"absent\"\n[command.c]\ncommand = \"true\"\ncreates = \"/\"\n",
+                "x".repeat(200)
+            ),
         );
     project
 }

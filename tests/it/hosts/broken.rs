@@ -120,7 +120,7 @@ fn a_lost_session_is_looked_at_again_and_what_stands_is_said() {
     );
     // The shell itself: its step dies with it or not, and is found undone.
     let shell = in_the_middle(SLOW, || {
-        lab.on("odd1", "pkill -9 -f '[r]ead -r p; eval'; pkill -9 -f '[t]ouch /var/tmp/begun'; pkill -x sleep; true");
+        lab.on("odd1", "pkill -9 -f '[r]ead -r p; eval'; for p in $(pgrep -x sleep); do kill -9 $(ps -o ppid= -p $p); done; pkill -x sleep; true");
     });
     insta::assert_snapshot!("lost_shell", end(&shell.expect(3).stdout));
 }
