@@ -41,7 +41,9 @@ impl Progress {
         bar.set_style(style.expect("the template is one of ours"));
         bar.enable_steady_tick(Duration::from_millis(200));
         let (doing, running) = ("plan".to_owned(), BTreeMap::new());
-        Self { bar, names, stages, doing, running, failed: 0 }
+        let new = Self { bar, names, stages, doing, running, failed: 0 };
+        new.tick();
+        new
     }
 
     /// Takes an event in.
