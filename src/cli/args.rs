@@ -105,7 +105,7 @@ pub(super) struct Hosts {
     /// Write what happens to a file, line by line, behind what it holds
     #[arg(long, value_name = "FILE")]
     pub(super) log: Option<PathBuf>,
-    /// Say what the run cost: connections, exchanges, bytes
+    /// Tell what programs print while they run, and what the run cost
     #[arg(short, long)]
     pub(super) verbose: bool,
     /// Exit with 2 when there are changes

@@ -119,7 +119,7 @@ impl Applying {
             if wave.is_empty() || stop.asked() {
                 break;
             }
-            let mut steps = Wave::default();
+            let mut steps = Wave::new(settings.live);
             if let Some(spend) = settings.spend.as_ref().filter(|_| !self.spent) {
                 steps.spend(spend, &self.run.name, &mut session);
                 self.spent = true;
@@ -192,7 +192,9 @@ impl Applying {
         let mut results: Vec<Answer> = Vec::new();
         let exchanged = session
             .exchange(program, |answer| {
-                if answer.kind != AnswerKind::Data {
+                if answer.kind == AnswerKind::Live {
+                    emit_said(run, covers.get(&answer.seq).copied(), (answer, emit));
+                } else if answer.kind != AnswerKind::Data {
                     emit(stepped(run, covers.get(&answer.seq).copied(), answer));
                     position += 1;
                     running(position);
@@ -303,6 +305,18 @@ impl Applying {
             }
         }
         self.plan = plan;
+    }
+}
+
+/// What the program of a step prints, unless a sensitive value went into what it is about.
+fn emit_said(run: &HostRun, items: Option<&Vec<usize>>, (answer, emit): (&Answer, Emit<'_>)) {
+    let all = items.into_iter().flatten().map(|&item| &run.desired.resources[item]);
+    if all.clone().any(|instance| instance.sensitive) {
+        return;
+    }
+    if let Some(first) = all.map(|instance| instance.address.clone()).next() {
+        let text = String::from_utf8_lossy(&answer.payload).into_owned();
+        emit(Event::Said { host: run.target, address: first, text });
     }
 }
 

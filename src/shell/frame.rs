@@ -19,6 +19,8 @@ pub enum AnswerKind {
     Failed,
     /// A step was not begun because one before it failed.
     Skipped,
+    /// What the program of a step prints while it runs; beside the answers and not counted among them.
+    Live,
     /// The program is through; the payload counts its answers.
     End,
 }
@@ -261,6 +263,7 @@ fn header(bytes: &[u8], nonce: &[u8]) -> Result<Option<(Header, usize)>, FrameEr
         Some(b"done") => AnswerKind::Done,
         Some(b"failed") => AnswerKind::Failed,
         Some(b"skipped") => AnswerKind::Skipped,
+        Some(b"live") => AnswerKind::Live,
         Some(b"end") => AnswerKind::End,
         _ => return Err(FrameError::Malformed("an unknown kind of answer")),
     };
