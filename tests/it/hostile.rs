@@ -77,7 +77,9 @@ pub fn sampled(mut command: Command) -> (Output, u64) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program under test");
-    let status = format!("/proc/{}/status", run.id());
+    let pid = run.id().to_string();
+    let status = format!("/proc/{pid}/status");
+    let begun = Instant::now();
     let sampler = std::thread::spawn(move || {
         let mut most = 0;
         while let Ok(text) = std::fs::read_to_string(&status) {
@@ -85,6 +87,11 @@ pub fn sampled(mut command: Command) -> (Output, u64) {
             let Some(line) = line else { break };
             let size = line.trim().trim_end_matches(" kB").parse().unwrap_or(0);
             most = most.max(size);
+            if begun.elapsed() > Duration::from_secs(180) {
+                // It waits for ever: the test fails by the status.
+                let _ = Command::new("kill").args(["-KILL", &pid]).status();
+                break;
+            }
             std::thread::sleep(Duration::from_millis(2));
         }
         most
