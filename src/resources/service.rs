@@ -322,7 +322,8 @@ impl Service {
                     "{name} cannot be {word}: its unit file is {file}"
                 ));
             }
-            let masked = unit.boots() == "masked" && !wanted;
+            // Behind a mask that goes nobody sees whether it starts at boot.
+            let masked = unit.boots() == "masked" && !wanted && self.state != Some(State::Running);
             if now != if wanted { "on" } else { "off" } && !masked {
                 let now = match now {
                     "on" => "true",

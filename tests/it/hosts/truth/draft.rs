@@ -45,7 +45,7 @@ impl Draft {
             owners.extend(users.iter().cloned());
         }
         let owners: Vec<&str> = owners.iter().map(String::as_str).collect();
-        folders(random, &mut draft, &owners);
+        folders(random, &mut draft, (&owners, shape));
         files(random, &mut draft, &owners);
         links(random, &mut draft);
         texts(random, &mut draft);
@@ -101,10 +101,12 @@ fn access(random: &mut Random, modes: &[&str], owners: &[&str]) -> String {
 }
 
 /// Directories: changed, purged, taken away.
-fn folders(random: &mut Random, draft: &mut Draft, owners: &[&str]) {
+fn folders(random: &mut Random, draft: &mut Draft, (owners, shape): (&[&str], Shape)) {
     const MODES: [&str; 5] = ["0700", "0755", "0750", "2755", "1777"];
     for name in ["d1", "d2", "p1"] {
-        let mut keys = access(random, &MODES, owners);
+        // Without GNU rm a folder of another user is purged as that user, who cannot remove all.
+        let limited = name == "p1" && shape == Shape::Paths;
+        let mut keys = access(random, &MODES, if limited { &["root"] } else { owners });
         if name == "p1" && random.chance(60) {
             keys.push_str("purge = true\n");
             keys.push_str(random.maybe(50, "keep = [\"*.keep\", \"k?\"]\n"));

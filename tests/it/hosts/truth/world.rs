@@ -55,15 +55,10 @@ fn read(said: &str) -> World {
         match *parts {
             ["file", path, kind, mode, owner, group, uid, gid, target] => {
                 let thing = || format!("file {path}");
-                let fields = [
-                    ("kind", kind),
-                    ("owner", owner),
-                    ("owner number", uid),
-                    ("group", group),
-                    ("group number", gid),
-                    ("target", target),
-                ];
+                let fields = [("kind", kind), ("owner", uid), ("group", gid), ("target", target)];
                 fields.into_iter().for_each(|(field, value)| set(thing(), field, value));
+                set(format!("names {path}"), "owner", owner);
+                set(format!("names {path}"), "group", group);
                 set(thing(), "mode", &format!("{mode:0>4}"));
             }
             ["sum", digest, path] => set(format!("file {path}"), "content", digest),
