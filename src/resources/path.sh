@@ -144,7 +144,7 @@ as() {
   else
     n=$1
     shift
-    su -s /bin/sh "$n" -c 'exec "$0" "$@"' "$@"
+    su -s /bin/sh -c 'exec "$@"' -- "$n" sh "$@"
   fi
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::able::{self, Lacks};
-use super::{About, Input, Resource, Subject, Trigger, Verdict, Work};
+use super::{About, Claim, Input, Resource, Subject, Trigger, Verdict, Work};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
@@ -19,13 +19,15 @@ mod work;
 use unit::{Load, Unit};
 
 /// `[service.NAME]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Service {
     /// With its suffix: `nginx.service`.
     unit: String,
     state: Option<State>,
     enabled: Option<bool>,
     triggers: Vec<Trigger>,
+    /// Paths that resources of its host manage: its unit's file may be one of those.
+    managed: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -103,7 +105,7 @@ impl Resource for Service {
         .notes("A unit file is a `file` in /etc/systemd/system: systemd reads its units again before a service is changed. A restart does the work of a reload that is due too, and what is started anyway is neither. One that ends within a second of its start is a failure, told with its last log lines. Masking stands for the administrator's: what a package masks for good cannot run.")
         .examples(EXAMPLES);
     const AFTER: &'static [&'static str] =
-        &["package", "file", "line", "symlink", "directory", "user", "group"];
+        &["package", "file", "line", "block", "symlink", "directory", "user", "group"];
     const REPEATABLE: bool = true;
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];
 
@@ -141,7 +143,8 @@ impl Resource for Service {
             return Err(found);
         }
         let enabled = table.enabled.map(Spanned::into_inner);
-        Ok(Self { unit: unit::with_suffix(name), state: table.state, enabled, triggers })
+        let (unit, managed) = (unit::with_suffix(name), Vec::new());
+        Ok(Self { unit, state: table.state, enabled, triggers, managed })
     }
 
     fn subject(desired: &Self) -> &str {
@@ -154,6 +157,14 @@ impl Resource for Service {
 
     fn triggers(desired: &Self) -> &[Trigger] {
         &desired.triggers
+    }
+
+    fn among(desired: &Self, claims: &dyn Fn() -> Vec<Claim>) -> Option<Self> {
+        if desired.state != Some(State::Masked) {
+            return None;
+        }
+        let managed = claims().iter().filter_map(|claim| claim.path().map(str::to_owned)).collect();
+        Some(Self { managed, ..desired.clone() })
     }
 
     fn probe(items: &[&Self], script: &mut Script) {
@@ -285,6 +296,16 @@ impl Service {
                     self.unit
                 ));
             }
+            if state == State::Masked
+                && let Some(file) =
+                    unit.in_the_way.as_ref().filter(|file| !self.managed.contains(file))
+            {
+                return Verdict::Refused(format!(
+                    "{} cannot be masked: its unit file {file} stands where the mask goes; declare it absent, as \
+                     [file.{file:?}], or set `state = \"stopped\"` and `enabled = false`",
+                    self.unit
+                ));
+            }
             attributes.push(Attribute::value("state", Some(unit.runs()), Some(state.word())));
         }
         if let Some(wanted) = self.enabled {
@@ -301,7 +322,8 @@ impl Service {
                     "{name} cannot be {word}: its unit file is {file}"
                 ));
             }
-            let masked = unit.boots() == "masked" && !wanted;
+            // Behind a mask that goes nobody sees whether it starts at boot.
+            let masked = unit.boots() == "masked" && !wanted && self.state != Some(State::Running);
             if now != if wanted { "on" } else { "off" } && !masked {
                 let now = match now {
                     "on" => "true",

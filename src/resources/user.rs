@@ -182,7 +182,11 @@ impl Resource for User {
                 if attributes.is_empty() {
                     return Verdict::Same("as wanted".into());
                 }
-                Verdict::Change(Change::new(Action::Update, attributes))
+                let change = Change::new(Action::Update, attributes);
+                Verdict::Change(match desired.renumbered(entry) {
+                    Some(note) => change.note(note),
+                    None => change,
+                })
             }
         })
     }
@@ -246,6 +250,17 @@ impl User {
         } else {
             now.union(&self.groups.names).cloned().collect()
         }
+    }
+
+    /// What usermod(8) does to files where the user gets another number or primary group.
+    fn renumbered(&self, entry: &Entry) -> Option<String> {
+        let uid = self.uid.filter(|uid| *uid != entry.uid).map(|_| "its own");
+        let group = self.group.as_ref().filter(|group| **group != entry.group);
+        let both = [uid, group.map(|_| "its group's")];
+        let whose = both.into_iter().flatten().collect::<Vec<_>>().join(" or ");
+        let home = self.home.as_ref().unwrap_or(&entry.home);
+        let note = format!("what is {whose} in {home} is given to the new one");
+        (!whose.is_empty()).then_some(note)
     }
 
     /// How its line of shadow(5) will be.

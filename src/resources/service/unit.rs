@@ -18,6 +18,8 @@ pub(super) struct Unit {
     pub(super) file_state: String,
     /// Whether it ends by itself and counts as stopped then.
     pub(super) passing: bool,
+    /// The unit's file, where it stands where a mask would be put.
+    pub(super) in_the_way: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,6 +99,9 @@ pub(super) fn read(keys: &HashMap<&str, &str>) -> Option<Unit> {
         }
         _ => Load::Loaded,
     };
+    let in_the_way = Some(get("FragmentPath"))
+        .filter(|path| *path == format!("/etc/systemd/system/{}", get("Id")))
+        .filter(|_| load == Load::Loaded);
     Some(Unit {
         id: get("Id").to_owned(),
         load,
@@ -104,6 +109,7 @@ pub(super) fn read(keys: &HashMap<&str, &str>) -> Option<Unit> {
         sub: get("SubState").to_owned(),
         file_state: get("UnitFileState").to_owned(),
         passing: get("Type") == "oneshot" && get("RemainAfterExit") == "no",
+        in_the_way: in_the_way.map(str::to_owned),
     })
 }
 

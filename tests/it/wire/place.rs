@@ -195,15 +195,27 @@ pub fn moved_is_left_alone(shell: &Shell, edits: &[Edit]) -> Result<(), String> 
     Ok(())
 }
 
-/// A link to a folder is replaced itself; nothing is moved into the folder.
+/// A link to a folder is replaced itself, whatever the new one points to; nothing is moved into the folder.
 pub fn link_to_a_folder_is_replaced(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
-    let mut bench = Bench::new(shell, edits);
-    let folder = bench.tree.join("folder");
-    fs::create_dir(&folder).expect("a folder");
-    symlink("folder", bench.tree.join("a")).expect("a link");
-    let items = bench.items("[symlink.\"ROOT/a\"]\ntarget = \"other\"\n");
-    bench.apply(&items)?.done(&items)?;
-    inside_is_empty(&bench)
+    for other in ["nothing", "a file", "a folder"] {
+        let mut bench = Bench::new(shell, edits);
+        fs::create_dir(bench.tree.join("folder")).expect("a folder");
+        symlink("folder", bench.tree.join("a")).expect("a link");
+        match other {
+            "a file" => drop(bench.file("other", "x\n")),
+            "a folder" => fs::create_dir(bench.tree.join("other")).expect("a folder"),
+            _ => {}
+        }
+        let items = bench.items("[symlink.\"ROOT/a\"]\ntarget = \"other\"\n");
+        bench.apply(&items)?.done(&items).map_err(|why| format!("{other}: {why}"))?;
+        inside_is_empty(&bench)?;
+        let names = fs::read_dir(&bench.tree).expect("the tree").flatten();
+        let left = names.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"."));
+        if left.count() > 0 {
+            return Err(format!("{other}: a temporary file was left"));
+        }
+    }
+    Ok(())
 }
 
 fn inside_is_empty(bench: &Bench) -> Result<(), String> {
