@@ -222,6 +222,21 @@ impl TriggerKind {
 pub struct Fired {
     pub kind: TriggerKind,
     pub because: Vec<Address>,
+    /// The run that called for it and ended before it was done.
+    pub owed: Option<String>,
+}
+
+impl Fired {
+    /// Both together: the stronger kind, with all causes.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.kind = self.kind.max(other.kind);
+        self.because.extend(other.because);
+        self.because.sort();
+        self.because.dedup();
+        self.owed = self.owed.max(other.owed);
+        self
+    }
 }
 
 /// The change of one resource on one host.

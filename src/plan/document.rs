@@ -41,10 +41,46 @@ pub struct Planned {
     /// `file:line` of its declaration.
     pub place: String,
     pub change: Change,
+    pub origin: Origin,
     pub dangers: Dangers,
     /// Where the values that went into it come from, where that was asked for. No part of what makes
     /// two hosts' changes the same.
     pub why: Vec<Why>,
+}
+
+/// What moved, so that a resource differs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// It was not applied before, or nobody knows: a trigger, what is known later.
+    #[default]
+    New,
+    /// The files say something else than they did when it was applied last.
+    Files,
+    /// The host has something else than the run with this id left there.
+    Host(String),
+    Both(String),
+}
+
+impl Origin {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Files => "change",
+            Self::Host(_) => "drift",
+            Self::Both(_) => "both",
+        }
+    }
+
+    /// The run that left what the host had, where the host moved.
+    #[must_use]
+    pub fn since(&self) -> Option<&str> {
+        match self {
+            Self::New | Self::Files => None,
+            Self::Host(run) | Self::Both(run) => Some(run),
+        }
+    }
 }
 
 /// Where a value comes from.
@@ -65,6 +101,7 @@ impl PartialEq for Planned {
             && self.stage == other.stage
             && self.place == other.place
             && self.change == other.change
+            && self.origin == other.origin
     }
 }
 
@@ -72,7 +109,7 @@ impl Eq for Planned {}
 
 impl Hash for Planned {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.stage, &self.address, &self.change).hash(state);
+        (self.stage, &self.address, &self.change, &self.origin).hash(state);
     }
 }
 

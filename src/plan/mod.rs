@@ -19,7 +19,7 @@ use crate::resolve::{Desired, Instance};
 use crate::resources::{Erased, Subject, Verdict};
 
 pub use danger::{Danger, Dangers, dangers};
-pub use document::{Document, HostPlan, HostState, Planned, Problem, Sets, Why};
+pub use document::{Document, HostPlan, HostState, Origin, Planned, Problem, Sets, Why};
 pub use moved::{Moved, moved};
 pub use wave::next_wave;
 
@@ -36,6 +36,8 @@ pub struct Item {
     /// The state that it was compared with: what the host has, or what will be when its turn comes.
     /// `None` where the host could not say.
     pub against: Option<Erased>,
+    /// What moved, where a ledger says it.
+    pub origin: Origin,
 }
 
 /// Whether a resource changes.
@@ -79,6 +81,8 @@ pub struct History {
     pub past: HashSet<usize>,
     /// Those of them that were changed.
     pub changed: HashSet<usize>,
+    /// Triggers that a run before called for and did not do.
+    pub owed: HashMap<usize, Fired>,
 }
 
 /// Compares what a host should be with what it is.
@@ -93,10 +97,11 @@ pub fn compare(desired: &Desired, observed: &[Result<Erased, String>], history: 
     for (index, (instance, observed)) in desired.resources.iter().zip(observed).enumerate() {
         if history.past.contains(&index) {
             world.changed.extend(history.changed.get(&index));
-            items.push(Item { status: Status::Same("done".into()), against: None });
+            items.push(Item { status: Status::Same("done".into()), against: None, origin: Origin::New });
             continue;
         }
-        let item = world.item(desired, index, observed);
+        let owed = history.owed.get(&index);
+        let item = world.item(desired, index, (observed, owed));
         if let (Status::Change(change), Some(against)) = (&item.status, &item.against) {
             world.enter(index, instance, change, against);
         }
@@ -117,7 +122,12 @@ struct World {
 }
 
 impl World {
-    fn item(&self, desired: &Desired, index: usize, observed: &Result<Erased, String>) -> Item {
+    fn item(
+        &self,
+        desired: &Desired,
+        index: usize,
+        (observed, owed): (&Result<Erased, String>, Option<&Fired>),
+    ) -> Item {
         let instance = &desired.resources[index];
         let kind = instance.kind;
         let key = (kind.family(), kind.subject(&instance.desired).to_owned());
@@ -125,7 +135,7 @@ impl World {
             (Some(predicted), _) => predicted,
             (None, Ok(observed)) => observed,
             (None, Err(why)) => {
-                return Item { status: Status::Problem(why.clone()), against: None };
+                return Item { status: Status::Problem(why.clone()), against: None, origin: Origin::New };
             }
         };
         let mut new = false;
@@ -134,7 +144,7 @@ impl World {
             Verdict::Same(why) => Ok(why),
             Verdict::Change(change) => Err(change),
             Verdict::Refused(why) => {
-                return Item { status: Status::Problem(why), against: Some(against.clone()) };
+                return Item { status: Status::Problem(why), against: Some(against.clone()), origin: Origin::New };
             }
             Verdict::Blocked { need, message, then } => {
                 let made = need.as_ref().is_some_and(|need| self.made.contains(need));
@@ -145,14 +155,17 @@ impl World {
                     None => {
                         let left = need.and_then(|need| not_selected(desired, need));
                         let status = Status::Problem(left.unwrap_or(message));
-                        return Item { status, against: Some(against.clone()) };
+                        return Item { status, against: Some(against.clone()), origin: Origin::New };
                     }
                 }
             }
         };
-        let fired = self
-            .fired(desired, index)
-            .filter(|_| !new && kind.heeds(&instance.desired, against, status.as_ref().err()));
+        let owed = owed.cloned();
+        let fired = match (self.fired(desired, index), owed) {
+            (Some(fired), Some(owed)) => Some(fired.and(owed)),
+            (fired, owed) => fired.or(owed),
+        };
+        let fired = fired.filter(|_| !new && kind.heeds(&instance.desired, against, status.as_ref().err()));
         let status = match (status, fired) {
             (Ok(why), None) => Status::Same(why),
             (Ok(_), fired) => {
@@ -169,7 +182,7 @@ impl World {
                 Status::Change(change)
             }
         };
-        Item { status, against: Some(against.clone()) }
+        Item { status, against: Some(against.clone()), origin: Origin::New }
     }
 
     /// A verdict with what nobody can know of it because of an opaque change before.
@@ -214,7 +227,7 @@ impl World {
             if !because.is_empty()
                 && fired.as_ref().is_none_or(|fired| rank(fired.kind) < rank(*kind))
             {
-                fired = Some(Fired { kind: *kind, because });
+                fired = Some(Fired { kind: *kind, because, owed: None });
             }
         }
         fired

@@ -13,7 +13,7 @@ use super::meta::META_KEYS;
 use super::order::Draft;
 use super::record::{Rendered, content, written};
 use super::secret::Secrets;
-use super::source::Recording;
+use super::source::{Recording, mark};
 use super::template::{Engine, Root, Scope, named};
 use super::toml_value::to_toml;
 use super::wanted::{self, Wanted};
@@ -264,6 +264,7 @@ impl Expansion<'_> {
             let record = Rendered { address: address.clone(), place, sensitive, keys, content };
             records.borrow_mut().insert(address.clone(), record);
         }
+        let mark = mark(kind, &table, &desired);
         let source = self.resolver.keeping.then(|| Arc::new(recording.source(&table)));
         let secret = kind.secret().iter().any(|key| table.contains_key(*key));
         let instance = Instance {
@@ -276,6 +277,7 @@ impl Expansion<'_> {
             tags,
             sensitive,
             secret,
+            mark,
             source,
         };
         let shape = self.resolver.shape(&instance, &requires);

@@ -79,6 +79,8 @@ pub struct Instance {
     pub sensitive: bool,
     /// Whether it holds a value that is sensitive whatever the files say, such as a password's hash.
     pub secret: bool,
+    /// Stands for all that the files say of it: another one where they say anything else.
+    pub mark: String,
     /// What it was made from, where that is kept.
     pub source: Option<Arc<Source>>,
 }
@@ -97,6 +99,8 @@ pub struct Desired {
     pub resources: Vec<Arc<Instance>>,
     /// Triggers that the selection leaves out although what sets them off is selected.
     pub left_out: Vec<LeftOut>,
+    /// What is declared and left out by the selection; `None` where that is not known.
+    pub beside: Option<Vec<Address>>,
     /// What the resources that the selection leaves out would provide.
     unselected: HashMap<Subject, Address>,
     order: Arc<Order>,

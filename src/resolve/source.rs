@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,9 +12,9 @@ use toml::de::DeValue;
 
 use super::{Desired, Instance, Order, Resolver, Target};
 use crate::config::{HostPattern, Project, Stage, TomlTable, TomlValue, to_value};
-use crate::model::change::TriggerKind;
+use crate::model::change::{TriggerKind, sha256_hex};
 use crate::model::{Address, Diagnostic, FileId, Host, Located, Span, Value};
-use crate::resources::{self, Bodies, Input};
+use crate::resources::{self, Bodies, Erased, Input, ResourceType};
 
 /// Contents under the names that a type asked for them by.
 pub type NamedBodies = Vec<(String, Arc<[u8]>)>;
@@ -90,6 +91,17 @@ impl Bodies for Kept<'_> {
     }
 }
 
+/// Stands for what a table says, contents that it names included: 16 hex digits of a SHA-256.
+pub(super) fn mark(kind: &dyn ResourceType, table: &TomlTable, desired: &Erased) -> String {
+    let mut text = to_value(&DeValue::Table(table.clone())).to_string();
+    for (key, value) in kind.record(desired) {
+        let _ = write!(text, "\n{key} {value}");
+    }
+    let mut mark = sha256_hex(text.as_bytes());
+    mark.truncate(16);
+    mark
+}
+
 impl Source {
     /// The text of its table: TOML, on one line.
     #[must_use]
@@ -127,6 +139,7 @@ impl Source {
         let desired = desired.map_err(|mistakes| {
             mistakes.first().map_or_else(String::new, |mistake| mistake.message.clone())
         })?;
+        let mark = mark(kind, table, &desired);
         let source = Some(Arc::new(Self { table: to_value(value.get_ref()), bodies }));
         Ok(Instance {
             address,
@@ -138,6 +151,7 @@ impl Source {
             tags: BTreeSet::new(),
             sensitive: false,
             secret: false,
+            mark,
             source,
         })
     }
@@ -174,8 +188,8 @@ impl Desired {
         }
         let sequence = (0..count).collect();
         let order = Arc::new(Order { sequence, stages, after, triggers });
-        let (left_out, unselected) = (Vec::new(), HashMap::new());
-        let mut desired = Self { resources, left_out, unselected, order };
+        let (left_out, unselected, beside) = (Vec::new(), HashMap::new(), None);
+        let mut desired = Self { resources, left_out, beside, unselected, order };
         desired.introduce(&[]);
         Ok(desired)
     }

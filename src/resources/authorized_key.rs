@@ -8,8 +8,9 @@ use super::key_table::Table;
 use super::path::{self, Answers, FileKind, Meta};
 use super::public_key::PublicKey;
 use super::text::{self, Lines, bare};
-use super::{About, Claim, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
-use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference};
+use super::record::{absent, text as text_of};
+use super::{About, Claim, Input, Parting, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference, Value};
 use crate::shell::{Script, Step};
 
 /// `[authorized_key.NAME]`
@@ -203,6 +204,17 @@ impl Resource for AuthorizedKey {
                 then: change,
             },
             _ => Verdict::Change(change),
+        }
+    }
+
+    fn parting(desired: &Self) -> Parting {
+        match desired.state {
+            Presence::Absent => Parting::Nothing,
+            Presence::Present => {
+                let keys = desired.keys.iter().map(|key| text_of(&key.identity())).collect();
+                let user = ("user", text_of(&desired.user));
+                Parting::Goes(absent([user, ("keys", Value::List(keys))]))
+            }
         }
     }
 

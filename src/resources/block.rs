@@ -8,7 +8,8 @@ use toml::Spanned;
 use super::content::Given;
 use super::input::{Presence, absolute_path};
 use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
-use super::{About, Claim, Input, Resource, Subject, Verdict, Work, path};
+use super::record::{absent, text as text_of};
+use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work, path};
 use crate::model::{Body, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -167,6 +168,25 @@ impl Resource for Block {
 
     fn diff(desired: &Self, observed: &Observed) -> Verdict {
         text::diff(desired, observed)
+    }
+
+    fn record(desired: &Self) -> Record {
+        vec![("block", desired.content.digest.clone())]
+    }
+
+    fn parting(desired: &Self) -> Parting {
+        match desired.state {
+            Presence::Absent => Parting::Nothing,
+            Presence::Present => {
+                let path = ("path", text_of(&desired.path));
+                let comment = ("comment", text_of(&desired.comment));
+                Parting::Goes(if desired.comment_end.is_empty() {
+                    absent([path, comment])
+                } else {
+                    absent([path, comment, ("comment_end", text_of(&desired.comment_end))])
+                })
+            }
+        }
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

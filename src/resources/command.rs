@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{About, Input, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
+use super::{About, Input, Parting, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -178,6 +178,10 @@ impl Resource for Command {
 
     fn verifiable(desired: &Self) -> bool {
         desired.creates.is_some() || !desired.probes().is_empty()
+    }
+
+    fn parting(_desired: &Self) -> Parting {
+        Parting::Stays("what a command did cannot be undone")
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

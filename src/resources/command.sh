@@ -33,7 +33,7 @@ ready() {
 # kept, and nothing of the wire is open in it.
 held() {
   command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
-  printf %s "$2" | eval "timeout -k 5 \"\$1\" $W \"\${#2}\"" >/dev/null 2>&1 3<&- 4>&-
+  printf %s "$2" | eval "timeout -k 5 \"\$1\" $W \"\${#2}\"" >/dev/null 2>&1 3<&- 4>&- 7>&- 9>&-
   r=$?
   ! late "$r" || r=124
   return "$r"

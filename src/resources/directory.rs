@@ -10,7 +10,8 @@ use toml::Spanned;
 use super::entries::{Entries, read};
 use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
-use super::{About, Claim, Input, Resource, Subject, Verdict, Work};
+use super::record::absent;
+use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -229,6 +230,17 @@ impl Resource for Directory {
             return Verdict::Same(format!("owner and mode are as wanted{also}"));
         }
         Verdict::Change(Change::new(Action::Update, attributes))
+    }
+
+    fn record(desired: &Self) -> Record {
+        desired.access.record()
+    }
+
+    fn parting(desired: &Self) -> Parting {
+        match desired.state {
+            Presence::Absent => Parting::Nothing,
+            Presence::Present => Parting::GoesIfMade(absent([])),
+        }
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

@@ -47,7 +47,7 @@ cleared() {
   fi
   case $(rm --version 2>/dev/null) in
     *GNU*) M=$(rm -rf -- "$@" 2>&1) ;;
-    *) M=$(as "$k" rm -rf -- "$@" 2>&1 3<&- 4>&-) ;;
+    *) M=$(as "$k" rm -rf -- "$@" 2>&1 3<&- 4>&- 7>&- 9>&-) ;;
   esac
 }
 # folder PATH MODE OWNER: makes a directory; the mode is set last, when the owner is right.

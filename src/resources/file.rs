@@ -10,7 +10,8 @@ use toml::Spanned;
 use super::content::Given;
 use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
-use super::{About, Claim, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::record::absent;
+use super::{About, Claim, Input, Parting, Record, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference};
 use crate::shell::{Script, Step};
 
@@ -207,6 +208,19 @@ impl Resource for File {
                 }
                 Verdict::Change(Change::new(Action::Update, attributes))
             }
+        }
+    }
+
+    fn record(desired: &Self) -> Record {
+        let content = desired.body.as_ref().map(|body| ("content", body.digest.clone()));
+        desired.access.record().into_iter().chain(content).collect()
+    }
+
+    fn parting(desired: &Self) -> Parting {
+        match (desired.state, &desired.body) {
+            (Presence::Absent, _) => Parting::Nothing,
+            (Presence::Present, Some(_)) => Parting::Goes(absent([])),
+            (Presence::Present, None) => Parting::GoesIfMade(absent([])),
         }
     }
 

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::able::{self, Lacks};
 use super::account;
 use super::input::{Presence, account_name};
-use super::{About, Input, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::record::absent;
+use super::{About, Input, Parting, Record, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -138,6 +139,17 @@ impl Resource for Group {
                 _ => Verdict::Same("as wanted".into()),
             },
         })
+    }
+
+    fn record(desired: &Self) -> Record {
+        desired.gid.map(|gid| ("gid", gid.to_string())).into_iter().collect()
+    }
+
+    fn parting(desired: &Self) -> Parting {
+        match desired.state {
+            Presence::Absent => Parting::Nothing,
+            Presence::Present => Parting::GoesIfAsked(absent([])),
+        }
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{About, Claim, Input, Resource, Subject, Trigger, Verdict, Work};
+use super::{About, Claim, Input, Parting, Record, Resource, Subject, Trigger, Verdict, Work};
 use crate::model::{Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -50,6 +50,8 @@ pub trait ResourceType: Sync {
     fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict;
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool;
     fn verifiable(&self, desired: &Erased) -> bool;
+    fn record(&self, desired: &Erased) -> Record;
+    fn parting(&self, desired: &Erased) -> Parting;
     fn predict(&self, desired: &Erased, observed: &Erased) -> Erased;
     fn steps(&self, parts: &[Part<'_>]) -> Vec<(Vec<usize>, Step)>;
 }
@@ -154,6 +156,12 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn verifiable(&self, desired: &Erased) -> bool {
         R::verifiable(typed(desired))
+    }
+    fn record(&self, desired: &Erased) -> Record {
+        R::record(typed(desired))
+    }
+    fn parting(&self, desired: &Erased) -> Parting {
+        R::parting(typed(desired))
     }
     fn predict(&self, desired: &Erased, observed: &Erased) -> Erased {
         Arc::new(R::predict(typed(desired), typed(observed)))

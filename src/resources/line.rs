@@ -8,7 +8,8 @@ use toml::Spanned;
 
 use super::input::{Presence, absolute_path};
 use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
-use super::{About, Claim, Input, Resource, Subject, Verdict, Work, path};
+use super::record::{absent, text as text_of};
+use super::{About, Claim, Input, Parting, Resource, Subject, Verdict, Work, path};
 use crate::model::{Body, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -142,6 +143,16 @@ impl Resource for Line {
 
     fn diff(desired: &Self, observed: &Observed) -> Verdict {
         text::diff(desired, observed)
+    }
+
+    fn parting(desired: &Self) -> Parting {
+        match desired.state {
+            Presence::Absent => Parting::Nothing,
+            Presence::Present => {
+                let keys = [("path", text_of(&desired.path)), ("line", text_of(&desired.text))];
+                Parting::Goes(absent(keys))
+            }
+        }
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

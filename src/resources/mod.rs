@@ -23,6 +23,7 @@ mod mistake;
 mod package;
 mod path;
 mod public_key;
+mod record;
 mod service;
 mod symlink;
 mod text;
@@ -38,6 +39,7 @@ pub use about::About;
 pub use claim::Claim;
 pub use input::{Bodies, Input};
 pub use kind::{Erased, Kind, Part, ResourceType};
+pub use record::{Parting, Record};
 
 /// Every resource type, in the order in which hosts are asked about them.
 pub static REGISTRY: &[&dyn ResourceType] = &[
@@ -160,6 +162,14 @@ pub trait Resource: Send + Sync + 'static {
     fn verifiable(_desired: &Self::Desired) -> bool {
         true
     }
+
+    /// What the host remembers of it.
+    fn record(_desired: &Self::Desired) -> Record {
+        Record::new()
+    }
+
+    /// What becomes of it when the files no longer declare it.
+    fn parting(desired: &Self::Desired) -> Parting;
 
     /// The state that the change will leave.
     fn predict(desired: &Self::Desired, observed: &Self::Observed) -> Self::Observed;

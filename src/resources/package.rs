@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::able::{self, Lacks};
-use super::{About, Input, Resource, Verdict, Work};
+use super::record::absent;
+use super::{About, Input, Parting, Record, Resource, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -178,6 +179,17 @@ impl Resource for Package {
             State::Present | State::Latest => desired.installation(observed),
         };
         observed.lacks.stop(observed.together(&desired.name, verdict))
+    }
+
+    fn record(desired: &Self) -> Record {
+        desired.version.clone().map(|version| ("version", version)).into_iter().collect()
+    }
+
+    fn parting(desired: &Self) -> Parting {
+        match desired.state {
+            State::Absent => Parting::Nothing,
+            State::Present | State::Latest => Parting::GoesIfMade(absent([])),
+        }
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use toml::Spanned;
 
 use super::input::{Mode, Presence, parent};
-use super::{Input, Subject, Verdict};
+use super::{Input, Record, Subject, Verdict};
 use crate::model::{Attribute, Body, Change, Diagnostic};
 use crate::shell::Script;
 
@@ -115,6 +115,14 @@ impl Access {
             }
         }
         found
+    }
+
+    /// What a host remembers of it.
+    pub(super) fn record(&self) -> Record {
+        let mode = self.mode.map(|mode| ("mode", mode.to_string()));
+        let owner = self.owner.clone().map(|owner| ("owner", owner));
+        let group = self.group.clone().map(|group| ("group", group));
+        [mode, owner, group].into_iter().flatten().collect()
     }
 
     /// `meta` after this was set.

@@ -270,7 +270,7 @@ access() {
 # the mode; else it is replaced by a copy, if it is known what must be in it.
 shared() {
   if owned "$T" "$5" && n=$(stat -c %U -- "$T") && [ "$n" != root ]; then
-    M=$(as "$n" chmod -- "$4" "$T" 2>&1 3<&- 4>&-)
+    M=$(as "$n" chmod -- "$4" "$T" 2>&1 3<&- 4>&- 7>&- 9>&-)
   elif [ "${6:--}" != - ]; then
     put "$1" "$2" "$6" "$4" "$5" '' 60 "$6 $1"
   else

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::able::{self, Lacks};
-use super::{About, Claim, Input, Resource, Subject, Trigger, Verdict, Work};
+use super::{About, Claim, Input, Parting, Record, Resource, Subject, Trigger, Verdict, Work};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
@@ -243,6 +243,16 @@ impl Resource for Service {
             Load::Masked { .. } => false,
             Load::Loaded => runs && !starts,
         }
+    }
+
+    fn record(desired: &Self) -> Record {
+        let state = desired.state.map(|state| ("state", state.word().to_owned()));
+        let enabled = desired.enabled.map(|enabled| ("enabled", enabled.to_string()));
+        state.into_iter().chain(enabled).collect()
+    }
+
+    fn parting(_desired: &Self) -> Parting {
+        Parting::Stays("a unit is the package's or a file's that brings it")
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

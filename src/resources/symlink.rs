@@ -7,7 +7,8 @@ use toml::Spanned;
 
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
-use super::{About, Claim, Input, Resource, Subject, Verdict, Work};
+use super::record::absent;
+use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -204,6 +205,18 @@ impl Resource for Symlink {
                 let target = Attribute::value("target", Some(target), Some(&desired.target));
                 Verdict::Change(Change::new(Action::Update, vec![target]))
             }
+        }
+    }
+
+    fn record(desired: &Self) -> Record {
+        let present = desired.state == Presence::Present;
+        present.then(|| ("target", desired.target.clone())).into_iter().collect()
+    }
+
+    fn parting(desired: &Self) -> Parting {
+        match desired.state {
+            Presence::Absent => Parting::Nothing,
+            Presence::Present => Parting::Goes(absent([])),
         }
     }
 

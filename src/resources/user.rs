@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use super::able::{self, Lacks};
 use super::account::{self, Database, Entry, Password, Shadow};
 use super::input::Presence;
-use super::{About, Claim, Input, Resource, Subject, Verdict, Work};
+use super::record::absent;
+use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic, Secret};
 use crate::shell::{Script, Step};
 
@@ -189,6 +190,26 @@ impl Resource for User {
                 })
             }
         })
+    }
+
+    fn record(desired: &Self) -> Record {
+        let texts = [
+            ("uid", desired.uid.map(|uid| uid.to_string())),
+            ("group", desired.group.clone()),
+            ("home", desired.home.clone()),
+            ("shell", desired.shell.clone()),
+            ("comment", desired.comment.clone()),
+            ("locked", desired.locked.map(|locked| locked.to_string())),
+            ("password", desired.password.as_ref().map(|hash| hash.digest.clone())),
+        ];
+        texts.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+
+    fn parting(desired: &Self) -> Parting {
+        match desired.state {
+            Presence::Absent => Parting::Nothing,
+            Presence::Present => Parting::GoesIfAsked(absent([])),
+        }
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

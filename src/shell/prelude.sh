@@ -20,6 +20,7 @@ trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
 F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0 H=
+state= journal= lock=
 trap 'leave' EXIT
 cd /
 
@@ -27,6 +28,7 @@ cd /
 leave() {
   [ -z "$X" ] || rm -f -- "$X"
   [ -z "$D" ] || rm -rf -- "$D"
+  [ -z "$lock" ] || rm -rf -- "$lock"
 }
 
 # answer KIND SEQ STATUS PAYLOAD: one frame to the controller; when nobody listens, end here.
@@ -59,10 +61,16 @@ go() {
   cd /
   unset IFS
   set +f
-  [ -z "$F" ] && return 0
+  [ -z "$F" ] && mark begun && return 0
   drop
   answer skipped "$S" 0 ''
   return 1
+}
+
+# mark WORD: a line about this step in the journal of the run, where there is one.
+mark() {
+  [ -z "$journal" ] || echo "$1 $S" >&7
+  :
 }
 
 # end STATUS: the step's outcome, with M as what it said. Where it did its work, the lines that a reader
@@ -72,6 +80,7 @@ end() {
   [ -z "$X" ] || rm -f -- "$X"
   X=
   if [ "$1" -eq 0 ]; then
+    mark done
     answer done "$S" "$Q" "$I$M"
   else
     F=$S
@@ -188,7 +197,7 @@ late() {
 # try SECONDS COMMAND…: runs a program with its output in M. Nothing of the wire is open in it.
 try() {
   command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
-  M=$(umask 022; timeout -k 5 "$@" </dev/null 3<&- 4>&- 2>&1) && return 0
+  M=$(umask 022; timeout -k 5 "$@" </dev/null 3<&- 4>&- 7>&- 9>&- 2>&1) && return 0
   r=$?
   ! late "$r" || M="timed out after $1 s
 $M"
@@ -210,13 +219,13 @@ run() {
   if [ -n "$H" ]; then
     rm -f -- "$D/quiet"
     : >"$D/out"
-    follow 3<&- &
+    follow 3<&- 7>&- 9>&- &
     Z=$!
   fi
   if [ -n "$J" ]; then
-    printf %s "$J" | (umask 022; timeout -k 5 "$@") >"$D/out" 2>&1 3<&- 4>&-
+    printf %s "$J" | (umask 022; timeout -k 5 "$@") >"$D/out" 2>&1 3<&- 4>&- 7>&- 9>&-
   else
-    (umask 022; timeout -k 5 "$@") </dev/null >"$D/out" 2>&1 3<&- 4>&-
+    (umask 022; timeout -k 5 "$@") </dev/null >"$D/out" 2>&1 3<&- 4>&- 7>&- 9>&-
   fi
   # It ends by itself: one that was killed could leave half a frame on the wire.
   [ -z "$Z" ] || { : >"$D/quiet" && wait "$Z"; }

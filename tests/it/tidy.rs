@@ -11,7 +11,7 @@ use crate::support::repository;
 
 /// Which rooms a room may name: those that stand above it in the reading order of `src/lib.rs`, and of
 /// these only the ones listed.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("shell", &["model"]),
     ("config", &["model"]),
@@ -19,8 +19,9 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("resolve", &["model", "config", "resources"]),
     ("manual", &["model", "config", "resources"]),
     ("plan", &["model", "shell", "resources", "resolve"]),
+    ("ledger", &["model", "resources", "resolve", "plan"]),
     ("transport", &["model", "shell"]),
-    ("execute", &["model", "shell", "config", "resources", "resolve", "plan", "transport"]),
+    ("execute", &["model", "shell", "config", "resources", "resolve", "plan", "ledger", "transport"]),
     ("report", &["model", "manual", "plan"]),
     (
         "cli",
@@ -32,6 +33,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
             "resolve",
             "manual",
             "plan",
+            "ledger",
             "transport",
             "execute",
             "report",

@@ -1,0 +1,250 @@
+//! What a run writes down before it changes anything, and the marks that the host's shell puts behind it.
+//! A run that ended early is known by what it left: what was not begun was not done, what was begun and
+//! not done may hold or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Entry, LastRun, Ledger, Owed};
+
+/// One line of a run's own. The shell adds `boot ID`, `begun SEQ` and `done SEQ`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Line {
+    /// A run begins, on a ledger that was written so often.
+    Run(u64, LastRun),
+    /// This holds already.
+    Entry(String, Entry),
+    /// The step with this number brings it about; `None` takes it away.
+    Change(u64, String, Option<Entry>),
+    Owed(Owed),
+    /// It was done, and did not hold after it.
+    Open(String),
+}
+
+/// What a run is about to do, as lines for the journal.
+#[derive(Debug, Default)]
+pub struct Notes {
+    lines: Vec<Line>,
+}
+
+/// Lines for the journal of a run.
+#[must_use]
+pub fn notes() -> Notes {
+    Notes::default()
+}
+
+impl Notes {
+    /// Whether nothing is to be written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// A run begins.
+    pub fn run(&mut self, serial: u64, run: LastRun) {
+        self.lines.push(Line::Run(serial, run));
+    }
+
+    /// A resource that holds already.
+    pub fn holds(&mut self, address: String, entry: Entry) {
+        self.lines.push(Line::Entry(address, entry));
+    }
+
+    /// What a step will bring about.
+    pub fn change(&mut self, seq: u64, address: String, entry: Option<Entry>) {
+        self.lines.push(Line::Change(seq, address, entry));
+    }
+
+    /// What a change will call for.
+    pub fn owed(&mut self, owed: Owed) {
+        self.lines.push(Line::Owed(owed));
+    }
+
+    /// What does not hold although it was done.
+    pub fn open(&mut self, address: String) {
+        self.lines.push(Line::Open(address));
+    }
+
+    /// The text of the lines.
+    ///
+    /// # Panics
+    /// Never: lines have string keys only.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let line = |line| serde_json::to_string(line).expect("a line with string keys is JSON");
+        self.lines.iter().map(|each| line(each) + "\n").collect()
+    }
+}
+
+/// A journal as it was found.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    lines: Vec<Line>,
+    begun: BTreeSet<u64>,
+    done: BTreeSet<u64>,
+    /// The host was started anew since: what it had not put on disk is not there.
+    cut: bool,
+}
+
+impl Journal {
+    /// Reads what is there. A line that is none was cut, with all that came behind it in that write.
+    pub(super) fn read(text: &str, boot: &str) -> Self {
+        let mut journal = Self::default();
+        for line in text.lines() {
+            let mark = line.split_once(' ').and_then(|(word, seq)| Some((word, seq.trim())));
+            match mark {
+                Some(("boot", then)) => journal.cut |= then != boot,
+                Some(("begun", seq)) => journal.begun.extend(seq.parse::<u64>().ok()),
+                Some(("done", seq)) => journal.done.extend(seq.parse::<u64>().ok()),
+                _ => journal.lines.extend(serde_json::from_str::<Line>(line).ok()),
+            }
+        }
+        journal
+    }
+
+    fn done(&self, seq: u64) -> bool {
+        self.done.contains(&seq)
+    }
+
+    /// Whether a step cannot have changed anything.
+    fn untouched(&self, seq: u64) -> bool {
+        !self.cut && !self.begun.contains(&seq) && !self.done(seq)
+    }
+}
+
+/// Takes a journal into the ledger that it was written beside.
+pub(super) fn fold(ledger: &mut Ledger, journal: Journal) {
+    let Some(Line::Run(serial, last)) = journal.lines.first() else { return };
+    if *serial != ledger.serial {
+        // It was taken in already.
+        return;
+    }
+    ledger.last = Some(last.clone());
+    // Which steps change an address, in their order.
+    let mut steps: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for line in &journal.lines {
+        if let Line::Change(seq, address, _) = line {
+            steps.entry(address).or_default().push(*seq);
+        }
+    }
+    for line in &journal.lines {
+        match line {
+            Line::Run(..) => {}
+            Line::Entry(address, entry) => drop(ledger.entries.insert(address.clone(), entry.clone())),
+            Line::Change(seq, address, entry) => {
+                change(ledger, &journal, (*seq, address, entry.as_ref()));
+            }
+            Line::Owed(owed) => ledger.owed.push(owed.clone()),
+            Line::Open(address) => {
+                if let Some(entry) = ledger.entries.get_mut(address) {
+                    entry.unsettled = true;
+                }
+            }
+        }
+    }
+    let touched = |address: &String| match steps.get(address.as_str()) {
+        Some(seqs) => seqs.iter().any(|seq| !journal.untouched(*seq)),
+        None => true,
+    };
+    for owed in &mut ledger.owed {
+        if owed.run == last.run {
+            owed.because.retain(touched);
+        }
+    }
+    ledger.owed.retain(|owed| !owed.because.is_empty());
+}
+
+fn change(ledger: &mut Ledger, journal: &Journal, (seq, address, entry): (u64, &str, Option<&Entry>)) {
+    if journal.done(seq) {
+        ledger.owed.retain(|owed| owed.address != address);
+        match entry {
+            Some(entry) => drop(ledger.entries.insert(address.to_owned(), entry.clone())),
+            None => drop(ledger.entries.remove(address)),
+        }
+    } else if !journal.untouched(seq)
+        && let Some(entry) = entry
+    {
+        let coming = Some(entry.record.clone());
+        let known = ledger.entries.entry(address.to_owned()).or_insert_with(|| entry.clone());
+        known.unsettled = true;
+        known.coming = coming;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(value: &str) -> Entry {
+        let record = [("content".to_owned(), value.to_owned())].into();
+        Entry { mark: value.into(), record, run: "R2".into(), ..Entry::default() }
+    }
+
+    /// A ledger with one file, and a run that changes it in step 3 and restarts in step 4.
+    fn folded(marks: &str) -> Ledger {
+        let mut ledger = Ledger { serial: 1, ..Ledger::default() };
+        ledger.entries.insert("m/file[a]".into(), Entry { run: "R1".into(), ..entry("old") });
+        let mut notes = notes();
+        notes.run(1, LastRun { run: "R2".into(), who: "me@here".into() });
+        notes.change(3, "m/file[a]".into(), Some(entry("new")));
+        notes.owed(Owed {
+            address: "m/service[s]".into(),
+            kind: "restart".into(),
+            because: ["m/file[a]".to_owned()].into(),
+            run: "R2".into(),
+        });
+        notes.change(4, "m/service[s]".into(), Some(entry("s")));
+        let text = format!("{}boot x\n{marks}", notes.text());
+        fold(&mut ledger, Journal::read(&text, "x"));
+        ledger
+    }
+
+    #[test]
+    fn what_was_not_begun_was_not_done() {
+        let ledger = folded("");
+        assert_eq!(ledger.entries["m/file[a]"].mark, "old");
+        assert!(ledger.owed.is_empty());
+    }
+
+    #[test]
+    fn what_was_begun_is_in_doubt_and_what_it_calls_for_is_owed() {
+        let ledger = folded("begun 3\n");
+        let file = &ledger.entries["m/file[a]"];
+        assert!(file.unsettled && file.mark == "old");
+        assert_eq!(file.coming, Some(entry("new").record));
+        assert_eq!(ledger.owed.len(), 1);
+    }
+
+    #[test]
+    fn a_restart_is_owed_until_it_is_done() {
+        assert_eq!(folded("begun 3\ndone 3\n").owed.len(), 1);
+        assert_eq!(folded("begun 3\ndone 3\nbegun 4\n").owed.len(), 1);
+        let ledger = folded("begun 3\ndone 3\nbegun 4\ndone 4\n");
+        assert!(ledger.owed.is_empty());
+        assert_eq!(ledger.entries["m/file[a]"].mark, "new");
+        assert!(ledger.entries.contains_key("m/service[s]"));
+    }
+
+    #[test]
+    fn after_a_power_cut_nothing_is_sure_that_has_no_mark() {
+        let mut ledger = Ledger::default();
+        let mut notes = notes();
+        notes.run(0, LastRun { run: "R2".into(), who: String::new() });
+        notes.change(3, "m/file[a]".into(), Some(entry("new")));
+        let text = format!("{}boot x\n", notes.text());
+        fold(&mut ledger, Journal::read(&text, "y"));
+        assert!(ledger.entries["m/file[a]"].unsettled);
+    }
+
+    #[test]
+    fn a_journal_that_was_taken_in_counts_no_more() {
+        let mut ledger = Ledger { serial: 2, ..Ledger::default() };
+        let mut notes = notes();
+        notes.run(1, LastRun { run: "R2".into(), who: String::new() });
+        notes.holds("m/file[a]".into(), entry("x"));
+        fold(&mut ledger, Journal::read(&notes.text(), "x"));
+        assert!(ledger.entries.is_empty());
+    }
+}

@@ -1,0 +1,105 @@
+# Shell functions of what a host remembers of a project. `state` is its folder: below /var/lib/trueup for
+# root, below its own state folder for another login; nobody else can go into it.
+
+# remembers PROJECT: sets state.
+remembers() {
+  state=/var/lib/trueup/$1
+  [ "$U" -eq 0 ] || {
+    home
+    state=$HOME/.local/state/trueup/$1
+  }
+}
+# own FOLDER: is it a folder of the login's and no link?
+own() {
+  [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]
+}
+# recall PROJECT: which boot this is and who holds the lock, then the ledger and its journal. One process.
+recall() {
+  remembers "$1"
+  [ -e "$state" ] || return 0
+  own "$state" || { echo "= foreign $state"; return; }
+  booted
+  echo "= boot $boot"
+  holder && printf '= lock %s\n' "$who"
+  [ -e "$state/ledger" ] || [ -e "$state/journal" ] || return 0
+  [ ! -e "$state/journal" ] || echo '= journal'
+  echo '= ledger'
+  cat "$state/ledger" "$state/journal" 2>/dev/null
+  :
+}
+# booted: which boot this is.
+booted() {
+  boot=
+  [ -r /proc/sys/kernel/random/boot_id ] && read -r boot </proc/sys/kernel/random/boot_id
+  boot=${boot:-unknown}
+}
+# holder: who holds the lock. What was left by a process that is gone holds nothing.
+holder() {
+  who=$state/lock
+  [ ! -e "$state/lock.d" ] || who=$state/lock.d/holder
+  [ -s "$who" ] && read -r k l a who <"$who" || return 1
+  booted
+  [ "$a" = "$boot" ] && process "$k" "$l"
+}
+# hold PROJECT SECONDS WHO: the lock of this host and project, for as long as this shell lives. Who comes
+# second waits so long. With flock(1) the kernel keeps it; without, a folder does, which is taken away
+# where its holder is gone.
+hold() {
+  remembers "$1"
+  M=$(mkdir -p -m 0700 -- "$state" 2>&1) || return 1
+  own "$state" || { fail "$state is not a folder of this login's alone"; return; }
+  M=$({ : >>"$state/lock"; } 2>&1) || return 1
+  booted
+  started $$
+  n="$$ $T $boot $3" o=0
+  if command -v flock >/dev/null 2>&1; then exec 9<>"$state/lock"; else lock=$state/lock.$$; fi
+  until grab "$n"; do
+    if [ "$o" -ge "$2" ]; then
+      lock=
+      holder || who='somebody who did not say who'
+      fail "another apply is at work there: $who"
+      return
+    fi
+    sleep 1
+    o=$((o + 1))
+  done
+  M=
+}
+# grab TEXT: one try for the lock. Of several that find a dead holder's folder one alone can move it away.
+grab() {
+  if [ -z "$lock" ]; then
+    flock -n 9 2>/dev/null && printf '%s\n' "$1" >"$state/lock"
+    return
+  fi
+  rm -rf -- "$lock"
+  mkdir -- "$lock" && printf '%s\n' "$1" >"$lock/holder" || return
+  mv -T -- "$lock" "$state/lock.d" 2>/dev/null && { lock=$state/lock.d; return; }
+  holder || { mv -T -- "$state/lock.d" "$lock.gone" 2>/dev/null && rm -rf -- "$lock.gone"; }
+  return 1
+}
+
+# settle: the ledger anew, from the wire; then the journal, which it has taken in, goes.
+settle() {
+  [ ! -e "$state/ledger" ] || [ "${1:-}" != aside ] || mv -f -- "$state/ledger" "$state/ledger.damaged"
+  X=$state/ledger.new
+  M=$({ : >"$X"; } 2>&1) || return 1
+  receive 5>"$X" || return
+  M=$(mv -fT -- "$X" "$state/ledger" 2>&1) || return 1
+  X=
+  exec 7>&-
+  journal=
+  M=$(rm -f -- "$state/journal" 2>&1) && sync -- "$state" 2>/dev/null || sync
+}
+# note: lines for the journal, from the wire; on disk before anything that they are about is done.
+note() {
+  n=y
+  [ ! -e "$state/journal" ] || n=
+  M=$({ : >>"$state/journal"; } 2>&1) || return 1
+  receive 5>>"$state/journal" || return
+  [ -z "$n" ] || sync -- "$state" 2>/dev/null || sync
+  [ -z "$journal" ] || return 0
+  exec 7>>"$state/journal"
+  journal=1
+  booted
+  echo "boot $boot" >&7
+}
