@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::args::{Apply, Common};
 use super::exit::Exit;
 use super::project::{self, Asked};
-use super::run::{Run, STOPPED, asked_to_end, runtime, tell_cost};
+use super::run::{Purpose, Run, STOPPED, asked_to_end, runtime, tell_cost};
 use super::saved::{self, Opened};
 use super::telling::Telling;
 use super::{settings, view};
@@ -20,13 +20,15 @@ use crate::report::view::{EndView, HostEndView};
 pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
     let style = settings::style(common, settings::zoom(&verb.hosts.shown));
     let telling = Telling::new(style, verb.form.output(), verb.junit.clone());
+    let mark = settings::mark();
     if let Some(path) = &verb.plan {
         let Some(opened) = saved::open(path, common, &verb.hosts, style) else {
             return Exit::Mistake;
         };
         let project = opened.saved.plan.project.clone();
         let spend = Spend { project, id: opened.saved.id.clone() };
-        let Some(run) = Run::new(&opened.ready, &verb.hosts, Some(spend)) else {
+        let purpose = Purpose { spend: Some(spend), run: Some(mark) };
+        let Some(run) = Run::new(&opened.ready, &verb.hosts, purpose) else {
             return Exit::Mistake;
         };
         return runtime().block_on(planned(run, (verb, Some(&opened)), &telling));
@@ -42,7 +44,8 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
     }
     let asked = Asked { select: &verb.hosts.select, keep: false };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
-    let Some(run) = Run::new(&ready, &verb.hosts, None) else { return Exit::Mistake };
+    let purpose = Purpose { spend: None, run: Some(mark) };
+    let Some(run) = Run::new(&ready, &verb.hosts, purpose) else { return Exit::Mistake };
     runtime().block_on(planned(run, (verb, None), &telling))
 }
 

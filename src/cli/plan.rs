@@ -3,7 +3,7 @@
 use super::args::{Common, Plan};
 use super::exit::Exit;
 use super::project::{self, Asked};
-use super::run::{Run, STOPPED, runtime, tell_cost};
+use super::run::{Purpose, Run, STOPPED, runtime, tell_cost};
 use super::telling::Telling;
 use super::{saved, settings};
 use crate::plan::HostPlan;
@@ -15,7 +15,9 @@ pub(super) fn run(common: &Common, verb: &Plan) -> Exit {
     let telling = Telling::new(style, verb.form.output(), None);
     let asked = Asked { select: &verb.hosts.select, keep: verb.out.is_some() };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
-    let Some(mut run) = Run::new(&ready, &verb.hosts, None) else { return Exit::Mistake };
+    let Some(mut run) = Run::new(&ready, &verb.hosts, Purpose::default()) else {
+        return Exit::Mistake;
+    };
     runtime().block_on(async {
         let Some(results) = run.look().await else { return STOPPED };
         let Some(plan) = run.plan_view(style, &results) else { return Exit::Mistake };

@@ -11,10 +11,19 @@ use super::project::{self, Ready};
 use super::{settings, view};
 use crate::config::Project;
 use crate::execute::{self, Counts, Fleet, HostResult, Password, Question, Spend};
-use crate::model::Event;
+use crate::model::{Event, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
 use crate::report::{self, Log, Progress, Style, counted};
+
+/// What hosts are met for; the default is to look only.
+#[derive(Default)]
+pub(super) struct Purpose {
+    /// The saved plan that is applied.
+    pub(super) spend: Option<Spend>,
+    /// The run, where it may change something.
+    pub(super) run: Option<RunMark>,
+}
 
 /// A fleet at work, and the events that it sends.
 pub(super) struct Run<'r> {
@@ -37,7 +46,8 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 
 impl<'r> Run<'r> {
     /// A run; `None` where the password that was given cannot be used, which is told.
-    pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, spend: Option<Spend>) -> Option<Self> {
+    pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, purpose: Purpose) -> Option<Self> {
+        let Purpose { spend, run } = purpose;
         let (sender, events) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::unbounded_channel();
         let given = match settings::password(hosts) {
@@ -54,7 +64,7 @@ impl<'r> Run<'r> {
             None => Password::none(),
         };
         let settings = settings::execution(hosts, password);
-        let execution = execute::Settings { spend, ..settings };
+        let execution = execute::Settings { spend, run, ..settings };
         let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
         let log = hosts.log.as_ref().map(|path| {
             Log::open(path).map_err(|error| {

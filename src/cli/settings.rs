@@ -6,13 +6,14 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::Semaphore;
 
 use super::args::{Common, Hosts, Select, Shown};
 use crate::config::HostPattern;
 use crate::execute::{self, Password};
-use crate::model::{AddressPattern, Diagnostic, Secret, Value};
+use crate::model::{AddressPattern, Diagnostic, RunId, RunMark, Secret, Value};
 use crate::report::{Style, Switch, Zoom, stdout_is_terminal};
 use crate::resolve::Selection;
 use crate::shell::Limits;
@@ -147,6 +148,24 @@ pub(super) fn execution(hosts: &Hosts, password: Password) -> execute::Settings 
         limits: Limits::default(),
         live: hosts.verbose,
         spend: None,
+        run: None,
+    }
+}
+
+/// A run that begins now, by whoever runs this program.
+pub(super) fn mark() -> RunMark {
+    let now = SystemTime::now();
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut random = [0_u8; 16];
+    getrandom::fill(&mut random).expect("the system has randomness");
+    let milliseconds = u64::try_from(since.as_millis()).unwrap_or(0);
+    let name = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let user = name("LOGNAME").or_else(|| name("USER"));
+    RunMark {
+        id: RunId::new(milliseconds, u128::from_le_bytes(random)),
+        user: user.unwrap_or_else(|| format!("uid {}", rustix::process::geteuid().as_raw())),
+        controller: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        since: humantime::format_rfc3339_seconds(now).to_string(),
     }
 }
 

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use crate::model::RunMark;
 use crate::shell::Limits;
 use crate::transport;
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub live: bool,
     /// The saved plan that is applied: it is used up on each host before anything is done there.
     pub spend: Option<Spend>,
+    /// Which run this is, where it may change something.
+    pub run: Option<RunMark>,
 }
 
 /// Names a saved plan on hosts.

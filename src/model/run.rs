@@ -1,0 +1,82 @@
+//! Which run it is, who began it and when: what records, ledgers and locks name it by.
+
+use std::fmt;
+
+use ulid::Ulid;
+
+/// Names a run: a ULID, so that ids sort by the time at which their runs began.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(String);
+
+impl RunId {
+    /// Letters and digits of an id.
+    pub const LENGTH: usize = 26;
+
+    /// The id of a run that begins so many milliseconds after 1970, with 80 random bits.
+    #[must_use]
+    pub fn new(milliseconds: u64, random: u128) -> Self {
+        Self(Ulid::from_parts(milliseconds, random).to_string())
+    }
+
+    /// An id as it is written, in small letters too; `None` for what is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let ulid = Ulid::from_string(text).ok()?;
+        Some(Self(ulid.to_string()))
+    }
+
+    /// The id as it is written: capital letters and digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// When its run began, in milliseconds after 1970.
+    #[must_use]
+    pub fn milliseconds(&self) -> u64 {
+        Ulid::from_string(&self.0).map_or(0, |ulid| ulid.timestamp_ms())
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A run as others are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunMark {
+    pub id: RunId,
+    /// The user of the controller who began it.
+    pub user: String,
+    /// The controller's name.
+    pub controller: String,
+    /// When it began: RFC 3339, UTC.
+    pub since: String,
+}
+
+impl RunMark {
+    /// `user@controller`.
+    #[must_use]
+    pub fn who(&self) -> String {
+        format!("{}@{}", self.user, self.controller)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_are_read_in_any_case() {
+        let (one, two) = (RunId::new(1, u128::MAX), RunId::new(2, 0));
+        assert!(one < two);
+        assert_eq!(one.as_str().len(), RunId::LENGTH);
+        assert_eq!(RunId::parse(&two.as_str().to_lowercase()), Some(two.clone()));
+        assert_eq!((one.milliseconds(), two.milliseconds()), (1, 2));
+        for wrong in ["", "01", "../../../../etc/passwd0000", "01ARZ3NDEKTSV4RRFFQ69G5FAVX"] {
+            assert_eq!(RunId::parse(wrong), None, "{wrong}");
+        }
+    }
+}
