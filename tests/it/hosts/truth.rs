@@ -129,7 +129,8 @@ fn said(change: &Value, side: &str, about: &[String]) -> Vec<(String, String, St
         };
         let thing = match (text(&change["type"]), field.as_str()) {
             ("user", "groups") => format!("member {}", text(&change["name"])),
-            ("authorized_key" | "command", _) | (_, "entry" | "state" | "configuration")
+            ("authorized_key" | "command", _)
+            | (_, "entry" | "state" | "hard links" | "password")
                 if text(&change["type"]) != "service" =>
             {
                 continue;
@@ -144,21 +145,23 @@ fn said(change: &Value, side: &str, about: &[String]) -> Vec<(String, String, St
 /// Compares what a plan said of a side with what was there.
 fn compare((changes, side): (&[Value], &str), draft: &Draft, world: &World) -> Result<(), String> {
     let mut wanted: BTreeMap<(String, String), (String, &str)> = BTreeMap::new();
+    let mut touched: BTreeSet<String> = BTreeSet::new();
     for change in changes {
         let address = text(&change["address"]);
         let known = !has(change, "known after");
         for (thing, field, value) in said(change, side, &draft.about[address]) {
-            let of = (thing, field);
             // Before a change counts what the first one found, after it what the last one leaves.
-            if side == "before" && (wanted.contains_key(&of) || !known) {
+            if side == "before" && (touched.contains(&thing) || !known) {
                 continue;
             }
+            let of = (thing, field);
             if known {
                 wanted.insert(of, (value, address))
             } else {
                 wanted.remove(&of)
             };
         }
+        touched.extend(draft.about[address].first().cloned());
     }
     for ((thing, field), (value, address)) in wanted {
         let fact = |thing: &str| world.get(thing).and_then(|facts| facts.get(field.as_str()));

@@ -20,7 +20,7 @@ pub(super) fn accounts(random: &mut Random, draft: &mut Draft) -> Vec<String> {
     let with = |name: &str| [&[format!("group {name}")][..], &members].concat();
     let mut keys = random.maybe(80, "gid = 7501\n");
     if random.chance(20) {
-        keys = "gid = 7502\n";
+        keys = "gid = 7599\n";
     }
     draft.declare(("group", "tg1"), keys, &with("tg1"));
     match random.below(10) {

@@ -176,7 +176,7 @@ pub(super) fn drift(random: &mut Random, shell: &mut Shell, shape: Shape) {
         "usermod -L tu2; chage -E 2020-01-01 tu1",
         "echo 'tu2:word' | chpasswd",
         "userdel tu3",
-        "groupmod -g 7502 tg1; gpasswd -d tu1 tg2",
+        "groupmod -g 7599 tg1; gpasswd -d tu1 tg2",
         "[ ! -d /home/tu1/.ssh ] || { echo '# by hand'; echo 'KEY by hand'; } >>/home/tu1/.ssh/authorized_keys",
     ];
     let mut text = format!("export PATH=/usr/sbin:/usr/bin:/sbin:/bin; cd {ROOT} || exit\n");
