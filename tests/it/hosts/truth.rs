@@ -123,6 +123,7 @@ fn said(change: &Value, side: &str, about: &[String]) -> Vec<(String, String, St
             Value::Null if field == "content" => continue,
             // What is behind a mask, the host tells by files alone.
             Value::String(text) if field == "enabled" && text == "masked" => continue,
+            Value::String(text) if field == "locked" && text.starts_with("its ") => continue,
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
             _ => continue,

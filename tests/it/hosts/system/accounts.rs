@@ -173,6 +173,8 @@ fn a_password_is_only_seen_by_chpasswd() {
     assert!(!run.stdout.contains(canary) && !run.stderr.contains(canary));
     assert_ne!(hits.trim(), "0", "the watch saw what ran");
     lab.on("spare1", "rm -f /run/seen");
+    // The lock alone, beside a password that is there already.
+    settle(&format!("[user.acc1]\npassword = '{}'\nlocked = false\n", HASHES[0]));
     clean();
 }
 
