@@ -59,6 +59,10 @@ pub fn facts(input: &[u8]) {
 /// A type's name on the first line, then what a host answers about the resources of all its cases:
 /// whatever it is, it can be compared, predicted and made into steps.
 pub fn observe(input: &[u8]) {
+    // An answer with a NUL byte ends the session before anything is made of it.
+    if input.contains(&0) {
+        return;
+    }
     let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return };
     let Some(kind) = REGISTRY.iter().find(|kind| kind.name().as_bytes() == &input[..end]) else {
         return;

@@ -6,7 +6,11 @@ use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::{ArgValueCandidates, ArgValueCompleter};
 
 use super::completers;
+
+mod trust;
+
 use super::forms::{CheckOutput, Form, ShowAs};
+pub(super) use trust::Trust;
 
 /// Brings hosts true to what TOML files say: plans the exact difference over SSH and applies it.
 #[derive(Debug, Parser)]
@@ -101,7 +105,7 @@ pub(super) struct Hosts {
     /// Write what happens to a file, line by line, behind what it holds
     #[arg(long, value_name = "FILE")]
     pub(super) log: Option<PathBuf>,
-    /// Say what the run cost: connections, exchanges, bytes
+    /// Tell what programs print while they run, and what the run cost
     #[arg(short, long)]
     pub(super) verbose: bool,
     /// Exit with 2 when there are changes
@@ -178,40 +182,6 @@ pub(super) struct Show {
     pub(super) r#as: ShowAs,
     #[command(flatten)]
     pub(super) shown: Shown,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Trust {
-    /// The hosts
-    #[arg(value_name = "HOST", required = true, add = ArgValueCandidates::new(completers::hosts))]
-    pub(super) hosts: Vec<String>,
-    /// Do not ask
-    #[arg(short, long)]
-    pub(super) yes: bool,
-    /// Take this key and no other, and do not ask: SHA256:…, as `ssh-keygen -lf` prints it
-    #[arg(long, value_name = "SHA256:…", value_parser = fingerprint)]
-    pub(super) fingerprint: Option<String>,
-    /// Put the new key in the place of the one that is known
-    #[arg(long)]
-    pub(super) replace: bool,
-    /// An ssh config to use instead of your own
-    #[arg(long, value_name = "FILE")]
-    pub(super) ssh_config: Option<PathBuf>,
-    /// Seconds until a host counts as unreachable
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) connect_timeout: u16,
-}
-
-/// A fingerprint in the form that ssh prints.
-fn fingerprint(text: &str) -> Result<String, String> {
-    let digest = text.strip_prefix("SHA256:").map(|digest| digest.trim_end_matches('='));
-    let plain = |char: char| char.is_ascii_alphanumeric() || char == '+' || char == '/';
-    match digest.filter(|digest| digest.len() == 43 && digest.chars().all(plain)) {
-        Some(digest) => Ok(format!("SHA256:{digest}")),
-        None => {
-            Err("not a fingerprint: SHA256: and 43 letters, as `ssh-keygen -lf` prints it".into())
-        }
-    }
 }
 
 #[derive(Debug, ClapArgs)]

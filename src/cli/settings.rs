@@ -145,6 +145,7 @@ pub(super) fn execution(hosts: &Hosts, password: Password) -> execute::Settings 
         password: Arc::new(password),
         places: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
         limits: Limits::default(),
+        live: hosts.verbose,
         spend: None,
     }
 }

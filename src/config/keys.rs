@@ -128,7 +128,7 @@ pub struct Connection {
     pub identity: Option<String>,
     /// Hosts to jump through, as `ssh -J` takes them.
     pub jump: Option<String>,
-    /// How to become root; sudo must not ask for a password.
+    /// How to become root; a password for sudo is asked for, or given beside the files.
     #[schemars(extend("default" = "no"))]
     pub r#become: Option<Become>,
     /// For the `command` transport: a program and its arguments, ending in a shell, with `{name}` and `{address}`.

@@ -7,8 +7,8 @@ use super::Settings;
 use super::host::HostRun;
 use super::probe::Probe;
 use super::resolve::Lost;
-use super::session::{Beside, Counts, Session, SessionError};
-use super::stop::{Stop, Stopper};
+use super::session::{Counts, Session, SessionError};
+use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Wave};
 use crate::model::event::Stepped;
 use crate::model::{Change, Event, Outcome};
@@ -119,7 +119,7 @@ impl Applying {
             if wave.is_empty() || stop.asked() {
                 break;
             }
-            let mut steps = Wave::default();
+            let mut steps = Wave::new(settings.live);
             if let Some(spend) = settings.spend.as_ref().filter(|_| !self.spent) {
                 steps.spend(spend, &self.run.name, &mut session);
                 self.spent = true;
@@ -192,7 +192,9 @@ impl Applying {
         let mut results: Vec<Answer> = Vec::new();
         let exchanged = session
             .exchange(program, |answer| {
-                if answer.kind != AnswerKind::Data {
+                if answer.kind == AnswerKind::Live {
+                    emit_said(run, covers.get(&answer.seq).copied(), (answer, emit));
+                } else if answer.kind != AnswerKind::Data {
                     emit(stepped(run, covers.get(&answer.seq).copied(), answer));
                     position += 1;
                     running(position);
@@ -306,26 +308,16 @@ impl Applying {
     }
 }
 
-/// Waits for an exchange. Who is asked to stop lets the steps that run end; who is asked twice waits for
-/// nothing.
-async fn stopping<T>(
-    exchange: impl Future<Output = Result<T, SessionError>>,
-    beside: Beside,
-    stop: &Stopper,
-) -> Result<T, SessionError> {
-    tokio::pin!(exchange);
-    tokio::select! {
-        result = &mut exchange => return result,
-        () = stop.wait(Stop::Soon) => {}
+/// What the program of a step prints, unless a sensitive value went into what it is about.
+fn emit_said(run: &HostRun, items: Option<&Vec<usize>>, (answer, emit): (&Answer, Emit<'_>)) {
+    let all = items.into_iter().flatten().map(|&item| &run.desired.resources[item]);
+    if all.clone().any(|instance| instance.sensitive) {
+        return;
     }
-    // Where the host cannot be asked, the wave ends as it would have.
-    let asking = tokio::spawn(beside.ask_to_stop());
-    let result = tokio::select! {
-        result = &mut exchange => result,
-        () = stop.wait(Stop::Now) => Err(SessionError::Stopped),
-    };
-    asking.abort();
-    result
+    if let Some(first) = all.map(|instance| instance.address.clone()).next() {
+        let text = String::from_utf8_lossy(&answer.payload).into_owned();
+        emit(Event::Said { host: run.target, address: first, text });
+    }
 }
 
 /// What a step's answer says of the resources that it is about.

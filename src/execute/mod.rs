@@ -45,6 +45,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Places for exchanges that bring much, so that all hosts together are bounded too.
     pub places: Arc<Semaphore>,
+    /// Whether what programs of steps print is told while they run.
+    pub live: bool,
     /// The saved plan that is applied: it is used up on each host before anything is done there.
     pub spend: Option<Spend>,
 }

@@ -173,10 +173,18 @@ impl Reading<'_> {
                 }
                 return Ok(true);
             }
+            if answer.kind == AnswerKind::Live {
+                let turn = self.expected.get(self.answers.len());
+                if turn != Some(&(answer.seq, Expected::Step)) {
+                    return Err(FrameError::Malformed("a program prints out of its turn").into());
+                }
+                each(&answer);
+                continue;
+            }
             let kind = match answer.kind {
                 AnswerKind::Data => Some(Expected::Question),
                 AnswerKind::Done | AnswerKind::Failed | AnswerKind::Skipped => Some(Expected::Step),
-                AnswerKind::Hello | AnswerKind::End => None,
+                AnswerKind::Hello | AnswerKind::End | AnswerKind::Live => None,
             };
             let turn = self.expected.get(self.answers.len());
             if turn.is_none_or(|&(seq, expected)| (answer.seq, kind) != (seq, Some(expected))) {

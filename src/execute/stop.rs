@@ -2,6 +2,8 @@
 
 use tokio::sync::watch;
 
+use super::session::{Beside, SessionError};
+
 /// How much somebody wants the run to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
@@ -45,4 +47,26 @@ impl Stopper {
         // The sender lives in `self`.
         let _ = receiver.wait_for(|stop| *stop >= least).await;
     }
+}
+
+/// Waits for an exchange. Who is asked to stop lets the steps that run end; who is asked twice waits for
+/// nothing.
+pub(super) async fn stopping<T>(
+    exchange: impl Future<Output = Result<T, SessionError>>,
+    beside: Beside,
+    stop: &Stopper,
+) -> Result<T, SessionError> {
+    tokio::pin!(exchange);
+    tokio::select! {
+        result = &mut exchange => return result,
+        () = stop.wait(Stop::Soon) => {}
+    }
+    // Where the host cannot be asked, the wave ends as it would have.
+    let asking = tokio::spawn(beside.ask_to_stop());
+    let result = tokio::select! {
+        result = &mut exchange => result,
+        () = stop.wait(Stop::Now) => Err(SessionError::Stopped),
+    };
+    asking.abort();
+    result
 }

@@ -25,6 +25,13 @@ pub(super) struct Wave {
 }
 
 impl Wave {
+    /// A wave without steps; `live` where what their programs print is to come while they run.
+    pub(super) fn new(live: bool) -> Self {
+        let mut new = Self::default();
+        new.program.script.text(if live { "H=1\n" } else { "" });
+        new
+    }
+
     /// Uses a saved plan up, which fails where it was used before. Stands before all changes.
     pub(super) fn spend(&mut self, spend: &Spend, host: &str, session: &mut Session) {
         // One machine may have several names in an inventory.

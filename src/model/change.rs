@@ -273,7 +273,15 @@ impl Change {
         self
     }
 
-    /// Adds what a reader must know besides.
+    /// Adds a line to what a reader must know besides.
+    #[must_use]
+    pub fn and_note(mut self, line: impl fmt::Display) -> Self {
+        self.note =
+            Some(self.note.map_or_else(|| line.to_string(), |note| format!("{note}\n{line}")));
+        self
+    }
+
+    /// Says what a reader must know besides.
     #[must_use]
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());

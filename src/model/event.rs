@@ -74,6 +74,8 @@ pub enum Event {
     Planned { host: usize },
     /// The steps of these resources are running now.
     Applying { host: usize, address: Address },
+    /// The program of a step printed something.
+    Said { host: usize, address: Address, text: String },
     /// A step ended that is about these resources.
     Stepped { host: usize, addresses: Vec<Address>, how: Stepped },
     /// A host is done.
@@ -90,6 +92,7 @@ impl Event {
             | Self::Started { host }
             | Self::Planned { host }
             | Self::Applying { host, .. }
+            | Self::Said { host, .. }
             | Self::Stepped { host, .. }
             | Self::Finished { host, .. } => Some(*host),
         }

@@ -63,7 +63,7 @@ impl TransportKind {
 pub enum Become {
     /// Stay the login user.
     No,
-    /// `sudo -n`, without a password.
+    /// By sudo, with a password where it wants one.
     Sudo,
 }
 

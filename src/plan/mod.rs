@@ -162,6 +162,10 @@ impl World {
             }
             (Err(mut change), fired) => {
                 change.fired = fired;
+                if let Some(package) = self.replaces(instance, &change) {
+                    change = change
+                        .and_note(format!("replaces what {package} leaves there, if anything"));
+                }
                 Status::Change(change)
             }
         };
@@ -185,6 +189,17 @@ impl World {
             }
             verdict => verdict,
         }
+    }
+
+    /// The package of its module that may bring, before its turn, what a resource makes.
+    fn replaces(&self, instance: &Instance, change: &Change) -> Option<String> {
+        let package = self.opaque.as_ref().filter(|opaque| {
+            opaque.kind == "package" && opaque.module == instance.address.module
+        })?;
+        let made = instance.kind.provides(&instance.desired);
+        let path = made.iter().any(|subject| matches!(subject, Subject::Path(_)));
+        let own = instance.kind.name() != "user" && change.action == Action::Create;
+        (own && path).then(|| package.short())
     }
 
     /// The strongest trigger that goes off, with all that set it off.

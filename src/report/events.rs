@@ -28,6 +28,8 @@ pub enum EventJson {
     HostStarted { time: String, host: String },
     /// A resource is being changed.
     StepStarted { time: String, host: String, address: String },
+    /// With --verbose: what its program printed, a few times a second.
+    StepOutput { time: String, host: String, address: String, text: String },
     /// It was changed.
     StepDone { time: String, host: String, address: String },
     /// It could not be changed; the last line says why.
@@ -106,6 +108,10 @@ impl EventJson {
             Event::Planned { .. } | Event::Through { .. } => Vec::new(),
             Event::Applying { address, .. } => {
                 vec![Self::StepStarted { time, host, address: address.to_string() }]
+            }
+            Event::Said { address, text, .. } => {
+                let (address, text) = (address.to_string(), text.clone());
+                vec![Self::StepOutput { time, host, address, text }]
             }
             Event::Stepped { addresses, how, .. } => {
                 let line = |address: String| {

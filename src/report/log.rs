@@ -44,6 +44,11 @@ impl Log {
             Event::Started { .. } => self.line(&format!("{host}  started")),
             Event::Planned { .. } => self.line(&format!("{host}  compared")),
             Event::Applying { address, .. } => self.line(&format!("{host}  begins {address}")),
+            Event::Said { text, .. } => {
+                for line in text.lines() {
+                    self.line(&format!("{host} | {line}"));
+                }
+            }
             Event::Stepped { addresses, how, .. } => {
                 let word = match how {
                     Stepped::Done => "done",

@@ -41,7 +41,9 @@ impl Progress {
         bar.set_style(style.expect("the template is one of ours"));
         bar.enable_steady_tick(Duration::from_millis(200));
         let (doing, running) = ("plan".to_owned(), BTreeMap::new());
-        Self { bar, names, stages, doing, running, failed: 0 }
+        let new = Self { bar, names, stages, doing, running, failed: 0 };
+        new.tick();
+        new
     }
 
     /// Takes an event in.
@@ -57,6 +59,11 @@ impl Progress {
             Event::Planned { host } | Event::Through { host } => self.over(*host),
             Event::Applying { host, address } => {
                 self.runs(*host, visible(&address.to_string()));
+            }
+            Event::Said { host, text, .. } => {
+                let name = self.names.get(*host).map(|name| visible(name)).unwrap_or_default();
+                let line = |line: &str| format!("{name} | {}\n", visible(line));
+                self.above(&text.lines().map(line).collect::<String>());
             }
             Event::Stepped { how, .. } => self.failed += usize::from(*how == Stepped::Failed),
             Event::Finished { host, outcome } => {
@@ -103,7 +110,7 @@ impl Progress {
     }
 
     /// Writes lines above the block, as they are.
-    pub fn above(&self, text: &str) {
+    fn above(&self, text: &str) {
         self.bar.suspend(|| super::print_error(text));
     }
 

@@ -94,6 +94,7 @@ impl Resource for Block {
     )
     .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY];
+    const IN_FOLDER: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a block resource")?;

@@ -19,6 +19,8 @@ pub enum AnswerKind {
     Failed,
     /// A step was not begun because one before it failed.
     Skipped,
+    /// What the program of a step prints while it runs; beside the answers and not counted among them.
+    Live,
     /// The program is through; the payload counts its answers.
     End,
 }
@@ -168,6 +170,10 @@ impl Reader {
         if rest[end] != b'\n' {
             return Err(FrameError::Malformed("a length is wrong"));
         }
+        // A payload was in a shell's variable, which holds none; what is made of it goes into words again.
+        if rest[head..end].contains(&0) {
+            return Err(FrameError::Malformed("a NUL byte stands in an answer"));
+        }
         self.taken += header.length;
         let payload = self.cut(head, end);
         Ok(Some(Answer { kind: header.kind, seq: header.seq, status: header.status, payload }))
@@ -257,6 +263,7 @@ fn header(bytes: &[u8], nonce: &[u8]) -> Result<Option<(Header, usize)>, FrameEr
         Some(b"done") => AnswerKind::Done,
         Some(b"failed") => AnswerKind::Failed,
         Some(b"skipped") => AnswerKind::Skipped,
+        Some(b"live") => AnswerKind::Live,
         Some(b"end") => AnswerKind::End,
         _ => return Err(FrameError::Malformed("an unknown kind of answer")),
     };
@@ -322,7 +329,8 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_frame() {
-        let cases: [(&str, &str); 6] = [
+        let cases: [(&str, &str); 7] = [
+            ("data 1 0 3\na\0b\n", "a NUL byte stands in an answer"),
             ("data 1 0 1\nab\n", "a length is wrong"),
             ("data 1 0 -1\n", "a number is wrong"),
             ("data 99999999999999999999 0 1\na\n", "a number is wrong"),

@@ -19,7 +19,7 @@ trap 'exit 1' INT TERM
 trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
-F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0
+F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0 H=
 trap 'leave' EXIT
 cd /
 
@@ -206,11 +206,20 @@ run() {
   a=$1
   shift
   set -- "$a" /bin/sh -c '"$@"; echo $? >"$0"' "$D/status" "$@"
+  Z=
+  if [ -n "$H" ]; then
+    rm -f -- "$D/quiet"
+    : >"$D/out"
+    follow 3<&- &
+    Z=$!
+  fi
   if [ -n "$J" ]; then
     printf %s "$J" | (umask 022; timeout -k 5 "$@") >"$D/out" 2>&1 3<&- 4>&-
   else
     (umask 022; timeout -k 5 "$@") </dev/null >"$D/out" 2>&1 3<&- 4>&-
   fi
+  # It ends by itself: one that was killed could leave half a frame on the wire.
+  [ -z "$Z" ] || { : >"$D/quiet" && wait "$Z"; }
   r=124
   [ ! -s "$D/status" ] || read -r r <"$D/status"
   n=$(wc -c <"$D/out")
@@ -225,6 +234,22 @@ $(tail -c 32768 "$D/out")"
   [ -s "$D/status" ] || M="timed out after $a s
 $M"
   return "$r"
+}
+
+# follow: what the running program prints, in frames beside the answers, a few times a second and 1 MiB
+# at most, until D/quiet is there.
+follow() {
+  o=1
+  while [ ! -e "$D/quiet" ]; do
+    sleep 0.2 2>/dev/null || sleep 1
+    n=$(wc -c <"$D/out")
+    if [ "$n" -ge "$o" ] && [ "$o" -lt 1048576 ]; then
+      E=$(tail -c +"$o" <"$D/out" | head -c 16384)
+      o=$((o + 16384))
+      [ "$o" -le "$n" ] || o=$((n + 1))
+      [ -z "$E" ] || answer live "$S" 0 "$E"
+    fi
+  done
 }
 
 # private: makes D, a folder that only this login can read, removed when the session ends.

@@ -1,7 +1,7 @@
 //! Starts a program whose standard input and output are a shell on a host. The only room that starts
 //! processes and opens sockets.
 //!
-//! Three transports stand behind [`open`]: `ssh` (the system's OpenSSH, one connection a host), `local`
+//! Three transports stand behind [`Link::open`]: `ssh` (the system's OpenSSH, one connection a host), `local`
 //! (this machine) and `command` (any program that ends in a shell: docker, podman, kubectl, nsenter).
 
 mod control;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Output, Project, repository};
 
 /// Every way to do harm that hostile.sh knows, and part of what is said of it.
-pub const MODES: [(&str, &str); 29] = [
+pub const MODES: [(&str, &str); 30] = [
     ("bad-greeting", "the greeting is missing"),
     ("between", "something stands between two frames"),
     ("bytes", "a number is wrong"),
@@ -32,6 +32,7 @@ pub const MODES: [(&str, &str); 29] = [
     ("long-line", "a first line is too long"),
     ("negative", "a number is wrong"),
     ("no-greeting", "the greeting is missing"),
+    ("nul", "a NUL byte stands in an answer"),
     ("other-nonce", "no shell could be started"),
     ("out-of-order", "an answer came out of its turn"),
     ("step-for-question", "an answer came out of its turn"),
@@ -59,8 +60,12 @@ pub fn project(host: impl Fn(&str) -> String) -> Project {
         .file("i.toml", inventory)
         .file(
             "modules/m/module.toml",
-            "[file.\"/nowhere/{{ host.name }}\"]\nstate = \"absent\"\n\
-             [command.c]\ncommand = \"true\"\ncreates = \"/\"\n",
+            // More than a pipe holds: who does not read makes who writes wait.
+            format!(
+                "[file.\"/nowhere/{{{{ each.value }}}}-{}\"]\nfor_each = \"{{{{ range(start=0, end=400) }}}}\"\n\
+                 state = \"absent\"\n[command.c]\ncommand = \"true\"\ncreates = \"/\"\n",
+                "x".repeat(200)
+            ),
         );
     project
 }
@@ -72,7 +77,9 @@ pub fn sampled(mut command: Command) -> (Output, u64) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program under test");
-    let status = format!("/proc/{}/status", run.id());
+    let pid = run.id().to_string();
+    let status = format!("/proc/{pid}/status");
+    let begun = Instant::now();
     let sampler = std::thread::spawn(move || {
         let mut most = 0;
         while let Ok(text) = std::fs::read_to_string(&status) {
@@ -80,6 +87,11 @@ pub fn sampled(mut command: Command) -> (Output, u64) {
             let Some(line) = line else { break };
             let size = line.trim().trim_end_matches(" kB").parse().unwrap_or(0);
             most = most.max(size);
+            if begun.elapsed() > Duration::from_secs(180) {
+                // It waits for ever: the test fails by the status.
+                let _ = Command::new("kill").args(["-KILL", &pid]).status();
+                break;
+            }
             std::thread::sleep(Duration::from_millis(2));
         }
         most

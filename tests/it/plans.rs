@@ -407,3 +407,24 @@ fn a_folder_that_is_purged_is_saved_with_every_entry() {
     let left: Vec<_> = fs::read_dir(bench.path("conf.d")).expect("the folder").flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }
+
+#[test]
+fn what_a_command_prints_is_told_while_it_runs_where_that_is_asked_for() {
+    let bench = Bench::new(
+        "[command.slow]\ncommand = \"echo one; sleep 1; printf 'two\\\\033[2J'; sleep 1\"\ncreates = \"ROOT/never\"\n\
+         [command.secret]\ncommand = \"echo {{ params.token }}; sleep 1; touch ROOT/done\"\ncreates = \"ROOT/done\"\n",
+    );
+    let log = bench.path("log");
+    let words =
+        ["apply", "--yes", "--limit", "web1", "--json", "--log", log.to_str().expect("UTF-8")];
+    let silent = bench.run(&words);
+    assert!(!silent.stdout.contains("step_output"), "{}", silent.stdout);
+    fs::remove_file(bench.path("done")).expect("made by the first run");
+    let told = bench.run(&[&words[..], &["--verbose"]].concat());
+    let lines = events(&bench, &told);
+    let texts = lines.iter().filter(|line| line["event"] == "step_output");
+    let texts: Vec<&str> = texts.filter_map(|line| line["text"].as_str()).collect();
+    assert_eq!(texts, ["one", "two\u{1b}[2J"], "in JSON as it is, and nothing that is sensitive");
+    let log = fs::read_to_string(log).expect("the log");
+    assert!(log.contains("web1 | two\\x1b[2J") && !log.contains("Tr0ub4dor"), "{log}");
+}

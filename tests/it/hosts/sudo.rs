@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{project, stable};
 use crate::support::{lab, lab::left_out, lab::own};
@@ -117,10 +117,8 @@ fn a_wrong_password_is_tried_once_in_the_whole_run() {
         lab().on("odd1", text).trim().parse::<u32>().expect("a number")
     };
     let before = failures();
-    let begun = Instant::now();
     let words = ["plan", "--parallel", "1"];
     let plan = project.on_lab_with(&words, &[("TRUEUP_BECOME_PASSWORD", "not it")]).expect(3);
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     insta::assert_snapshot!("sudo_wrong", stable(&plan.stdout));
     assert_eq!(failures() - before, 1, "one try in all");
 }

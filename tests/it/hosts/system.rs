@@ -6,7 +6,7 @@ mod commands;
 mod packages;
 mod services;
 
-use crate::support::{Output, Project};
+use crate::support::{Output, Project, lab};
 
 /// A project with one module for spare1.
 fn project(module: &str) -> Project {
@@ -49,4 +49,18 @@ fn told(output: &Output) -> String {
     let lines = output.stdout.lines().skip_while(|line| !line.contains("  x m/"));
     let lines = lines.take_while(|line| !line.is_empty()).map(str::trim_end);
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// From now on these programs of the host note their arguments and their environment, each time they run.
+fn watch(programs: &[&str]) {
+    let text = "rm -f /run/seen /usr/local/sbin/*; for p in PROGRAMS; do \
+        printf '#!/bin/sh\\n{ echo \"%s $*\"; cat /proc/$$/environ; echo; } >>/run/seen; exec %s \"$@\"\\n' \
+            $p $(command -v $p) >/usr/local/sbin/$p; chmod 755 /usr/local/sbin/$p; done; \
+        : >/run/seen; chmod 666 /run/seen";
+    lab().on("spare1", &text.replace("PROGRAMS", &programs.join(" ")));
+}
+
+/// What they noted; they note no more.
+fn seen() -> String {
+    lab().on("spare1", "rm -f /usr/local/sbin/*; cat /run/seen; rm /run/seen")
 }

@@ -276,7 +276,7 @@ impl Rounds {
         let newer = world::newer(&mut self.shell);
         let all = changes(&plan);
         let details = |why: String| format!("{why}\n{}{}", lines(all), end(&applied.stdout));
-        self.named((all, draft), (&before, &after), &newer).map_err(details)?;
+        Self::named((all, draft), (&before, &after), &newer).map_err(details)?;
         compare((all, "before"), draft, &before).map_err(details)?;
         compare((all, "after"), draft, &after).map_err(details)?;
         for change in all {
@@ -302,7 +302,6 @@ impl Rounds {
 
     /// Each named change changed something, and nothing else changed.
     fn named(
-        &self,
         (changes, draft): (&[Value], &Draft),
         (before, after): (&World, &World),
         newer: &[String],
@@ -311,12 +310,12 @@ impl Rounds {
         let mut named: BTreeSet<String> = BTreeSet::new();
         let mut kinds: BTreeSet<&str> = BTreeSet::new();
         let mut along = String::new();
-        let mut quiet: BTreeSet<String> =
-            ["tr-svc1", "tr-svc2", "tr-svc3"].map(|name| format!("service {name}")).into();
         for change in changes {
             let address = text(&change["address"]);
-            let about =
-                draft.about.get(address).ok_or(format!("an address of nobody: {address}"))?;
+            let about = draft
+                .about
+                .get(address)
+                .ok_or_else(|| format!("an address of nobody: {address}"))?;
             let things: BTreeSet<String> = things(change, about).into_iter().collect();
             let known = !has(change, "known after");
             if known && !really.iter().any(|thing| covers(&things, thing)) {
@@ -324,7 +323,6 @@ impl Rounds {
             }
             if text(&change["type"]) == "service" && known {
                 starts(change, before, after)?;
-                quiet.remove(&things.iter().next().cloned().unwrap_or_default());
             }
             kinds.insert(text(&change["type"]));
             along.push_str(text(&change["reason"]));

@@ -49,11 +49,7 @@ reload_on = ["file[/etc/lab-daemon.conf]"]
     let plan = project.on_lab(&["plan", "--detailed-exitcode"]).expect(2);
     insta::assert_snapshot!("waves_plan", plan.stdout);
     let apply = project.on_lab(&["apply", "--yes", "--verbose"]).expect(0);
-    assert!(
-        apply.stderr.starts_with("1 connection, 3 exchanges,"),
-        "one wave more: {}",
-        apply.stderr
-    );
+    assert!(apply.stderr.contains("1 connection, 3 exchanges,"), "one wave more: {}", apply.stderr);
     let state = lab.on(
         "spare2",
         "cat /etc/lab-daemon.conf; stat -c '%a %U' /etc/lab-daemon.conf /srv/owned; systemctl is-active lab-daemon; \

@@ -38,7 +38,7 @@ case $mode in
   flood-zeros) exec cat /dev/zero ;;
   flood-errors) exec yes "$NASTY" >&2 ;;
   flood-answer) met; printf '\n%s data 1 0 67000000\n' "$N"; exec cat /dev/zero ;;
-  flood-many) met; while :; do printf '\n%s data 1 0 1000000\n' "$N"; head -c 1000000 /dev/zero; echo; done ;;
+  flood-many) met; while :; do printf '\n%s data 1 0 1000000\n' "$N"; head -c 1000000 /dev/zero | tr '\0' x; echo; done ;;
   huge) met; printf '\n%s data 1 0 99999999999\n' "$N"; sit ;;
   enormous) met; printf '\n%s data 1 0 99999999999999999999999999\n' "$N"; sit ;;
   negative) met; printf '\n%s data 1 0 -1\n' "$N"; sit ;;
@@ -55,6 +55,7 @@ case $mode in
   early-end) met; frame end "$LAST" 0 0; sit ;;
   wrong-count) met; frame data 1 0 ''; frame end "$LAST" 0 9; sit ;;
   between) met; frame data 1 0 ''; printf 'between\n'; sit ;;
+  nul) met; printf '\n%s data 1 0 1\n\0\n' "$N"; sit ;;
   half) met; printf '\n%s data 1 0 100\nhalf' "$N"; exit 0 ;;
   drip) while :; do printf x; sleep 1; done ;;
   drip-answer) met; printf '\n%s data 1 0 5000\n' "$N"; while :; do printf x; sleep 0.2; done ;;

@@ -23,23 +23,19 @@ fn a_command_runs_as_a_user_with_its_own_variables_and_reads_a_secret() {
          environment = {{ PATH_TO = \"it's\\\\n $x\", N = 3, SECRET = \"{CANARY}\" }}\nstdin = \"{CANARY} line\\nand more\"\n\
          unless = '[ -s /srv/cmd/out ] && [ \"$(id -un)\" = deploy ] && [ \"$N\" = 3 ]'\n"
     );
-    lab.on("spare1", "usermod -aG video deploy; rm -f /run/seen; systemd-run -q --unit watch sh -c 'while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr \"\\0\" \"\\n\" >>/run/seen; done'");
+    lab.on("spare1", "usermod -aG video deploy");
+    super::watch(&["timeout", "runuser", "dd", "sh"]);
     settle(&module);
-    lab.on(
-        "spare1",
-        "systemctl stop watch; usermod -rG video deploy 2>/dev/null || gpasswd -d deploy video",
-    );
+    let seen = super::seen();
+    lab.on("spare1", "gpasswd -d deploy video");
     let out = lab.on("spare1", "cat /srv/cmd/out; stat -c %U /srv/cmd/out");
     let expected = format!(
         "deploy\ndeploy video\n/srv/cmd\n/home/deploy deploy it's\\n $x sh 0 {CANARY} line\nand more\n\
          HOME LC_ALL LOGNAME N OLDPWD PATH PATH_TO PWD SECRET USER "
     );
     assert!(out.starts_with(&expected), "{out}\nexpected\n{expected}");
-    let seen = lab.on(
-        "spare1",
-        &format!("grep -c runuser /run/seen; ! grep -F {CANARY} /run/seen; rm /run/seen"),
-    );
-    assert_ne!(seen.trim(), "0", "the watch saw the command");
+    assert!(seen.contains("runuser -u deploy -- "), "{seen}");
+    assert!(!seen.contains(CANARY), "{seen}");
 }
 
 #[test]

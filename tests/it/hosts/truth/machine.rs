@@ -18,10 +18,8 @@ pub(super) fn accounts(random: &mut Random, draft: &mut Draft) -> Vec<String> {
     // Who has it as the primary group has its number.
     let members = ["tu1", "tu2", "tu3"].map(|user| format!("member {user}"));
     let with = |name: &str| [&[format!("group {name}")][..], &members].concat();
-    let mut keys = random.maybe(80, "gid = 7501\n");
-    if random.chance(20) {
-        keys = "gid = 7599\n";
-    }
+    let usual = random.maybe(80, "gid = 7501\n");
+    let keys = if random.chance(20) { "gid = 7599\n" } else { usual };
     draft.declare(("group", "tg1"), keys, &with("tg1"));
     match random.below(10) {
         0..=6 => {
@@ -183,8 +181,8 @@ pub(super) fn commands(random: &mut Random, draft: &mut Draft, users: &[String])
         draft.declare(("command", name), keys, &things);
     };
     let (made, runs) = (path("made"), path("runs"));
-    let make = format!("command = \"echo x >> {made}\"\ncreates = \"{made}\"");
-    command("make", &make, &["made"]);
+    let once = format!("command = \"echo x >> {made}\"\ncreates = \"{made}\"");
+    command("make", &once, &["made"]);
     let note = format!(
         "command = \"echo x >> {runs}\"\nrun_on = [\"directory[{ROOT}/d2]\", \"command[make]\"]"
     );

@@ -56,7 +56,9 @@ fn read(said: &str) -> World {
             ["file", path, kind, mode, owner, group, uid, gid, target] => {
                 let thing = || format!("file {path}");
                 let fields = [("kind", kind), ("owner", uid), ("group", gid), ("target", target)];
-                fields.into_iter().for_each(|(field, value)| set(thing(), field, value));
+                for (field, value) in fields {
+                    set(thing(), field, value);
+                }
                 set(format!("names {path}"), "owner", owner);
                 set(format!("names {path}"), "group", group);
                 set(thing(), "mode", &format!("{mode:0>4}"));
@@ -78,7 +80,9 @@ fn read(said: &str) -> World {
             ["user", name, _, uid, gid, comment, home, shell] => {
                 let thing = || format!("user {name}");
                 let fields = [("uid", uid), ("comment", comment), ("home", home), ("shell", shell)];
-                fields.into_iter().for_each(|(field, value)| set(thing(), field, value));
+                for (field, value) in fields {
+                    set(thing(), field, value);
+                }
                 // By its name: it is the group that has another number.
                 let primary = groups.get(gid).map_or(gid, String::as_str);
                 set(thing(), "group", primary);
