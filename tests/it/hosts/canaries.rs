@@ -153,7 +153,7 @@ fn canary_project(module: &str) -> Project {
     project
 }
 
-/// Runs a verb with a state folder, a log and a JUnit report, and looks through all of it.
+/// Runs a verb with a state folder, a log and a `JUnit` report, and looks through all of it.
 fn run(needles: &Needles, project: &Project, words: &[&str], status: i32) {
     let out = tempfile::tempdir().expect("a folder");
     let file = |name: &str| out.path().join(name).display().to_string();

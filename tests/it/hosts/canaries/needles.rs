@@ -27,8 +27,8 @@ const VALUES: [&str; 7] = [
 
 /// The vars of the inventory.
 pub(super) fn vars() -> String {
-    let lines = NAMES.iter().zip(VALUES).map(|(name, value)| format!("{name} = \"{value}\"\n"));
-    lines.collect()
+    let lines = NAMES.iter().zip(VALUES).map(|(name, value)| format!("{name} = \"{value}\""));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Every canary, as it is on a host.
@@ -41,7 +41,8 @@ pub(super) fn canaries() -> Vec<String> {
 pub(super) fn forms() -> String {
     let all = canaries();
     let lines = all.iter().flat_map(|canary| canary.lines());
-    lines.map(|line| format!("{} {}\n", json(line), percent(line))).collect()
+    let forms = lines.flat_map(|line| [json(line), percent(line)]);
+    forms.collect::<Vec<_>>().join("\n")
 }
 
 fn json(text: &str) -> String {

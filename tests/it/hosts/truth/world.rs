@@ -112,7 +112,7 @@ fn read(said: &str) -> World {
             }
             ["Id", id] => id.trim_end_matches(".service").clone_into(&mut unit),
             ["ActiveState", state] => {
-                state.clone_into(&mut states.entry(unit.clone()).or_default().0)
+                state.clone_into(&mut states.entry(unit.clone()).or_default().0);
             }
             ["UnitFileState", state] => {
                 state.clone_into(&mut states.entry(unit.clone()).or_default().1);
@@ -123,7 +123,11 @@ fn read(said: &str) -> World {
     for (name, (active, file)) in states {
         let facts = world.entry(format!("service {name}")).or_default();
         let runs = if active == "active" { "running" } else { "stopped" };
-        let state = if file == "masked" { "masked" } else { runs };
+        let state = match (file.as_str(), runs) {
+            ("masked", "running") => "masked+running",
+            ("masked", _) => "masked",
+            _ => runs,
+        };
         facts.insert("state", state.to_owned());
         facts.insert("runs", active);
         facts.insert("enabled", (file == "enabled").to_string());
