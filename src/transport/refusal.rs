@@ -95,9 +95,15 @@ fn unreachable(last: &str, lines: &[&str], seconds: u16) -> String {
         let (name, why) = rest.split_once(": ").unwrap_or((rest, "no such name"));
         return format!("`{name}` leads to no address: {}", why.to_lowercase());
     }
-    if let Some(line) = line("during banner exchange").or_else(|| line("timed out waiting for")) {
-        let _ = line;
-        return format!("it takes connections and says nothing within {seconds} s");
+    if line("during banner exchange").or_else(|| line("timed out waiting for")).is_some() {
+        // On a busy machine ssh says so of a host that never answered, too.
+        let mut places = lines.iter().filter_map(|line| {
+            line.trim().strip_prefix("Connection to ")?.strip_suffix(" timed out")
+        });
+        return match places.next() {
+            Some(place) => format!("connection timed out after {seconds} s ({place})"),
+            None => format!("connection timed out after {seconds} s"),
+        };
     }
     if let Some(line) = line("connect to host ") {
         let rest = after(line, "connect to host ");
@@ -206,7 +212,7 @@ mod tests {
             ),
             (
                 "Connection timed out during banner exchange\nConnection to 10.0.0.9 port 22 timed out",
-                "unreachable: it takes connections and says nothing within 10 s",
+                "unreachable: connection timed out after 10 s (10.0.0.9 port 22)",
             ),
             (
                 "kex_exchange_identification: Connection closed by remote host\nConnection closed by 10.0.0.9 port 22",

@@ -171,8 +171,8 @@ pub(super) fn starts(change: &Value, before: &World, after: &World) -> Result<()
         log.map_or(0, |log| log.split(' ').filter(|word| *word == what).count())
     };
     // Behind a mask it may run already.
-    let starts = change["after"]["state"] == "running"
-        && change["before"]["state"] != "masked+running";
+    let starts =
+        change["after"]["state"] == "running" && change["before"]["state"] != "masked+running";
     let started = usize::from(has(change, "restart") || starts);
     for (what, wanted) in [("start", started), ("reload", usize::from(has(change, "reload")))] {
         let really = count(after, what) - count(before, what);
