@@ -27,7 +27,7 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
         };
         let project = opened.saved.plan.project.clone();
         let spend = Spend { project, id: opened.saved.id.clone() };
-        let purpose = Purpose { spend: Some(spend), run: Some(mark) };
+        let purpose = Purpose { spend: Some(spend), run: Some(mark), lock_timeout: verb.lock_timeout };
         let Some(run) = Run::new(&opened.ready, &verb.hosts, purpose) else {
             return Exit::Mistake;
         };
@@ -44,7 +44,7 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
     }
     let asked = Asked { select: &verb.hosts.select, keep: false };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
-    let purpose = Purpose { spend: None, run: Some(mark) };
+    let purpose = Purpose { spend: None, run: Some(mark), lock_timeout: verb.lock_timeout };
     let Some(run) = Run::new(&ready, &verb.hosts, purpose) else { return Exit::Mistake };
     runtime().block_on(planned(run, (verb, None), &telling))
 }
@@ -82,11 +82,16 @@ async fn planned(
             if changes { &mut runs } else { &mut idle }.push(run);
         }
     }
-    let counts = run.fleet.close(idle).await;
     if !runs.is_empty() && !verb.yes && opened.is_none() && !report::ask("Apply these changes?") {
         run.fleet.close(runs).await;
+        run.fleet.close(idle).await;
         report::print("Nothing was changed.\n");
         return Exit::Good;
+    }
+    let (counts, unsettled) = run.fleet.settle(idle).await;
+    for (target, why) in unsettled {
+        let host = &run.ready.resolver.targets[target].host.name;
+        report::print_error(&format!("warning: {host}: its ledger was not written: {why}\n"));
     }
     // Where nothing is to be done the plan has said so.
     let silent = runs.is_empty() && opened.is_none() && !telling.json();

@@ -167,6 +167,9 @@ pub(super) struct Apply {
     /// Write what became of every resource as XML, in the form of `JUnit`
     #[arg(long, value_name = "FILE", help = "Write what became of every resource as JUnit XML")]
     pub(super) junit: Option<PathBuf>,
+    /// Seconds to wait for another apply that is at work on a host
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(super) lock_timeout: u32,
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,

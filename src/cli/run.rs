@@ -23,6 +23,8 @@ pub(super) struct Purpose {
     pub(super) spend: Option<Spend>,
     /// The run, where it may change something.
     pub(super) run: Option<RunMark>,
+    /// Seconds to wait for another apply on a host.
+    pub(super) lock_timeout: u32,
 }
 
 /// A fleet at work, and the events that it sends.
@@ -47,7 +49,7 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 impl<'r> Run<'r> {
     /// A run; `None` where the password that was given cannot be used, which is told.
     pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, purpose: Purpose) -> Option<Self> {
-        let Purpose { spend, run } = purpose;
+        let Purpose { spend, run, lock_timeout } = purpose;
         let (sender, events) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::unbounded_channel();
         let given = match settings::password(hosts) {
@@ -64,7 +66,7 @@ impl<'r> Run<'r> {
             None => Password::none(),
         };
         let settings = settings::execution(hosts, password);
-        let execution = execute::Settings { spend, run, ..settings };
+        let execution = execute::Settings { spend, run, lock_timeout, ..settings };
         let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
         let log = hosts.log.as_ref().map(|path| {
             Log::open(path).map_err(|error| {

@@ -133,6 +133,10 @@ fn one_line(bytes: &[u8]) -> Result<Secret, &'static str> {
     Ok(Secret::new(bytes))
 }
 
+/// Names the folder on hosts below which they keep what they remember, instead of /var/lib/trueup and the
+/// login's own folder of state.
+const STATE_VARIABLE: &str = "TRUEUP_HOST_STATE";
+
 /// Hosts that may send more than a few MiB at once.
 const LARGE_AT_ONCE: usize = 4;
 
@@ -149,6 +153,8 @@ pub(super) fn execution(hosts: &Hosts, password: Password) -> execute::Settings 
         live: hosts.verbose,
         spend: None,
         run: None,
+        lock_timeout: 0,
+        state: std::env::var(STATE_VARIABLE).ok().filter(|path| path.starts_with('/')),
     }
 }
 

@@ -6,7 +6,8 @@ use super::key::ProjectKey;
 use super::project::Ready;
 use crate::execute::{Applied, Ended, HostRun};
 use crate::model::{Change, Facts, Outcome};
-use crate::plan::{HostPlan, HostState, Planned, Problem, Why, dangers};
+use crate::ledger::{Memory, Parted};
+use crate::plan::{HostPlan, HostState, Orphaned, Planned, Problem, Why, dangers};
 use crate::report::view::HostEndView;
 use crate::resolve::{Desired, Explained, Resolver};
 
@@ -73,18 +74,39 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, why: bool) -> HostPlan {
         let stage = run.desired.stage(index);
         let dangers = dangers(&run.desired.resources[index], change);
         let change = shown(&ready.key, &run.desired, index, change);
+        let origin = run.plan.items[index].origin.clone();
         let why = explained.as_ref().map_or_else(Vec::new, |explained| {
             let instance = &run.desired.resources[index];
             whence(resolver, resolver.why(instance, explained, run.facts.as_ref()))
         });
-        Planned { stage, address, place, change, dangers, why }
+        Planned { stage, address, place, change, origin, dangers, why }
     });
     let problems = run.plan.problems().map(|(index, why)| Problem {
         resource: Some(named(resolver, &run.desired, index)),
         message: why.to_owned(),
     });
     let state = HostState::Compared { changes: changes.collect(), problems: problems.collect() };
-    HostPlan { host: resolver.targets[run.target].host.name.clone(), state }
+    let (orphans, notes) = remembered(run);
+    HostPlan { host: resolver.targets[run.target].host.name.clone(), state, orphans, notes }
+}
+
+/// What is told of a host's memory.
+fn remembered(run: &HostRun) -> (Vec<Orphaned>, Vec<String>) {
+    let Memory { lock, ledger, damage } = &run.memory;
+    let lock = lock.as_ref().map(|who| format!("another apply is at work there: {who}"));
+    let damage = damage.as_ref().map(|damage| {
+        format!("{damage}; what moved and what is not declared any more is not known")
+    });
+    let orphans = ledger.orphans(&run.desired).into_iter().filter_map(|orphan| {
+        let becomes = match orphan.parting {
+            Parted::Nothing => return None,
+            Parted::Goes(_) | Parted::Made(_) => "--prune removes it".to_owned(),
+            Parted::Asked(_) => "--prune-accounts removes it".to_owned(),
+            Parted::Stays(why) => format!("it stays: {why}"),
+        };
+        Some(Orphaned { address: orphan.address, becomes, run: orphan.run })
+    });
+    (orphans.collect(), lock.into_iter().chain(damage).collect())
 }
 
 /// A host that could not be compared.
@@ -96,6 +118,8 @@ pub(super) fn ended(resolver: &Resolver, ended: &Ended) -> HostPlan {
             message: ended.message.clone(),
             help: ended.help.clone(),
         },
+        orphans: Vec::new(),
+        notes: Vec::new(),
     }
 }
 

@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use super::Settings;
 use super::host::HostRun;
 use super::probe::Probe;
+use super::remember::Writing;
 use super::resolve::Lost;
 use super::session::{Counts, Session, SessionError};
 use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Wave};
+use crate::ledger::notes;
 use crate::model::event::Stepped;
 use crate::model::{Change, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
@@ -59,12 +61,15 @@ pub(super) struct Applying {
     pub(super) over: bool,
     /// A saved plan was used up here.
     spent: bool,
+    /// The run was written down on the host.
+    begun: bool,
+    project: String,
     /// It was used up before, or could not be.
     pub(super) barred: bool,
 }
 
 impl Applying {
-    pub(super) fn new(mut run: HostRun) -> Self {
+    pub(super) fn new(mut run: HostRun, project: &str) -> Self {
         let plan = Plan { items: run.plan.items.clone() };
         let session = run.session.take();
         let applied = Applied {
@@ -75,9 +80,11 @@ impl Applying {
             not_done: Vec::new(),
             counts: Counts::default(),
         };
-        let (history, observed) = (History::default(), Vec::new());
-        let (over, spent, barred) = (false, false, false);
-        Self { run, plan, history, observed, applied, session, over, spent, barred }
+        let owed = run.memory.ledger.due(&run.desired);
+        let (history, observed) = (History { owed, ..History::default() }, Vec::new());
+        let (over, spent, barred, begun) = (false, false, false, false);
+        let project = project.to_owned();
+        Self { run, plan, history, observed, applied, session, over, spent, begun, project, barred }
     }
 
     /// The host's index in the run.
@@ -124,7 +131,7 @@ impl Applying {
                 steps.spend(spend, &self.run.name, &mut session);
                 self.spent = true;
             }
-            steps.changes(&self.run, &self.plan, (&wave, &mut session));
+            self.fill(&mut steps, (&wave, &mut session), settings);
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program);
             let seconds = steps.program.seconds.max(STEP_LONGEST);
             let seconds = seconds.max(settings.probe_timeout.saturating_add(probe.seconds));
@@ -147,15 +154,49 @@ impl Applying {
         self
     }
 
+    /// The steps of a wave, behind what is written down of them.
+    fn fill(&mut self, steps: &mut Wave, (wave, session): (&[usize], &mut Session), settings: &Settings) {
+        let seqs = [session.seq(), session.seq()];
+        let mut body = Wave::default();
+        body.changes(&self.run, &self.plan, (wave, session));
+        if let Some(mark) = &settings.run {
+            let begun = self.begun;
+            let writing = Writing { run: &self.run, plan: &self.plan, mark, begun };
+            let base = writing.base(&self.project);
+            let notes = writing.notes(base.is_some(), &body.steps);
+            steps.remember(base, notes.text(), seqs);
+            self.begun = true;
+        }
+        steps.append(body);
+    }
+
+    /// Writes down what does not hold although it was done.
+    async fn amend(&self, session: &mut Session, settings: &Settings) {
+        let open = self.applied.incidents.iter().filter_map(|incident| incident.resource);
+        let mut notes = notes();
+        for index in open.filter(|index| self.history.changed.contains(index)) {
+            notes.open(self.run.desired.resources[index].address.to_string());
+        }
+        if self.begun && notes.lines() > 0 {
+            let mut wave = Wave::default();
+            let seqs = [session.seq(), session.seq()];
+            wave.remember(None, notes.text(), seqs);
+            wave.program.seconds = settings.probe_timeout;
+            // Where it cannot be, the next plan takes it for a change of the host's.
+            let _ = session.exchange(wave.program, |_| {}).await;
+        }
+    }
+
     /// Looks whether everything holds and ends the session. `ended` says why the run ended before all
     /// was done, where it did.
-    pub(super) async fn finish(mut self, ended: &str) -> (usize, Applied) {
+    pub(super) async fn finish(mut self, ended: &str, settings: &Settings) -> (usize, Applied) {
         let left = !next_wave(&self.run.desired, &self.plan).is_empty() && !self.over;
         if left {
             self.incident(None, ended.to_owned());
         }
         self.verify();
-        if let Some(session) = self.session.take() {
+        if let Some(mut session) = self.session.take() {
+            self.amend(&mut session, settings).await;
             self.applied.counts = session.leave().await;
         }
         let untouched = self.history.changed.is_empty() && !self.over;
@@ -259,6 +300,7 @@ impl Applying {
             if let Status::Change(change) = &self.plan.items[index].status {
                 self.applied.done.push((index, change.clone()));
                 self.history.changed.insert(index);
+                self.history.owed.remove(&index);
             }
         }
     }

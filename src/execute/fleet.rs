@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::Settings;
 use super::apply::{Applied, Applying};
 use super::host::{self, Ended, HostRun, Met};
+use super::remember;
 use super::session::Counts;
 use super::stop::Stopper;
 use crate::model::{Diagnostic, Event};
@@ -131,7 +132,8 @@ impl Fleet {
     /// Applies plans; in the order in which they were given. A stage begins when the one before it is
     /// through on every host; where a stage failed on all its hosts, no later one is begun.
     pub async fn apply(&self, runs: Vec<HostRun>) -> Run {
-        let mut all: Vec<Applying> = runs.into_iter().map(Applying::new).collect();
+        let project = self.resolver.project().name.clone();
+        let mut all: Vec<Applying> = runs.into_iter().map(|run| Applying::new(run, &project)).collect();
         let mut ended = "stopped on request".to_owned();
         for (stage, name) in self.resolver.stage_names().into_iter().enumerate() {
             let (busy, idle): (Vec<_>, Vec<_>) =
@@ -172,12 +174,30 @@ impl Fleet {
         for (position, host) in all.into_iter().enumerate() {
             let (fleet, ended) = (self.clone(), ended.to_owned());
             tasks.spawn(async move {
-                let (target, applied) = host.finish(&ended).await;
+                let (target, applied) = host.finish(&ended, &fleet.settings).await;
                 fleet.emit(Event::Finished { host: target, outcome: applied.outcome });
                 (position, (target, applied))
             });
         }
         in_order(tasks).await
+    }
+
+    /// Writes down what hosts on which nothing changes should remember, and ends their sessions. Where that
+    /// cannot be, why it cannot, by host.
+    pub async fn settle(&self, runs: Vec<HostRun>) -> (Counts, Vec<(usize, String)>) {
+        let mut tasks = JoinSet::new();
+        for (position, mut run) in runs.into_iter().enumerate() {
+            let fleet = self.clone();
+            tasks.spawn(async move {
+                let project = &fleet.resolver.project().name;
+                let settled = remember::settle(&mut run, project, &fleet.settings).await;
+                let failed = settled.err().map(|error| (run.target, error.to_string()));
+                (position, (run.close().await, failed))
+            });
+        }
+        let (counts, failed): (Vec<Counts>, Vec<_>) = in_order(tasks).await.into_iter().unzip();
+        let counts = counts.into_iter().fold(Counts::default(), Counts::plus);
+        (counts, failed.into_iter().flatten().collect())
     }
 
     /// Ends the sessions of hosts whose plans are not applied.

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::probe::Probe;
+use super::remember::Recall;
 use super::session::{Counts, Program, Session, SessionError};
 use super::{Settings, facts, root};
+use crate::ledger::{self, Memory};
 use crate::model::{Diagnostic, Facts, Host, Outcome};
 use crate::plan::{History, Plan, compare};
 use crate::resolve::{Desired, Resolver};
@@ -23,6 +25,8 @@ pub struct HostRun {
     pub facts: Option<Facts>,
     pub desired: Arc<Desired>,
     pub plan: Plan,
+    /// What the host remembers of this project.
+    pub memory: Memory,
     pub(super) session: Option<Session>,
 }
 
@@ -51,7 +55,7 @@ impl HostRun {
 pub(super) fn libraries() -> Vec<&'static str> {
     let mut seen = BTreeSet::new();
     let all = REGISTRY.iter().flat_map(|kind| kind.library().iter().copied());
-    all.filter(|library| seen.insert(*library)).collect()
+    all.chain([ledger::LIBRARY]).filter(|library| seen.insert(*library)).collect()
 }
 
 /// A host that was connected to and asked for its facts, or why it could not be.
@@ -87,7 +91,7 @@ pub(super) async fn look(
     let session = Session::open(host, &libraries(), settings)
         .await
         .map_err(|error| ended(target, host, error))?;
-    probe(target, host, (session, desired), settings).await
+    probe((target, resolver), host, (session, desired), settings).await
 }
 
 /// Compares a host whose facts are known.
@@ -100,7 +104,8 @@ pub(super) async fn look_with(
     match resolver.desired(target, facts) {
         Ok(desired) => {
             let host = &resolver.targets[target].host;
-            let run = probe(target, host, (session, Arc::new(desired)), settings).await?;
+            let desired = Arc::new(desired);
+            let run = probe((target, resolver), host, (session, desired), settings).await?;
             Ok(HostRun { facts: Some(facts.clone()), ..run })
         }
         Err(mistakes) => {
@@ -112,25 +117,39 @@ pub(super) async fn look_with(
 }
 
 async fn probe(
-    target: usize,
+    (target, resolver): (usize, &Resolver),
     host: &Host,
     (mut session, desired): (Session, Arc<Desired>),
     settings: &Settings,
 ) -> Result<HostRun, Ended> {
     let mut program = Program::default();
+    let project = &resolver.project().name;
+    let place = format!("{project}/{}", host.name);
+    let recall = Recall::ask(&place, settings, &mut session, &mut program);
+    let waiting = program.seconds;
     let probe = Probe::ask(&desired, &mut session, &mut program);
     let login = root::Login::ask(&desired, &mut session, &mut program);
-    program.seconds = settings.probe_timeout.saturating_add(probe.seconds);
+    program.seconds = settings.probe_timeout.saturating_add(probe.seconds).saturating_add(waiting);
     program.whole = Some(program.seconds);
     let answers =
         session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
+    let memory = recall.read((project, &host.name), target, &answers);
+    let memory = match memory {
+        Ok(memory) => memory,
+        Err(ended) => {
+            session.close().await;
+            return Err(ended);
+        }
+    };
     let observed = probe.read(&desired, &answers);
-    let mut plan = compare(&desired, &observed, &History::default());
+    let history = History { owed: memory.ledger.due(&desired), ..History::default() };
+    let mut plan = compare(&desired, &observed, &history);
+    memory.ledger.judge(&mut plan, &desired);
     if let Some(remote) = session.remote {
         login.refuse(&mut plan, &desired, (remote, &answers));
     }
     let name = host.name.clone();
-    Ok(HostRun { target, name, facts: None, desired, plan, session: Some(session) })
+    Ok(HostRun { target, name, facts: None, desired, plan, memory, session: Some(session) })
 }
 
 /// A host that ended although it could be talked to.

@@ -8,6 +8,7 @@ mod login;
 mod password;
 mod probe;
 mod reading;
+mod remember;
 mod resolve;
 mod root;
 mod session;
@@ -52,6 +53,10 @@ pub struct Settings {
     pub spend: Option<Spend>,
     /// Which run this is, where it may change something.
     pub run: Option<RunMark>,
+    /// Seconds to wait for another apply that is at work on a host.
+    pub lock_timeout: u32,
+    /// The folder on hosts below which they keep what they remember, where it is another than the usual.
+    pub state: Option<String>,
 }
 
 /// Names a saved plan on hosts.

@@ -43,6 +43,29 @@ impl Wave {
         self.steps.push((seq, Vec::new()));
     }
 
+    /// Writes down what is about to be done: the ledger anew, where that is due, and lines for its journal.
+    /// Stands before all changes.
+    pub(super) fn remember(&mut self, base: Option<String>, lines: String, seqs: [u64; 2]) {
+        let texts = base.map(|base| ("settle", base)).into_iter().chain([("note", lines)]);
+        for (seq, (word, text)) in seqs.into_iter().zip(texts) {
+            let mut script = Script::new();
+            script.text(word);
+            let step = Step::new(script).reading(Some(text.into_bytes().into()));
+            self.add(seq, &step, 0);
+            self.program.contents.extend(step.content);
+            self.steps.push((seq, Vec::new()));
+        }
+    }
+
+    /// Adds what another wave does behind this one.
+    pub(super) fn append(&mut self, other: Self) {
+        self.program.script.script(&other.program.script);
+        self.program.contents.extend(other.program.contents);
+        self.program.expected.extend(other.program.expected);
+        self.program.seconds = self.program.seconds.max(other.program.seconds);
+        self.steps.extend(other.steps);
+    }
+
     /// Turns changes into a program: neighbours of one type together, so that a type can do many at
     /// once.
     pub(super) fn changes(

@@ -36,12 +36,6 @@ pub fn notes() -> Notes {
 }
 
 impl Notes {
-    /// Whether nothing is to be written.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
-    }
-
     /// A run begins.
     pub fn run(&mut self, serial: u64, run: LastRun) {
         self.lines.push(Line::Run(serial, run));
@@ -65,6 +59,12 @@ impl Notes {
     /// What does not hold although it was done.
     pub fn open(&mut self, address: String) {
         self.lines.push(Line::Open(address));
+    }
+
+    /// How many lines there are.
+    #[must_use]
+    pub fn lines(&self) -> usize {
+        self.lines.len()
     }
 
     /// The text of the lines.

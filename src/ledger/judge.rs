@@ -69,6 +69,14 @@ impl Ledger {
         .collect()
     }
 
+    /// What is not remembered any longer: nobody declares it, and it stays on the host whatever is asked for.
+    #[must_use]
+    pub fn forgotten(&self, desired: &Desired) -> BTreeSet<String> {
+        let stays = |orphan: &Orphan| matches!(orphan.parting, Parted::Stays(_) | Parted::Nothing);
+        let gone = self.orphans(desired).into_iter().filter(stays);
+        gone.map(|orphan| orphan.address).collect()
+    }
+
     /// Triggers that are owed, by the places of their resources.
     #[must_use]
     pub fn due(&self, desired: &Desired) -> HashMap<usize, Fired> {

@@ -1,21 +1,22 @@
 # Shell functions of what a host remembers of a project. `state` is its folder: below /var/lib/trueup for
 # root, below its own state folder for another login; nobody else can go into it.
 
-# remembers PROJECT: sets state.
+# remembers PROJECT/HOST BASE: sets state; BASE is the folder around it, where another one was asked for.
 remembers() {
-  state=/var/lib/trueup/$1
-  [ "$U" -eq 0 ] || {
+  state=${2:-/var/lib/trueup}
+  [ -n "$2" ] || [ "$U" -eq 0 ] || {
     home
-    state=$HOME/.local/state/trueup/$1
+    state=$HOME/.local/state/trueup
   }
+  state=$state/$1
 }
 # own FOLDER: is it a folder of the login's and no link?
 own() {
   [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]
 }
-# recall PROJECT: which boot this is and who holds the lock, then the ledger and its journal. One process.
+# recall PROJECT/HOST BASE: which boot this is and who holds the lock, then the ledger and its journal. One process.
 recall() {
-  remembers "$1"
+  remembers "$@"
   [ -e "$state" ] || return 0
   own "$state" || { echo "= foreign $state"; return; }
   booted
@@ -41,20 +42,20 @@ holder() {
   booted
   [ "$a" = "$boot" ] && process "$k" "$l"
 }
-# hold PROJECT SECONDS WHO: the lock of this host and project, for as long as this shell lives. Who comes
+# hold PROJECT/HOST BASE SECONDS WHO: the lock of this host and project, for as long as this shell lives. Who comes
 # second waits so long. With flock(1) the kernel keeps it; without, a folder does, which is taken away
 # where its holder is gone.
 hold() {
-  remembers "$1"
+  remembers "$1" "$2"
   M=$(mkdir -p -m 0700 -- "$state" 2>&1) || return 1
   own "$state" || { fail "$state is not a folder of this login's alone"; return; }
   M=$({ : >>"$state/lock"; } 2>&1) || return 1
   booted
   started $$
-  n="$$ $T $boot $3" o=0
+  n="$$ $T $boot $4" o=0
   if command -v flock >/dev/null 2>&1; then exec 9<>"$state/lock"; else lock=$state/lock.$$; fi
   until grab "$n"; do
-    if [ "$o" -ge "$2" ]; then
+    if [ "$o" -ge "$3" ]; then
       lock=
       holder || who='somebody who did not say who'
       fail "another apply is at work there: $who"

@@ -20,6 +20,20 @@ pub struct Document {
 pub struct HostPlan {
     pub host: String,
     pub state: HostState,
+    /// What the files declared once and declare no more.
+    pub orphans: Vec<Orphaned>,
+    /// What is to be known of it besides, such as who is at work there.
+    pub notes: Vec<String>,
+}
+
+/// What the files declared once and declare no more, and what becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphaned {
+    pub address: String,
+    /// What `--prune` does with it, or why it stays.
+    pub becomes: String,
+    /// The run that applied it last.
+    pub run: String,
 }
 
 /// What planning gave for a host.

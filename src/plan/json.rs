@@ -20,7 +20,7 @@ use crate::model::Body;
 pub use write::actions;
 
 /// The version of the form: the first number changes when a reader of the old form would fail.
-pub const FORMAT: &str = "1.0";
+pub const FORMAT: &str = "1.1";
 
 /// What `trueup plan --json` prints.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +69,22 @@ pub struct HostJson {
     /// Resources that cannot be done; where there is one nothing is done on the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<ProblemJson>,
+    /// What the files declared once and declare no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<OrphanJson>,
+    /// What is to be known of the host besides: who is at work there, that what it remembers cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// What the files declared once and declare no more.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct OrphanJson {
+    pub address: String,
+    /// What `--prune` does with it, or why it stays.
+    pub becomes: String,
+    /// The run that applied it last.
+    pub run: String,
 }
 
 /// Something wrong with a resource, or with a host.
@@ -121,6 +137,16 @@ pub struct ChangeJson {
     /// Addresses whose change sets its trigger off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub because: Vec<String>,
+    /// The run that called for its trigger and ended before it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owed_since: Option<String>,
+    /// What moved since it was applied last: `drift` (the host), `change` (the files), `both`, or `new`
+    /// where that is not known.
+    #[serde(default)]
+    pub origin: String,
+    /// The run that left what the host had, where the host moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// What is dangerous about it, the worst first: `deletes`, `stops`, `restarts`, `may cut access`,
     /// `runs`, `reloads`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -6,8 +6,8 @@ use super::Style;
 use super::diff;
 use super::escape::visible;
 use super::palette::{Label, paint};
-use crate::model::{Action, Attribute, Change, Difference};
-use crate::plan::{Planned, Why};
+use crate::model::{Action, Attribute, Change, Difference, RunId};
+use crate::plan::{Origin, Planned, Why};
 
 /// The column where the place of a declaration begins, if the address leaves it free.
 const PLACE_COLUMN: usize = 54;
@@ -27,6 +27,7 @@ pub(super) fn resource(style: Style, text: &mut String, planned: &Planned) {
         .note
         .iter()
         .flat_map(|note| note.lines().map(visible))
+        .chain(moved(&planned.origin))
         .chain(facts(style, change))
         .chain(fired(change))
         .chain(planned.why.iter().enumerate().flat_map(|(index, why)| because(style, index, why)));
@@ -40,8 +41,33 @@ fn fired(change: &Change) -> Option<String> {
     let fired = change.fired.as_ref()?;
     let because: Vec<String> =
         fired.because.iter().map(|address| visible(&address.short())).collect();
+    if let Some(run) = &fired.owed {
+        let (kind, run) = (fired.kind.word(), visible(run));
+        return Some(format!("{kind}, owed since run {run}, in which {} changed", listed(&because)));
+    }
     let verb = if because.len() == 1 { "changes" } else { "change" };
     Some(format!("{}, because {} {verb}", fired.kind.word(), listed(&because)))
+}
+
+/// That the host moved, and since when.
+fn moved(origin: &Origin) -> Option<String> {
+    let since = |run: &str| match RunId::parse(run) {
+        Some(id) => format!("run {} ({})", visible(run), day(&id)),
+        None => format!("run {}", visible(run)),
+    };
+    match origin {
+        Origin::New | Origin::Files => None,
+        Origin::Host(run) => Some(format!("drift: changed on the host after {}", since(run))),
+        Origin::Both(run) => {
+            Some(format!("drift: changed in the files, and on the host after {}", since(run)))
+        }
+    }
+}
+
+/// The day on which a run began, UTC.
+fn day(run: &RunId) -> String {
+    let begun = std::time::UNIX_EPOCH + std::time::Duration::from_millis(run.milliseconds());
+    humantime::format_rfc3339_seconds(begun).to_string()[..10].to_owned()
 }
 
 /// Where a value comes from.

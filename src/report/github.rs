@@ -38,7 +38,7 @@ fn place(place: &str) -> Option<(&str, usize)> {
 /// What is wrong with hosts and resources, and the answer of the plan.
 #[must_use]
 pub fn plan(plan: &Document) -> String {
-    let hosts = plan.hosts.iter().map(|HostPlan { host, state }| match state {
+    let hosts = plan.hosts.iter().map(|HostPlan { host, state, .. }| match state {
         HostState::Ended { outcome, message, help } => {
             let lines: Vec<&str> = help.iter().map(String::as_str).collect();
             let message = [&[message.as_str()], lines.as_slice()].concat().join("\n");

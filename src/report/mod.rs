@@ -15,6 +15,7 @@ mod inventory;
 mod junit;
 mod log;
 mod markdown;
+mod memory;
 mod outlier;
 mod page;
 mod palette;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::change::{placed, resource};
 use super::escape::visible;
 use super::palette::{Label, paint};
-use super::{Style, Zoom, closing, outlier};
+use super::{Style, Zoom, closing, memory, outlier};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Change, Outcome};
 use crate::plan::json::PlanJson;
@@ -37,6 +37,7 @@ pub fn render(style: Style, plan: &Document) -> String {
     if !unchanged.is_empty() {
         let _ = writeln!(text, "{}  no changes\n", names_of(style, &unchanged));
     }
+    memory::told(style, &mut text, plan);
     text.push_str(&closing::list(style, plan));
     let _ = writeln!(text, "{}", last_line(plan));
     text
@@ -107,7 +108,7 @@ fn names_of(style: Style, hosts: &[&str]) -> String {
 
 /// Hosts that could not be planned, or not whole.
 pub(super) fn troubles(style: Style, text: &mut String, plan: &Document) {
-    for HostPlan { host, state } in &plan.hosts {
+    for HostPlan { host, state, .. } in &plan.hosts {
         match state {
             HostState::Ended { outcome, message, help } => {
                 ended(style, text, host, *outcome, message, help.as_deref());

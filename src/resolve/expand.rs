@@ -278,6 +278,7 @@ impl Expansion<'_> {
             sensitive,
             secret,
             mark,
+            orphan: false,
             source,
         };
         let shape = self.resolver.shape(&instance, &requires);

@@ -81,6 +81,8 @@ pub struct Instance {
     pub secret: bool,
     /// Stands for all that the files say of it: another one where they say anything else.
     pub mark: String,
+    /// Whether nobody declares it any more, and it is to go for that.
+    pub orphan: bool,
     /// What it was made from, where that is kept.
     pub source: Option<Arc<Source>>,
 }

@@ -152,6 +152,7 @@ impl Source {
             sensitive: false,
             secret: false,
             mark,
+            orphan: false,
             source,
         })
     }

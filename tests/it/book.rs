@@ -109,6 +109,7 @@ impl Reader {
             .env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", program.display()))
             .env("HOME", self.home.path())
             .env("LC_ALL", "C.UTF-8")
+            .env("TRUEUP_HOST_STATE", self.home.path().join("state"))
             .stdin(std::process::Stdio::null())
             .output()
             .expect("a shell");

@@ -99,7 +99,9 @@ fn init(folder: &Path) -> crate::support::Output {
 #[track_caller]
 fn run_in(folder: &Path, words: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_trueup"));
-    let output = command.current_dir(folder).args(words).output().expect("the program under test");
+    let state = folder.join(".host-state");
+    command.env("TRUEUP_HOST_STATE", state).current_dir(folder).args(words);
+    let output = command.output().expect("the program under test");
     assert!(output.status.success(), "{words:?}: {output:?}");
     String::from_utf8(output.stdout).expect("UTF-8")
 }

@@ -6,7 +6,7 @@ use super::{ChangeJson, ContentJson, PlanJson};
 use crate::model::change::{Fired, TriggerKind, sha256_hex};
 use crate::model::{Action, Address, Attribute, Body, Change, Difference, Outcome, word};
 use crate::plan::danger::{Danger, Dangers};
-use crate::plan::document::{Document, HostPlan, HostState, Planned, Problem, Why};
+use crate::plan::document::{Document, HostPlan, HostState, Origin, Orphaned, Planned, Problem, Why};
 
 impl PlanJson {
     /// The plan of a form.
@@ -37,7 +37,13 @@ impl PlanJson {
                 }
                 _ => HostState::Compared { changes, problems },
             };
-            Ok(HostPlan { host: host.name.clone(), state })
+            let orphans = host.orphans.iter().map(|orphan| Orphaned {
+                address: orphan.address.clone(),
+                becomes: orphan.becomes.clone(),
+                run: orphan.run.clone(),
+            });
+            let (orphans, notes) = (orphans.collect(), host.notes.clone());
+            Ok(HostPlan { host: host.name.clone(), state, orphans, notes })
         });
         Ok(Document {
             project: self.project.clone(),
@@ -73,7 +79,7 @@ impl PlanJson {
             .iter()
             .map(|text| Address::read(text).ok_or_else(|| format!("`{text}` is no address")));
         let because = because.collect::<Result<Vec<_>, _>>()?;
-        let fired = fired.map(|kind| Fired { kind, because });
+        let fired = fired.map(|kind| Fired { kind, because, owed: json.owed_since.clone() });
         let dangers = json
             .dangers
             .iter()
@@ -89,6 +95,7 @@ impl PlanJson {
             address: json.address.clone(),
             place: json.place.clone(),
             change: Change { action, attributes, note: json.reason.clone(), fired },
+            origin: origin(&json.origin, json.since.as_deref()),
             dangers: Dangers(dangers.collect()),
             why: why.collect(),
         })
@@ -124,6 +131,17 @@ impl PlanJson {
             return Err("a content is another than its digest says".to_owned());
         }
         Ok(Some(Body { size: length, digest, bytes }))
+    }
+}
+
+/// The other way of [`Origin::word`].
+fn origin(word: &str, since: Option<&str>) -> Origin {
+    let run = since.unwrap_or_default().to_owned();
+    match word {
+        "change" => Origin::Files,
+        "drift" => Origin::Host(run),
+        "both" => Origin::Both(run),
+        _ => Origin::New,
     }
 }
 

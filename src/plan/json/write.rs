@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{ChangeJson, ContentJson, FORMAT, HostJson, PlanJson, ProblemJson, SetJson, WhyJson};
+use super::{ChangeJson, ContentJson, FORMAT, HostJson, OrphanJson, PlanJson, ProblemJson, SetJson, WhyJson};
 use crate::model::change::sha256_hex;
 use crate::model::{Action, Address, Attribute, Body, Change, Difference, Outcome};
 use crate::plan::document::{Document, HostPlan, HostState, Planned};
@@ -72,7 +72,13 @@ fn host_json(host: &HostPlan, set: Option<usize>) -> HostJson {
             (None, None, problems.collect())
         }
     };
-    HostJson { name: host.host.clone(), outcome, set, message, help, problems }
+    let orphans = host.orphans.iter().map(|orphan| OrphanJson {
+        address: orphan.address.clone(),
+        becomes: orphan.becomes.clone(),
+        run: orphan.run.clone(),
+    });
+    let (orphans, notes) = (orphans.collect(), host.notes.clone());
+    HostJson { name: host.host.clone(), outcome, set, message, help, problems, orphans, notes }
 }
 
 /// What is done, as words.
@@ -170,6 +176,9 @@ fn change_json(
         before_sensitive: sides.before_sensitive,
         after_sensitive: sides.after_sensitive,
         because: because.map(ToString::to_string).collect(),
+        owed_since: change.fired.as_ref().and_then(|fired| fired.owed.clone()),
+        origin: planned.origin.word().to_owned(),
+        since: planned.origin.since().map(ToOwned::to_owned),
         dangers: planned.dangers.0.iter().map(|danger| danger.word().to_owned()).collect(),
         observed: format!("sha256:{observed}"),
         why: why.collect(),

@@ -96,6 +96,8 @@ fn plan(items: &[Item], observed: &States) -> BTreeMap<String, String> {
         tags: BTreeSet::new(),
         sensitive: false,
         secret: false,
+        mark: String::new(),
+        orphan: false,
         source: None,
     };
     let items_of = items.iter().map(|item| (Arc::new(instance(item)), Vec::new()));

@@ -134,6 +134,9 @@ fn finish_with(mut command: Command, more: &[(&str, &str)]) -> Output {
 /// Takes the caller's environment away; the folder is the home instead.
 fn clear(command: &mut Command) -> TempDir {
     let home = tempfile::tempdir().expect("a temporary folder");
+    // Behind -C stands the project: hosts remember each test's own for itself.
+    let project = command.get_args().nth(1).map(Path::new).expect("a project");
+    let state = project.join(".host-state");
     command
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
@@ -141,6 +144,7 @@ fn clear(command: &mut Command) -> TempDir {
         .env("XDG_STATE_HOME", home.path())
         .env("LC_ALL", "C.UTF-8")
         .env("TRUEUP_KEY", KEY)
+        .env("TRUEUP_HOST_STATE", state)
         .stdin(std::process::Stdio::null());
     home
 }

@@ -1,0 +1,196 @@
+//! A host's memory while it is worked on: the lock and the ledger are read with the first look, and what
+//! a run is about to do is written down before it does it.
+
+use std::collections::BTreeSet;
+
+use super::Settings;
+use super::host::{Ended, HostRun, failed};
+use super::session::{Expected, Program, Session, SessionError};
+use super::wave::Wave;
+use crate::ledger::{Damage, LastRun, Ledger, Memory, Notes, Owed, notes, read};
+use crate::model::{Action, Outcome, RunMark};
+use crate::plan::{Plan, Status};
+use crate::resolve::Desired;
+use crate::shell::{Answer, Script};
+
+/// A question about what a host remembers.
+pub(super) struct Recall {
+    /// The number of the lock's answer, where the lock was asked for.
+    lock: Option<u64>,
+    seq: u64,
+}
+
+impl Recall {
+    /// Adds the question to a program, before everything else in it: where something may be changed the
+    /// lock comes first, so that nothing that is seen is another apply's work that goes on.
+    pub(super) fn ask(
+        place: &str,
+        settings: &Settings,
+        session: &mut Session,
+        program: &mut Program,
+    ) -> Self {
+        let base = settings.state.as_deref().unwrap_or_default();
+        let lock = settings.run.as_ref().map(|run| {
+            let seq = session.seq();
+            let seconds = settings.lock_timeout.to_string();
+            let script = &mut program.script;
+            script.text("hold").args([place, base, &seconds, &told(run)]);
+            script.text("\nask ").number(seq).text(" $? \"$M\"\n");
+            program.expected.push((seq, Expected::Question));
+            program.seconds = program.seconds.saturating_add(settings.lock_timeout);
+            seq
+        });
+        let seq = session.seq();
+        let mut inner = Script::new();
+        inner.text("recall").args([place, base]);
+        program.ask(seq, &inner);
+        Self { lock, seq }
+    }
+
+    /// What the host said.
+    ///
+    /// # Errors
+    /// Where it may not be worked on: another apply is at work there, or what it remembers is not ours.
+    pub(super) fn read(
+        &self,
+        (project, host): (&str, &str),
+        target: usize,
+        answers: &[Answer],
+    ) -> Result<Memory, Ended> {
+        let answer = |seq| answers.iter().find(|answer| answer.seq == seq);
+        if let Some(answer) = self.lock.and_then(answer)
+            && answer.status != 0
+        {
+            let message = String::from_utf8_lossy(&answer.payload).into_owned();
+            let help = message.starts_with("another apply").then(|| {
+                format!("wait for it (--lock-timeout), or end it: trueup unlock {host}")
+            });
+            return Err(Ended { outcome: Outcome::Refused, help, ..failed(target, message) });
+        }
+        let payload = answer(self.seq).map(|answer| answer.payload.as_slice()).unwrap_or_default();
+        let memory = read(payload, (project, host));
+        match &memory.damage {
+            Some(damage @ Damage::Foreign(_)) if self.lock.is_some() => {
+                let help = format!("look at it by hand, or let it be forgotten: trueup ledger {host} --forget");
+                let help = Some(help);
+                Err(Ended { outcome: Outcome::Refused, help, ..failed(target, damage.to_string()) })
+            }
+            _ => Ok(memory),
+        }
+    }
+}
+
+/// Who holds a lock, for who comes second.
+fn told(run: &RunMark) -> String {
+    format!("{}, run {}, since {}", run.who(), run.id, run.since)
+}
+
+/// What a wave writes down before it changes anything.
+pub(super) struct Writing<'w> {
+    pub(super) run: &'w HostRun,
+    pub(super) plan: &'w Plan,
+    pub(super) mark: &'w RunMark,
+    /// Whether the run wrote on this host before.
+    pub(super) begun: bool,
+}
+
+impl Writing<'_> {
+    fn ledger(&self) -> &Ledger {
+        &self.run.memory.ledger
+    }
+
+    /// The ledger anew, where a journal is to be taken in or something is to be forgotten.
+    pub(super) fn base(&self, project: &str) -> Option<String> {
+        let ledger = self.ledger();
+        let forgotten = ledger.forgotten(&self.run.desired);
+        let stale = ledger.open || self.run.memory.damage.is_some() || !forgotten.is_empty();
+        (!self.begun && stale).then(|| {
+            let mut new = Ledger { serial: ledger.serial + 1, ..ledger.clone() };
+            new.entries.retain(|address, _| !forgotten.contains(address));
+            new.owed.retain(|owed| !forgotten.contains(&owed.address));
+            new.text((project, &self.run.name))
+        })
+    }
+
+    /// The lines for the journal: of the run, once; and of each step that is about to be done.
+    pub(super) fn notes(&self, rewritten: bool, steps: &[(u64, Vec<usize>)]) -> Notes {
+        let (ledger, desired) = (self.ledger(), &*self.run.desired);
+        let id = self.mark.id.as_str();
+        let mut notes = notes();
+        if !self.begun {
+            let serial = ledger.serial + u64::from(rewritten);
+            notes.run(serial, LastRun { run: id.to_owned(), who: self.mark.who() });
+            for (instance, item) in desired.resources.iter().zip(&self.run.plan.items) {
+                if matches!(item.status, Status::Same(_)) && !ledger.knows(instance) {
+                    let entry = ledger.entry(instance, id, false);
+                    notes.holds(instance.address.to_string(), entry);
+                }
+            }
+        }
+        let wave: Vec<usize> = steps.iter().flat_map(|(_, items)| items.iter().copied()).collect();
+        for owed in owed(desired, self.plan, &wave, id) {
+            notes.owed(owed);
+        }
+        for (seq, items) in steps {
+            for &index in items {
+                let instance = &desired.resources[index];
+                let Status::Change(change) = &self.plan.items[index].status else { continue };
+                let made = change.action == Action::Create;
+                let entry = (!instance.orphan).then(|| ledger.entry(instance, id, made));
+                notes.change(*seq, instance.address.to_string(), entry);
+            }
+        }
+        notes
+    }
+}
+
+/// What the changes of a wave will call for, now or in a later wave, or in a later run where the selection
+/// leaves it out.
+fn owed(desired: &Desired, plan: &Plan, wave: &[usize], run: &str) -> Vec<Owed> {
+    let address = |index: usize| desired.resources[index].address.to_string();
+    let wave: Vec<String> = wave.iter().map(|&index| address(index)).collect();
+    let mut all = Vec::new();
+    for (index, change) in plan.changes() {
+        let Some(fired) = &change.fired else { continue };
+        let because = fired.because.iter().map(ToString::to_string);
+        let because: BTreeSet<String> =
+            because.filter(|cause| wave.contains(cause)).collect();
+        if !because.is_empty() {
+            let (kind, run) = (fired.kind.word().to_owned(), run.to_owned());
+            all.push(Owed { address: address(index), kind, because, run });
+        }
+    }
+    for left in &desired.left_out {
+        let cause = left.cause.to_string();
+        if wave.contains(&cause) {
+            let (kind, run) = (left.kind.word().to_owned(), run.to_owned());
+            all.push(Owed { address: left.address.to_string(), kind, because: [cause].into(), run });
+        }
+    }
+    all
+}
+
+/// Writes down what a host that has nothing to change should remember, if it does not already.
+pub(super) async fn settle(
+    run: &mut HostRun,
+    project: &str,
+    settings: &Settings,
+) -> Result<(), SessionError> {
+    let (Some(mut session), Some(mark)) = (run.session.take(), settings.run.as_ref()) else {
+        return Ok(());
+    };
+    let writing = Writing { run, plan: &run.plan, mark, begun: false };
+    let base = writing.base(project);
+    let notes = writing.notes(base.is_some(), &[]);
+    let result = if base.is_none() && notes.lines() < 2 {
+        Ok(Vec::new())
+    } else {
+        let mut wave = Wave::new(false);
+        let seqs = [session.seq(), session.seq()];
+        wave.remember(base, notes.text(), seqs);
+        wave.program.seconds = settings.probe_timeout;
+        session.exchange(wave.program, |_| {}).await
+    };
+    run.session = Some(session);
+    result.map(|_| ())
+}
