@@ -141,6 +141,18 @@ fn opened(
         Ready { project: resolver.shared_project(), resolver: Arc::new(resolver), hosts, key }
     };
     let planned: Vec<&str> = saved.hosts().collect();
+    if let Some(limit) = &limit {
+        let names = &ready.resolver.targets;
+        let of_plan = names.iter().map(|target| &target.host);
+        let of_plan = of_plan.filter(|host| planned.contains(&host.name.as_str()));
+        if let Some((name, _)) = limit.unmatched(&of_plan).first() {
+            return Err(format!(
+                "--limit: nothing that changes in {} is named `{name}`: it changes {}",
+                path.display(),
+                planned.join(", ")
+            ));
+        }
+    }
     let targets = &ready.resolver.targets;
     ready.hosts.retain(|(target, _)| {
         let host = &targets[*target].host;
