@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::args::{Apply, Common};
+use super::args::{Apply, Common, Pruning};
 use super::exit::Exit;
 use super::project::{self, Asked};
 use super::run::{Purpose, Run, STOPPED, asked_to_end, runtime, tell_cost};
 use super::saved::{self, Opened};
 use super::telling::Telling;
 use super::{settings, view};
-use crate::execute::{Counts, HostRun, Spend, Stop};
+use crate::execute::{Counts, HostRun, Prune, Spend, Stop};
 use crate::model::Outcome;
 use crate::plan::{Document, HostPlan};
 use crate::report;
@@ -27,8 +27,12 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
         };
         let project = opened.saved.plan.project.clone();
         let spend = Spend { project, id: opened.saved.id.clone() };
-        let purpose =
-            Purpose { spend: Some(spend), run: Some(mark), lock_timeout: verb.lock_timeout };
+        let purpose = Purpose {
+            spend: Some(spend),
+            run: Some(mark),
+            lock_timeout: verb.lock_timeout,
+            prune: Prune::Nothing,
+        };
         let Some(run) = Run::new(&opened.ready, &verb.hosts, purpose) else {
             return Exit::Mistake;
         };
@@ -45,7 +49,8 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
     }
     let asked = Asked { select: &verb.hosts.select, keep: false };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
-    let purpose = Purpose { spend: None, run: Some(mark), lock_timeout: verb.lock_timeout };
+    let prune = settings::prune(&verb.pruning);
+    let purpose = Purpose { spend: None, run: Some(mark), lock_timeout: verb.lock_timeout, prune };
     let Some(run) = Run::new(&ready, &verb.hosts, purpose) else { return Exit::Mistake };
     runtime().block_on(planned(run, (verb, None), &telling))
 }
@@ -71,6 +76,11 @@ async fn planned(
     let hosts: Vec<HostPlan> = plan.hosts.iter().filter(shown).cloned().collect();
     if telling.json() || opened.is_none() || !hosts.is_empty() {
         telling.announce(&Document { hosts, ..plan.clone() });
+    }
+    if let Some(why) = too_many(&verb.pruning, &plan) {
+        run.fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
+        report::print_error(&why);
+        return Exit::Mistake;
     }
     run.json = telling.json();
     let (mut runs, mut idle, mut ends) = (Vec::new(), Vec::new(), Vec::new());
@@ -105,6 +115,18 @@ async fn planned(
     let exit = if silent { telling.end_quietly(&end, exit) } else { telling.end(&end, exit) };
     tell_cost(&verb.hosts, counts.plus(applied));
     exit
+}
+
+/// Why a plan is not done that removes more than was allowed.
+pub(super) fn too_many(pruning: &Pruning, plan: &Document) -> Option<String> {
+    let most = pruning.max_removals?;
+    let removals = plan.removals();
+    (removals > most).then(|| {
+        format!(
+            "error: this plan removes {} on all hosts together, more than --max-removals {most}\n",
+            report::counted(removals, "thing")
+        )
+    })
 }
 
 /// Applies the plans; the first signal stops after what runs now, the second at once.

@@ -7,9 +7,11 @@ use clap_complete::{ArgValueCandidates, ArgValueCompleter};
 
 use super::completers;
 
+mod memory;
 mod trust;
 
 use super::forms::{CheckOutput, Form, ShowAs};
+pub(super) use memory::{Drift, Ledger, Pruning, Reach, Unlock};
 pub(super) use trust::Trust;
 
 /// Brings hosts true to what TOML files say: plans the exact difference over SSH and applies it.
@@ -57,6 +59,12 @@ pub(super) enum Verb {
     Apply(Apply),
     /// Print a saved plan again; no host is contacted
     Show(Show),
+    /// Print what moved on hosts since the last apply; change nothing
+    Drift(Drift),
+    /// Print what a host remembers of this project, or let it forget
+    Ledger(Ledger),
+    /// End an apply that holds a host's lock and does not come to its end
+    Unlock(Unlock),
     /// Show the key of a host, and file it where ssh looks once you say that it is the right one
     Trust(Trust),
     /// Find mistakes in the project; no host is contacted
@@ -83,21 +91,8 @@ pub(super) struct Hosts {
     /// Hosts worked on at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) parallel: u16,
-    /// An ssh config to use instead of your own
-    #[arg(long, value_name = "FILE")]
-    pub(super) ssh_config: Option<PathBuf>,
-    /// Seconds until a host counts as unreachable
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) connect_timeout: u16,
-    /// Seconds that the probe of a host may take; the probes of commands have their own time
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) probe_timeout: u32,
-    /// Seconds that all work on one host may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 14_400, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) host_timeout: u32,
-    /// A file with the password for sudo; without one it is asked for on the terminal when a host wants it
-    #[arg(long, value_name = "FILE")]
-    pub(super) become_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) reach: Reach,
     #[command(flatten)]
     pub(super) shown: Shown,
     #[command(flatten)]
@@ -150,6 +145,8 @@ pub(super) struct Plan {
     pub(super) hosts: Hosts,
     #[command(flatten)]
     pub(super) form: Form,
+    #[command(flatten)]
+    pub(super) pruning: Pruning,
     /// Save the plan, to do exactly it with `trueup apply FILE`
     #[arg(short, long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
@@ -170,6 +167,8 @@ pub(super) struct Apply {
     /// Seconds to wait for another apply that is at work on a host
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(super) lock_timeout: u32,
+    #[command(flatten)]
+    pub(super) pruning: Pruning,
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,

@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::project::{self, Ready};
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{self, Counts, Fleet, HostResult, Password, Question, Spend};
+use crate::execute::{self, Counts, Fleet, HostResult, Password, Prune, Question, Spend};
 use crate::model::{Event, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
@@ -25,6 +25,8 @@ pub(super) struct Purpose {
     pub(super) run: Option<RunMark>,
     /// Seconds to wait for another apply on a host.
     pub(super) lock_timeout: u32,
+    /// What is to go of what nobody declares any more.
+    pub(super) prune: Prune,
 }
 
 /// A fleet at work, and the events that it sends.
@@ -49,10 +51,10 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 impl<'r> Run<'r> {
     /// A run; `None` where the password that was given cannot be used, which is told.
     pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, purpose: Purpose) -> Option<Self> {
-        let Purpose { spend, run, lock_timeout } = purpose;
+        let Purpose { spend, run, lock_timeout, prune } = purpose;
         let (sender, events) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::unbounded_channel();
-        let given = match settings::password(hosts) {
+        let given = match settings::password(&hosts.reach) {
             Ok(given) => given,
             Err(mistake) => {
                 let style = Style { unicode: report::Switch::Off, ..Style::PLAIN };
@@ -66,7 +68,7 @@ impl<'r> Run<'r> {
             None => Password::none(),
         };
         let settings = settings::execution(hosts, password);
-        let execution = execute::Settings { spend, run, lock_timeout, ..settings };
+        let execution = execute::Settings { spend, run, lock_timeout, prune, ..settings };
         let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
         let log = hosts.log.as_ref().map(|path| {
             Log::open(path).map_err(|error| {

@@ -21,6 +21,18 @@ pub struct ProjectFile {
     pub project: ProjectTable,
     /// What goes on which hosts; stages run in the order of the file.
     pub stage: Option<Vec<Stage>>,
+    /// Addresses that changed, `module/type[name]`: what hosts remember of the old one is the new one's.
+    pub moved: Option<Vec<Moved>>,
+}
+
+/// `{ from = "type[name]", to = "type[name]" }`
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Moved {
+    /// The address that it had; inside a module without the module's name.
+    pub from: String,
+    /// The address that it has now.
+    pub to: String,
 }
 
 /// `[project]`
@@ -165,6 +177,8 @@ pub struct Module {
     pub locals: Option<Any>,
     /// Modules that come before this one on the same hosts.
     pub r#use: Option<Vec<ModuleEntry>>,
+    /// Addresses of this module that changed: what hosts remember of the old one is the new one's.
+    pub moved: Option<Vec<Moved>>,
 }
 
 /// `[params] NAME = { … }`

@@ -8,6 +8,7 @@ pub mod keys;
 mod load;
 mod loader;
 mod module;
+mod moved;
 mod param;
 mod pattern;
 mod project;

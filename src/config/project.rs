@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::inventory::Inventory;
 use super::module::Module;
+use super::moved::{self, Moved};
 use super::pattern::HostPattern;
 use super::source::Sources;
 use super::table::{Fields, Shape, TomlTable, TomlValue, string, wrong_type};
@@ -15,6 +16,8 @@ use toml::de::DeValue;
 /// A loaded project: everything that resolving it needs.
 #[derive(Debug, Default)]
 pub struct Project {
+    /// Addresses that changed: what was remembered under the first is the second's.
+    pub moved: Vec<(String, String)>,
     pub name: String,
     pub sources: Sources,
     pub stages: Vec<Stage>,
@@ -59,6 +62,7 @@ pub(super) struct ProjectFile {
     pub(super) name: String,
     pub(super) inventory: Option<Located<String>>,
     pub(super) stages: Vec<Stage>,
+    pub(super) moved: Vec<Moved>,
 }
 
 const PROJECT: Shape = Shape {
@@ -93,6 +97,9 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
         }
         project.inventory = fields.string("inventory", found);
         fields.finish(found);
+    }
+    if let Some(value) = top.take("moved") {
+        project.moved = moved::read(file, None, value, found);
     }
     match top.take("stage").map(|value| (value, value.get_ref())) {
         None => {}

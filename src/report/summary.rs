@@ -72,15 +72,11 @@ fn trouble(style: Style, text: &mut String, host: &HostEndView) {
     }
 }
 
-/// Triggers whose cause is done and that were not: no later run would do them.
+/// Triggers whose cause is done and that were not: the host remembers them for the next apply.
 fn lost_triggers(text: &mut String, host: &HostEndView) {
     if !host.lost.is_empty() {
         let lost: Vec<String> = host.lost.iter().map(|lost| visible(lost)).collect();
-        let _ = writeln!(
-            text,
-            "      A later run does not make up for triggers that were not done. See to: {}.",
-            lost.join(", ")
-        );
+        let _ = writeln!(text, "      Owed there until an apply does it: {}.", lost.join(", "));
     }
 }
 

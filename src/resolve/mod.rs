@@ -18,6 +18,7 @@ mod locals;
 mod memo;
 mod meta;
 mod order;
+mod orphans;
 mod params;
 mod peers;
 mod record;

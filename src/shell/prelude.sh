@@ -305,11 +305,13 @@ home() {
   export HOME
 }
 
-# started PID: when a process was started, in T; the 22nd word of stat(5), if its name has no space.
+# started PID: when a process was started, in T; the 22nd word of stat(5), if its name has no space. Who has
+# ended and was not waited for is gone.
 started() {
   T=0
   [ -r "/proc/$1/stat" ] && read -r E <"/proc/$1/stat" || return 1
   set -- $E
+  [ "${3:-}" != Z ] || return 1
   T=${22:-0}
 }
 

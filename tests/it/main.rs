@@ -15,6 +15,7 @@ mod hostile;
 mod hosts;
 mod language;
 mod laws;
+mod ledger;
 mod machines;
 mod manual;
 mod mistakes;
