@@ -14,8 +14,12 @@ mod key;
 mod man;
 mod plan;
 mod project;
+mod record;
+mod records;
 mod render;
+mod resume;
 mod run;
+mod runs;
 mod saved;
 mod schema;
 mod settings;
@@ -58,6 +62,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Plan(ref verb) => plan::run(&args.common, verb),
         Verb::Apply(ref verb) => apply::run(&args.common, verb),
         Verb::Show(ref verb) => show::run(&args.common, verb),
+        Verb::Runs(ref verb) => runs::run(&args.common, verb),
         Verb::Trust(ref verb) => trust::run(&args.common, verb),
         Verb::Check(ref verb) => check::run(&args.common, verb),
         Verb::Render(ref verb) => render::run(&args.common, verb),

@@ -57,7 +57,7 @@ pub(super) fn save(
 }
 
 /// Writes a file beside its place and moves it there: mode 0600, whole or not at all.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     // tempfile makes files with mode 0600.
     let mut file = tempfile::Builder::new()
@@ -118,7 +118,7 @@ fn opened(
     let mut ready = if saved.needs_project() {
         let Selected { tags, skip_tags, targets } = saved.selected.clone();
         let select = Select { tags, skip_tags, targets, allow_empty: false };
-        let asked = Asked { select: &select, keep: true };
+        let asked = Asked { select: &select, keep: true, only: None };
         let Some(ready) = project::ready(common, &asked, style) else { return Ok(None) };
         if ready.project.name != saved.plan.project {
             return Err(format!(

@@ -21,6 +21,20 @@ pub struct ProjectFile {
     pub project: ProjectTable,
     /// What goes on which hosts; stages run in the order of the file.
     pub stage: Option<Vec<Stage>>,
+    /// How many records of runs are kept.
+    pub runs: Option<Runs>,
+}
+
+/// `[runs]`: after each apply the records that are older or more than this go, never the newest.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Runs {
+    /// The most records that are kept.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = 100))]
+    pub keep: Option<u32>,
+    /// For how many days a record is kept.
+    #[schemars(range(min = 1, max = 36_500), extend("default" = 90))]
+    pub keep_days: Option<u32>,
 }
 
 /// `[project]`

@@ -70,6 +70,7 @@ impl Loader<'_> {
         project.modules = self.modules(&read, modules);
         project.name = read.name;
         project.stages = read.stages;
+        project.runs = read.runs;
         project
     }
 
