@@ -55,7 +55,7 @@ ask() {
 # go SEQ BYTES: may this step run? It begins in /. BYTES of content follow on the wire (-1: none). After a failure
 # nothing more is done, and contents that still come are read and thrown away.
 go() {
-  S=$1 B=$2 M= I= Q=0 G=0 V=
+  S=$1 B=$2 M= I= Q=0 G=0 V= most=65536
   cd /
   unset IFS
   set +f
@@ -196,8 +196,8 @@ $M"
 }
 
 # run SECONDS COMMAND…: as try, for programs that may leave others running in the background: the
-# output goes through a file, since a pipe would stay open as long as they live. At most the first
-# and the last 32 KiB are kept. The status comes through a file too: where there is none the time was
+# output goes through a file, since a pipe would stay open as long as they live. Of more than `most`
+# bytes the first and the last half are kept. The status comes through a file too: where there is none the time was
 # over, which timeout's own status would not tell from the program's. J is what they read, if anything.
 run() {
   private || return 1
@@ -223,12 +223,12 @@ run() {
   r=124
   [ ! -s "$D/status" ] || read -r r <"$D/status"
   n=$(wc -c <"$D/out")
-  if [ "$n" -le 65536 ]; then
+  if [ "$n" -le "$most" ]; then
     M=$(cat "$D/out")
   else
-    M="$(head -c 32768 "$D/out")
-[… $((n - 65536)) bytes not shown …]
-$(tail -c 32768 "$D/out")"
+    M="$(head -c $((most / 2)) "$D/out")
+[… $((n - most)) bytes not shown …]
+$(tail -c $((most - most / 2)) "$D/out")"
   fi
   rm -f -- "$D/out"
   [ -s "$D/status" ] || M="timed out after $a s
