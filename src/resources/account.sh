@@ -117,8 +117,8 @@ give that user another group, or declare it absent too" ;;
   esac
   return "$r"
 }
-# user_is NAME ENTRY GROUPS SHADOW: is the user as planned against? ENTRY is `absent` or
-# `uid:group:comment:home:shell`, GROUPS is `,a,b,`, SHADOW as `shadow` says it; `-` is not asked.
+# user_is NAME ENTRY GROUPS SHADOW HASH: is the user as planned against? ENTRY is `absent` or
+# `uid:group:comment:home:shell`, GROUPS is `,a,b,`, SHADOW as `shadow` says it of HASH; `-` is not asked.
 user_is() {
   [ "$G" -eq 0 ] || return 0
   pick "$1" "$(database passwd "$1")"
@@ -143,7 +143,7 @@ user_is() {
     if [ -n "$n" ]; then moved "groups ${k:-none}" "$n"; return; fi
   fi
   [ "$4" != - ] || return 0
-  shadow "$1" '' "$(database shadow "$1")"
+  shadow "$1" "$5" "$(database shadow "$1")"
   [ "$E" = "$4" ] || fail 'its password, its lock or the day on which it ends is not what this was planned against'
 }
 # account SECONDS NAME COMMAND…: useradd, usermod or userdel.
@@ -176,5 +176,8 @@ end what runs as this user first, such as its service: no process is ended for y
 # password SECONDS NAME HASH: on standard input alone, which no other user can see.
 password() {
   command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
-  M=$(printf '%s:%s\n' "$2" "$3" | timeout -k 5 "$1" chpasswd -e 2>&1 3<&- 4>&-)
+  M=$(printf '%s:%s\n' "$2" "$3" | timeout -k 5 "$1" chpasswd -e 2>&1 3<&- 4>&-) && return
+  r=$?
+  case $M in *"$3"*) M='chpasswd failed; what it said is not shown, because the hash was in it' ;; esac
+  return "$r"
 }

@@ -30,6 +30,11 @@ keys() {
   case $n in [0-9]*:[0-9]*:/*) ;; *) fail "the user database has no user $1 with a home"; return ;; esac
   set -- "$@" "${n#*:*:}" "${n%:"${n#*:*:}"}"
   [ "$2" = - ] || [ "$2" = "$7" ] || { fail "the home of $1 is $7, and was $2 when this was planned"; return; }
+  # usermod gives to a new number or group of the user, in the same run maybe, what is in the home.
+  k=${8%:*}\ ${8#*:} q=$3 l=$4
+  [ "$(stat -c '%f %u %g' -- "$7/.ssh" 2>&1)" != "${q%% *} $k" ] || q="${q%% *} $k"
+  [ "$(stat -c '%f %u %g' -- "$7/.ssh/authorized_keys" 2>&1)" != "${l%% *} $k" ] || l="${l%% *} $k"
+  set -- "$1" "$2" "$q" "$l" "$5" "$6" "$7" "$8"
   if [ "$3" = absent ]; then
     folder "$7/.ssh" 00700 "$8" || return
   else

@@ -40,8 +40,8 @@ cleared() {
   V=.
   inside || return
   shift
-  k=$(stat -c %U .)
-  if [ "$U" -ne 0 ] || [ "$k" = root ]; then
+  k=$(stat -c %U:%u .)
+  if [ "$U" -ne 0 ] || [ "${k##*:}" = 0 ]; then
     M=$(rm -rf -- "$@" 2>&1)
     return
   fi

@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::Input;
 use super::input::{Presence, account_name};
-use super::public_key::PublicKey;
+use super::public_key::{self, PublicKey};
 use crate::model::Diagnostic;
 
 #[derive(Deserialize, JsonSchema)]
@@ -110,10 +110,8 @@ impl Table {
     fn check_words(&self, input: &Input<'_>, found: &mut Vec<Diagnostic>) {
         for option in &self.options {
             let text = option.get_ref();
-            let quotes = text.matches('"').count() - text.matches("\\\"").count();
-            let outside: String = text.split('"').step_by(2).collect();
             let control = text.chars().any(char::is_control);
-            if text.is_empty() || control || quotes % 2 == 1 || outside.contains(' ') {
+            if text.is_empty() || control || public_key::word(text) != Ok((text.as_str(), "")) {
                 let message = "an option is a word of sshd(8), its value in double quotes";
                 found.push(Diagnostic::at(input.span(option), message));
             }

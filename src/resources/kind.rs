@@ -142,6 +142,11 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>> {
         let items: Vec<&R::Desired> = items.iter().map(|item| typed(item)).collect();
+        // A shell drops NUL bytes from all that it captures: such an answer is no shell's.
+        if answer.contains(&0) {
+            let why = "the host's answer holds a NUL byte, which nothing that it was asked prints";
+            return items.iter().map(|_| Err(why.to_owned())).collect();
+        }
         let observed = R::observe(&items, answer);
         assert_eq!(observed.len(), items.len(), "one observed state for each {}", R::NAME);
         observed.into_iter().map(|state| state.map(|state| Arc::new(state) as Erased)).collect()

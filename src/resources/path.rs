@@ -337,15 +337,19 @@ fn meta(rest: &[u8]) -> Option<(&[u8], Meta)> {
     let mut parts = rest.splitn(8, |&byte| byte == b' ');
     let mut word = || std::str::from_utf8(parts.next()?).ok();
     let (raw, uid, gid, size, links) = (word()?, word()?, word()?, word()?, word()?);
-    let (owner, group) = (word()?.to_owned(), word()?.to_owned());
+    let (owner, group) = (word()?, word()?);
+    // stat(1) has one word for all numbers that nobody has.
+    let name = |name: &str, number: &str| {
+        if name == "UNKNOWN" { number.to_owned() } else { name.to_owned() }
+    };
     let bits = u32::from_str_radix(raw, 16).ok()?;
     let meta = Meta {
         kind: FileKind::of(bits),
         mode: Mode(bits & 0o7777),
         uid: uid.parse().ok()?,
         gid: gid.parse().ok()?,
-        owner,
-        group,
+        owner: name(owner, uid),
+        group: name(group, gid),
         size: size.parse().ok()?,
         links: links.parse().ok()?,
         seen: format!("{raw} {uid} {gid}"),

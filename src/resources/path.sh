@@ -131,19 +131,23 @@ inside() {
   cd -P -- "$T" 2>/dev/null && [ "$(pwd -P)" = "$n" ] || { fail "$n was swapped for something else meanwhile"; return; }
   T=.
 }
-# as USER COMMAND…: runs it as that user, who is not root, with no group but the first.
+# as NAME:NUMBER COMMAND…: runs it as that user, who is not root, with no group but the first; stat(1) calls a
+# number that nobody has UNKNOWN, and such a one has no group of its own.
 as() {
-  n=$(database passwd "$1" | while IFS=: read -r k l a b l; do [ "$k" != "$1" ] || echo "$a $b"; done)
+  u=${1%:*}
+  n=$(database passwd "$u" | while IFS=: read -r k l a b l; do [ "$k" != "$u" ] || echo "$a $b"; done)
+  [ "$u:$n" != UNKNOWN: ] || n="${1##*:} 65534"
   case $n in
-    *[!0-9\ ]* | ' '* | *' ' | '') echo "the user database has no user $1"; return 1 ;;
-    '0 '*) echo "$1 is root"; return 1 ;;
+    *[!0-9\ ]* | ' '* | *' ' | '') echo "the user database has no user $u"; return 1 ;;
+    '0 '*) echo "$u is root"; return 1 ;;
   esac
   if setpriv --reuid "${n% *}" --regid "${n#* }" --clear-groups true 2>/dev/null; then
     shift
     setpriv --reuid "${n% *}" --regid "${n#* }" --clear-groups "$@"
   else
-    n=$1
     shift
+    if [ "$u" = UNKNOWN ]; then echo "no user has the number ${n% *}, and there is no setpriv(1) to act as it"; return 1; fi
+    n=$u
     su -s /bin/sh -c 'exec "$@"' -- "$n" sh "$@"
   fi
 }
@@ -212,10 +216,14 @@ fill() {
   exec 5>&-
   if [ -n "$6" ]; then
     candidate=${G%/}/${X#./}; export candidate
-    run "$7" /bin/sh -c "cd /
-$6" || { M="the old content stays, because validate said (exit status $r):
+    # On standard input: it may name a secret, and arguments are for all to see.
+    J="cd /
+$6"
+    run "$7" /bin/sh -c 'P=$(cat) && exec </dev/null && eval "unset P
+$P"' || { J=; M="the old content stays, because validate said (exit status $r):
     $M"; return 1; }
-    M=
+    J= M=
+    unset candidate
   fi
   same "$1" "$2" "$3" || return
   M=$(mv -fT -- "$X" "$1" 2>&1) || { barred "$1"; return 1; }
@@ -267,11 +275,13 @@ access() {
   if [ "$4" != - ]; then M=$(chmod -- "$4" "$T" 2>&1) || return; fi
 }
 # shared: access for a file that somebody else could swap for a link to any other. Its own user may change
-# the mode; else it is replaced by a copy, if it is known what must be in it.
+# the mode, if the folders let it; else it is replaced by a copy, if it is known what must be in it.
 shared() {
-  if owned "$T" "$5" && n=$(stat -c %U -- "$T") && [ "$n" != root ]; then
-    M=$(as "$n" chmod -- "$4" "$T" 2>&1 3<&- 4>&-)
-  elif [ "${6:--}" != - ]; then
+  if owned "$T" "$5" && n=$(stat -c %U:%u -- "$T") && [ "${n##*:}" != 0 ]; then
+    M=$(as "$n" chmod -- "$4" "$T" 2>&1 3<&- 4>&-) && return
+    [ "${6:--}" != - ] || return 1
+  fi
+  if [ "${6:--}" != - ]; then
     put "$1" "$2" "$6" "$4" "$5" '' 60 "$6 $1"
   else
     fail "$V could swap it for a link while its owner or mode is set: declare its content too, so that it is replaced whole"

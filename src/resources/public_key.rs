@@ -76,7 +76,7 @@ impl PublicKey {
 }
 
 /// The next word; spaces between quotes belong to it.
-fn word(text: &str) -> Result<(&str, &str), String> {
+pub(super) fn word(text: &str) -> Result<(&str, &str), String> {
     let text = text.trim_start();
     let (mut quoted, mut escaped) = (false, false);
     for (at, char) in text.char_indices() {

@@ -1,6 +1,7 @@
 //! What must hold on real hosts.
 
 mod broken;
+mod canaries;
 mod cost;
 mod hostile;
 mod language;

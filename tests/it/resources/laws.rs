@@ -149,3 +149,17 @@ fn no_disturbed_answer_makes_a_type_panic() {
         survives(pool, &disturbed(&answer, &picks[2..]))
     });
 }
+
+/// No shell prints such an answer, and nothing of it may come into a step's text.
+#[test]
+fn an_answer_with_a_nul_byte_is_none() {
+    for &kind in REGISTRY {
+        let pool = Pool::of(kind);
+        for desired in &pool.desired {
+            let mut answer = pool.answer(0, desired).into_bytes();
+            answer.insert(answer.len() / 2, 0);
+            let observed = kind.observe(&[desired, desired], &answer);
+            assert!(observed.iter().all(Result::is_err) && observed.len() == 2, "{}", kind.name());
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! The lab of real hosts that the test command started.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::repository;
@@ -76,6 +76,19 @@ impl Lab {
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&text).into_owned())
     }
 
+    /// A root's shell on a host that stays, for a test that looks often.
+    pub fn shell(&self, host: &str) -> Shell {
+        let mut child = self
+            .script(&["exec", host, "sh"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the lab's script");
+        let input = child.stdin.take().expect("a pipe");
+        let output = BufReader::new(child.stdout.take().expect("a pipe"));
+        Shell { child, input: Some(input), output }
+    }
+
     /// Makes a login on a host that takes the lab's key; an old one of the name goes first.
     pub fn login(&self, host: &str, user: &str) {
         let text = format!(
@@ -104,5 +117,36 @@ impl Lab {
     /// Cuts a host off, or mends the cut.
     pub fn link(&self, verb: &str, host: &str) {
         assert!(self.script(&[verb, host]).status().expect("the lab's script").success());
+    }
+}
+
+/// A shell on a host, not through ssh.
+pub struct Shell {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Shell {
+    /// Runs shell text, whatever becomes of it, and gives what it printed.
+    pub fn run(&mut self, text: &str) -> String {
+        const END: &str = "@end of what was asked";
+        let input = self.input.as_mut().expect("a shell that was not ended");
+        let asked = format!("(\n{text}\n) </dev/null 2>&1; printf '\\n{END}\\n'\n");
+        input.write_all(asked.as_bytes()).expect("a shell that reads");
+        let mut said = Vec::new();
+        while !said.ends_with(format!("\n{END}\n").as_bytes()) {
+            let read = self.output.read_until(b'\n', &mut said).expect("a shell that writes");
+            assert_ne!(read, 0, "the shell ended: {}", String::from_utf8_lossy(&said));
+        }
+        said.truncate(said.len() - END.len() - 2);
+        String::from_utf8_lossy(&said).into_owned()
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.child.wait();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use trueup::shell::Script;
+use trueup::shell::{AnswerKind, Script};
 
 use super::bench::{Bench, said};
 use super::session::Edit;
@@ -26,6 +26,15 @@ content = "last\n"
     bench.apply(&items)?.done(&items)?;
     let log = std::fs::read_to_string(bench.tree.join("log")).unwrap_or_default();
     if log == "eaten\n" { Ok(()) } else { Err(format!("the command ran as {log:?}")) }
+}
+
+/// What a step starts and gives nothing to read finds the end at once.
+pub fn reads_nothing(shell: &Shell, edits: &[Edit], text: &'static str) -> Result<(), String> {
+    let answer = Bench::new(shell, edits).step(text, &[])?;
+    if answer.kind == AnswerKind::Done && answer.payload.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{text}: {:?}: {}", answer.kind, said(&answer)))
 }
 
 /// A program left running in the background holds its output open, but not the session.
@@ -155,6 +164,13 @@ content = "last\n"
 #[test]
 fn children_cannot_eat_the_program() {
     everywhere(|shell| cannot_eat_the_program(shell, &[]));
+}
+
+#[test]
+fn children_have_nothing_to_read() {
+    for text in ["M=$(timeout 3 cat)", "try 3 cat", "run 3 cat"] {
+        everywhere(|shell| reads_nothing(shell, &[], text));
+    }
 }
 
 #[test]

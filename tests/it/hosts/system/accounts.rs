@@ -170,6 +170,8 @@ fn a_password_is_only_seen_by_chpasswd() {
     assert!(!run.stdout.contains(canary) && !run.stderr.contains(canary));
     let kept = "grep -rlF CANARY /var/lib/trueup /tmp /var/log /run/log 2>/dev/null || true";
     assert_eq!(lab.on("spare1", &kept.replace("CANARY", canary)), "");
+    // The lock alone, beside a password that is there already.
+    settle(&format!("[user.acc1]\npassword = '{}'\nlocked = false\n", HASHES[0]));
     clean();
 }
 
