@@ -69,6 +69,18 @@ pub fn has_a_time_limit(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
             return Err(format!("{text}: after {:?}: {answer:?}", start.elapsed()));
         }
     }
+    // What a command says is that, and not how a shell around it ended; any other end has its status.
+    for (step, told) in [
+        ("command_to 1 - / 'exec sleep 20' '' '' '' '' ''", "timed out after 1 s"),
+        ("command_to 1 - / 'echo one; sleep 20' '' '' '' '' ''", "timed out after 1 s\none"),
+        ("command_to 9 - / 'echo two; exit 124' '' '' '' '' ''", "exit status 124:\ntwo"),
+    ] {
+        let mut bench = Bench::new(shell, edits);
+        let said = said(&bench.step(step, &[])?);
+        if said.trim_end() != told {
+            return Err(format!("{step}: {said:?}"));
+        }
+    }
     let mut bench = Bench::new(shell, edits);
     let seq = bench.session.seq();
     let mut script = Script::new();
