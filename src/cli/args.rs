@@ -8,10 +8,12 @@ use clap_complete::{ArgValueCandidates, ArgValueCompleter};
 use super::completers;
 
 mod memory;
+mod runs;
 mod trust;
 
 use super::forms::{CheckOutput, Form, ShowAs};
 pub(super) use memory::{Drift, Ledger, Pruning, Reach, Unlock};
+pub(super) use runs::{Runs, RunsShow, RunsWhat};
 pub(super) use trust::Trust;
 
 /// Brings hosts true to what TOML files say: plans the exact difference over SSH and applies it.
@@ -28,7 +30,7 @@ const EXIT_STATUSES: &str = "Exit status: 0 good; 1 a mistake in the arguments o
     2 there are changes (with --detailed-exitcode); 3 a host failed, was unreachable, refused or unknown.";
 
 /// What every verb takes.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Common {
     /// The project's folder
     #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".", global = true)]
@@ -65,6 +67,8 @@ pub(super) enum Verb {
     Ledger(Ledger),
     /// End an apply that holds a host's lock and does not come to its end
     Unlock(Unlock),
+    /// List the runs that are recorded here, or show one; no host is contacted
+    Runs(Runs),
     /// Show the key of a host, and file it where ssh looks once you say that it is the right one
     Trust(Trust),
     /// Find mistakes in the project; no host is contacted
@@ -86,7 +90,7 @@ pub(super) enum Verb {
 }
 
 /// How hosts are reached.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Hosts {
     /// Hosts worked on at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
@@ -109,7 +113,7 @@ pub(super) struct Hosts {
 }
 
 /// How much of a plan is shown.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Shown {
     /// Show one line for each address only
     #[arg(long, conflicts_with = "full")]
@@ -123,7 +127,7 @@ pub(super) struct Shown {
 }
 
 /// Which resources a run is about.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Select {
     /// Only resources with this tag; may be given more than once
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
@@ -152,7 +156,7 @@ pub(super) struct Plan {
     pub(super) out: Option<PathBuf>,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Apply {
     /// A saved plan: exactly it is done, without a question; a host that has moved since is refused
     #[arg(value_name = "PLAN")]
@@ -172,6 +176,9 @@ pub(super) struct Apply {
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,
+    /// Go on with the hosts that this run left, with its inventory, tags, targets and vars; they are planned again
+    #[arg(long, value_name = "RUN")]
+    pub(super) resume: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -290,6 +297,8 @@ pub(super) enum SchemaOf {
     Plan,
     /// A line of what `trueup apply --json` prints
     Events,
+    /// What `trueup runs show --json` prints
+    Run,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -13,7 +13,7 @@ use crate::plan::HostPlan;
 pub(super) fn run(common: &Common, verb: &Drift) -> Exit {
     let style = settings::style(common, settings::zoom(&verb.hosts.shown));
     let telling = Telling::new(style, verb.form.output(), None);
-    let asked = Asked { select: &verb.hosts.select, keep: false };
+    let asked = Asked { select: &verb.hosts.select, keep: false, only: None };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
     let Some(mut run) = Run::new(&ready, &verb.hosts, Purpose::default()) else {
         return Exit::Mistake;

@@ -16,8 +16,12 @@ mod ledger;
 mod man;
 mod plan;
 mod project;
+mod record;
+mod records;
 mod render;
+mod resume;
 mod run;
+mod runs;
 mod saved;
 mod schema;
 mod settings;
@@ -63,6 +67,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Ledger(ref verb) => ledger::run(&args.common, verb),
         Verb::Unlock(ref verb) => ledger::unlock(&args.common, verb),
         Verb::Show(ref verb) => show::run(&args.common, verb),
+        Verb::Runs(ref verb) => runs::run(&args.common, verb),
         Verb::Trust(ref verb) => trust::run(&args.common, verb),
         Verb::Check(ref verb) => check::run(&args.common, verb),
         Verb::Render(ref verb) => render::run(&args.common, verb),

@@ -14,7 +14,7 @@ use crate::report;
 pub(super) fn run(common: &Common, verb: &Plan) -> Exit {
     let style = settings::style(common, settings::zoom(&verb.hosts.shown));
     let telling = Telling::new(style, verb.form.output(), None);
-    let asked = Asked { select: &verb.hosts.select, keep: verb.out.is_some() };
+    let asked = Asked { select: &verb.hosts.select, keep: verb.out.is_some(), only: None };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
     let purpose = Purpose { prune: settings::prune(&verb.pruning), ..Purpose::default() };
     let Some(mut run) = Run::new(&ready, &verb.hosts, purpose) else {

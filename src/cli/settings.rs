@@ -185,7 +185,7 @@ pub(super) fn mark() -> RunMark {
     let user = name("LOGNAME").or_else(|| name("USER"));
     RunMark {
         id: RunId::new(milliseconds, u128::from_le_bytes(random)),
-        user: user.unwrap_or_else(|| format!("uid {}", rustix::process::geteuid().as_raw())),
+        user: user.unwrap_or_else(|| format!("uid-{}", rustix::process::geteuid().as_raw())),
         controller: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         since: humantime::format_rfc3339_seconds(now).to_string(),
     }

@@ -23,6 +23,8 @@ pub struct ProjectFile {
     pub stage: Option<Vec<Stage>>,
     /// Addresses that changed, `module/type[name]`: what hosts remember of the old one is the new one's.
     pub moved: Option<Vec<Moved>>,
+    /// How many records of runs are kept.
+    pub runs: Option<Runs>,
 }
 
 /// `{ from = "type[name]", to = "type[name]" }`
@@ -33,6 +35,18 @@ pub struct Moved {
     pub from: String,
     /// The address that it has now.
     pub to: String,
+}
+
+/// `[runs]`: after each apply the records that are older or more than this go, never the newest.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Runs {
+    /// The most records that are kept.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = 100))]
+    pub keep: Option<u32>,
+    /// For how many days a record is kept.
+    #[schemars(range(min = 1, max = 36_500), extend("default" = 90))]
+    pub keep_days: Option<u32>,
 }
 
 /// `[project]`

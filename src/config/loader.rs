@@ -74,6 +74,7 @@ impl Loader<'_> {
         project.moved = moved::settled(&all);
         project.name = read.name;
         project.stages = read.stages;
+        project.runs = read.runs;
         project
     }
 

@@ -23,6 +23,22 @@ pub struct Project {
     pub stages: Vec<Stage>,
     pub inventory: Inventory,
     pub modules: BTreeMap<String, Module>,
+    pub runs: Runs,
+}
+
+/// How many records of runs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Runs {
+    /// At most so many.
+    pub keep: u32,
+    /// None that is older than so many days.
+    pub keep_days: u32,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { keep: 100, keep_days: 90 }
+    }
 }
 
 impl Project {
@@ -63,12 +79,18 @@ pub(super) struct ProjectFile {
     pub(super) inventory: Option<Located<String>>,
     pub(super) stages: Vec<Stage>,
     pub(super) moved: Vec<Moved>,
+    pub(super) runs: Runs,
 }
 
 const PROJECT: Shape = Shape {
     what: "[project]",
     is: "`project` takes",
     write: "[project], and below it name = \"…\"",
+};
+const RUNS: Shape = Shape {
+    what: "[runs]",
+    is: "`runs` takes",
+    write: "[runs], and below it keep = 100 or keep_days = 90",
 };
 const STAGE: Shape = Shape {
     what: "a stage",
@@ -111,6 +133,7 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
                 .help("write each stage as [[stage]]"),
         ),
     }
+    project.runs = runs(file, &mut top, found);
     top.finish(found);
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for stage in &project.stages {
@@ -126,6 +149,21 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
         }
     }
     project
+}
+
+/// Reads `[runs]`.
+fn runs(file: FileId, top: &mut Fields<'_>, found: &mut Vec<Diagnostic>) -> Runs {
+    let mut runs = Runs::default();
+    let Some(value) = top.take("runs") else { return runs };
+    let Some(mut fields) = Fields::of(&RUNS, file, value, found) else { return runs };
+    if let Some(keep) = fields.count("keep", 100_000, found) {
+        runs.keep = keep;
+    }
+    if let Some(days) = fields.count("keep_days", 36_500, found) {
+        runs.keep_days = days;
+    }
+    fields.finish(found);
+    runs
 }
 
 /// A project's name is part of paths on hosts.

@@ -11,6 +11,7 @@ mod conflict;
 mod connection;
 mod expand;
 mod explain;
+mod flow;
 mod foreign;
 mod host;
 mod lint;

@@ -21,6 +21,7 @@ mod manual;
 mod mistakes;
 mod plans;
 mod resources;
+mod runs;
 mod stages;
 mod tidy;
 mod verbs;

@@ -10,7 +10,7 @@ use super::super::forms::Form;
 use super::Hosts;
 
 /// How hosts are reached, and how long that may take.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(in crate::cli) struct Reach {
     /// An ssh config to use instead of your own
     #[arg(long, value_name = "FILE")]
@@ -30,7 +30,7 @@ pub(in crate::cli) struct Reach {
 }
 
 /// What becomes of what the files declared once and declare no more.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(in crate::cli) struct Pruning {
     /// Remove what an apply of this project brought about and the files declare no more; users and groups stay
     #[arg(long)]
@@ -43,7 +43,7 @@ pub(in crate::cli) struct Pruning {
     pub(in crate::cli) max_removals: Option<usize>,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(in crate::cli) struct Drift {
     #[command(flatten)]
     pub(in crate::cli) hosts: Hosts,
@@ -51,7 +51,7 @@ pub(in crate::cli) struct Drift {
     pub(in crate::cli) form: Form,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(in crate::cli) struct Ledger {
     /// The host
     #[arg(value_name = "HOST", add = ArgValueCandidates::new(completers::hosts))]
@@ -69,7 +69,7 @@ pub(in crate::cli) struct Ledger {
     pub(in crate::cli) reach: Reach,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(in crate::cli) struct Unlock {
     /// The host
     #[arg(value_name = "HOST", add = ArgValueCandidates::new(completers::hosts))]
