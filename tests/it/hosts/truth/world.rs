@@ -198,6 +198,12 @@ pub(super) fn drift(random: &mut Random, shell: &mut Shell, shape: Shape) {
             let _ = writeln!(text, "{{ {}; }} >/dev/null 2>&1", act.replace("KEY", KEYS[3]));
         }
     }
+    if shape == Shape::Whole {
+        // To remove a home of which another number is the owner is refused.
+        text.push_str(
+            "for u in tu1 tu2 tu3; do h=$(getent passwd $u | cut -d : -f 6); [ ! -d \"$h\" ] || chown $u \"$h\"; done\n",
+        );
+    }
     shell.run(&text);
 }
 
