@@ -93,8 +93,8 @@ fn read(said: &str) -> World {
                 set(thing(), "expires", expires);
                 let open = !password.starts_with('!') || password.len() < 3;
                 // Days of those that are set here: in 1970, or in 2020 by hand.
-                let expired = expires.parse::<u32>().is_ok_and(|day| day < 20_000);
-                let locked = match (open, expired) {
+                let over = expires.parse::<u32>().is_ok_and(|day| day < 20_000);
+                let locked = match (open, over) {
                     (false, true) => "true",
                     (true, true) if password.len() < 3 => "true",
                     (true, false) => "false",
