@@ -58,6 +58,10 @@ pub(super) fn save(
 
 /// Writes a file beside its place and moves it there: mode 0600, whole or not at all.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // What is no file, such as /dev/stdout, would be moved over.
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other("something that is no file is there"));
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     // tempfile makes files with mode 0600.
     let mut file = tempfile::Builder::new()
