@@ -86,7 +86,9 @@ command_to() {
     eval "run \"\$1\" $W \"\${#4}\"" && r=0
     J=
     if [ "$r" -ne 0 ]; then
-      [ ! -s "${D:-/}/status" ] || M="exit status $r${M:+:
+      k=none
+      [ ! -s "${D:-/}/status" ] || read -r k <"$D/status"
+      [ "$k" = none ] || M="exit status $r${M:+:
 $M}"
       return 1
     fi

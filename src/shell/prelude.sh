@@ -199,14 +199,15 @@ $M"
 # output goes through a file, since a pipe would stay open as long as they live. At most the first
 # and the last 32 KiB are kept. The status comes through a file too, whose room is taken before: where none
 # is in it the time was over, which timeout's own status would not tell from the program's. Who does not heed
-# TERM is killed 5 s later, with all that it started. J is what they read, if anything.
+# TERM is killed 5 s later, with all that it started; what the shell around it says of that is nobody's output.
+# J is what they read, if anything.
 run() {
   private || return 1
   command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
   a=$1
   shift
   M=$({ echo none >"$D/status" && echo >"$D/out"; } 2>&1) || { fail "what it prints cannot be kept: ${M##*: }"; return; }
-  set -- "$a" /bin/sh -c 'l=; trap l=1 TERM; "$@"; r=$?; [ -n "$l" ] || echo "$r" 1<>"$0"' "$D/status" "$@"
+  set -- "$a" /bin/sh -c 'l=; trap l=1 TERM; exec 3>&2 2>/dev/null; (exec 2>&3 3>&-; exec "$@"); r=$?; [ -n "$l" ] || echo "$r" 1<>"$0"' "$D/status" "$@"
   Z=
   if [ -n "$H" ]; then
     rm -f -- "$D/quiet"
