@@ -20,6 +20,12 @@ use crate::report::view::{EndView, HostEndView};
 pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
     let style = settings::style(common, settings::zoom(&verb.hosts.shown));
     let telling = Telling::new(style, verb.form.output(), verb.junit.clone());
+    if let Some(path) = &verb.junit
+        && let Err(error) = report::writable(path)
+    {
+        report::print_error(&format!("error: cannot write {}: {error}\n", path.display()));
+        return Exit::Mistake;
+    }
     let mark = settings::mark();
     if let Some(path) = &verb.plan {
         let Some(opened) = saved::open(path, common, &verb.hosts, style) else {
@@ -73,7 +79,9 @@ async fn planned(
         telling.announce(&Document { hosts, ..plan.clone() });
     }
     run.json = telling.json();
-    let (mut runs, mut idle, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    let outside = opened.iter().flat_map(|opened| &opened.outside);
+    let mut ends: Vec<_> = outside.map(|(host, was)| view::outside(host, *was)).collect();
+    let (mut runs, mut idle) = (Vec::new(), Vec::new());
     for (result, host) in results.into_iter().zip(plan.hosts) {
         let changes = host.outcome() == Outcome::Changed;
         if !changes {

@@ -32,12 +32,26 @@ pub enum EventJson {
     StepOutput { time: String, host: String, address: String, text: String },
     /// It was changed.
     StepDone { time: String, host: String, address: String },
-    /// It could not be changed; the last line says why.
-    StepFailed { time: String, host: String, address: String },
+    /// It could not be changed, and why.
+    StepFailed { time: String, host: String, address: String, message: String },
     /// It was not begun, because one before it failed.
     StepSkipped { time: String, host: String, address: String },
-    /// A host is done.
-    HostFinished { time: String, host: String, outcome: String },
+    /// The plan named it, and at its turn there was nothing to do; why, where that holds no sensitive value.
+    StepNeedless {
+        time: String,
+        host: String,
+        address: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+    /// A host is done; where that did not go well, why.
+    HostFinished {
+        time: String,
+        host: String,
+        outcome: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
     /// The last line.
     End(EndJson),
 }
@@ -66,6 +80,9 @@ pub struct HostEndJson {
     pub done: Vec<String>,
     /// Addresses that the plan named and that were not changed.
     pub not_done: Vec<String>,
+    /// Addresses that the plan named and for which there was nothing to do at their turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needless: Vec<NoteJson>,
     pub problems: Vec<ProblemJson>,
     /// What a reader should know of changes that were done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -75,7 +92,7 @@ pub struct HostEndJson {
     pub help: Option<String>,
 }
 
-/// What a reader should know of a change that was done.
+/// What a reader should know of a resource.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct NoteJson {
     pub address: String,
@@ -118,14 +135,22 @@ impl EventJson {
                     let (time, host) = (time.clone(), host.clone());
                     match how {
                         Stepped::Done => Self::StepDone { time, host, address },
-                        Stepped::Failed => Self::StepFailed { time, host, address },
+                        Stepped::Failed(why) => {
+                            let message = why.clone();
+                            Self::StepFailed { time, host, address, message }
+                        }
                         Stepped::Skipped => Self::StepSkipped { time, host, address },
                     }
                 };
                 addresses.iter().map(|address| line(address.to_string())).collect()
             }
-            Event::Finished { outcome, .. } => {
-                vec![Self::HostFinished { time, host, outcome: outcome.word().to_owned() }]
+            Event::Needless { address, why, .. } => {
+                let (address, message) = (address.to_string(), why.clone());
+                vec![Self::StepNeedless { time, host, address, message }]
+            }
+            Event::Finished { outcome, why, .. } => {
+                let (outcome, message) = (outcome.word().to_owned(), why.clone());
+                vec![Self::HostFinished { time, host, outcome, message }]
             }
         }
     }
@@ -165,17 +190,18 @@ fn host(host: &HostEndView) -> HostEndJson {
         let (address, place) = problem.resource.clone().unzip();
         ProblemJson { address, place, message: problem.message.clone() }
     });
-    let notes = host
-        .notes
-        .iter()
-        .map(|(address, message)| NoteJson { address: address.clone(), message: message.clone() });
+    let note = |(address, message): &(String, String)| NoteJson {
+        address: address.clone(),
+        message: message.clone(),
+    };
     HostEndJson {
         host: host.host.clone(),
         outcome: host.outcome.word().to_owned(),
         done: addresses(&host.done),
         not_done: addresses(&host.not_done),
+        needless: host.needless.iter().map(note).collect(),
         problems: problems.collect(),
-        notes: notes.collect(),
+        notes: host.notes.iter().map(note).collect(),
         help: host.help.clone(),
     }
 }
