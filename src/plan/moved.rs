@@ -150,8 +150,7 @@ mod tests {
             ("state stopped", "as the files want it, with a restart to come")
         );
         assert_eq!(told(stopped(), known).1, "what is known after package[nginx]");
-        let (planned, found) =
-            told(Change { fired: trigger.fired.clone(), ..stopped() }, stopped());
+        let (planned, found) = told(Change { fired: trigger.fired, ..stopped() }, stopped());
         assert_eq!(planned, "state stopped: restart because of file[/x]");
         assert_eq!(found, "state stopped: nothing besides");
         let gone = Change::new(Action::Delete, Vec::new());
