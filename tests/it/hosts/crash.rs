@@ -130,7 +130,8 @@ impl Crash {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the program");
         std::thread::sleep(after);
-        let lock = "$(find /tmp/.tmp*/.host-state -name lock -newer /run/crash-mark | head -n1)";
+        let lock = self.project.lab_state().join("o/spare1/lock");
+        let lock = lock.display();
         match kind {
             "controller" => drop(child.kill()),
             "shell" => {
@@ -189,7 +190,6 @@ impl Crash {
         let after = Duration::from_millis(random.below(most * 11 / 10) as u64);
         let told = format!("round {round}, seed {seed}: {kind} after {after:?}");
         self.declare(round);
-        self.shell.run("touch /run/crash-mark; sleep 0.02");
         self.kill(kind, after);
         // Every file is old or new, and the plan names exactly those that are old.
         let files = self.files(round);
@@ -258,4 +258,28 @@ fn whatever_dies_nothing_is_half_done_and_no_restart_is_lost() {
     crash
         .shell
         .run("systemctl stop crash1 crash2; rm -rf /srv/crash /etc/systemd/system/crash?.service");
+}
+
+/// A full disk where a host remembers: nothing is changed that could not be written down before.
+#[test]
+fn nothing_is_done_that_there_is_no_room_to_remember() {
+    if left_out() {
+        return;
+    }
+    let _host = own(HOST);
+    let file = "[file.\"/srv/crash-full\"]\ncontent = \"first\\n\"\n";
+    let project = project(INVENTORY, file);
+    let state = project.lab_state();
+    let state = state.to_str().expect("UTF-8");
+    lab().on(HOST, &format!("mkdir -p {state} && mount -t tmpfs -o size=64k,mode=700 t {state}"));
+    project.on_lab(&["apply", "--yes"]).expect(0);
+    lab().on(HOST, &format!("head -c 1000000 /dev/zero >{state}/fill 2>/dev/null || true"));
+    project.file("modules/m/module.toml", file.replace("first", &"second".repeat(2000)));
+    let full = project.on_lab(&["apply", "--yes"]).expect(3);
+    assert!(full.stdout.contains("No space left on device"), "{}", full.stdout);
+    assert_eq!(lab().on(HOST, "cat /srv/crash-full"), "first\n", "{}", full.stdout);
+    lab().on(HOST, &format!("rm {state}/fill"));
+    project.on_lab(&["apply", "--yes"]).expect(0);
+    assert!(project.on_lab(&["plan"]).expect(0).stdout.contains("no changes"));
+    lab().on(HOST, &format!("umount {state}; rm -f /srv/crash-full"));
 }
