@@ -182,6 +182,10 @@ impl Resource for Command {
         desired.creates.is_some() || !desired.probes().is_empty()
     }
 
+    fn runs(desired: &Self) -> Vec<Attribute> {
+        desired.attributes()
+    }
+
     fn parting(_desired: &Self) -> Parting {
         Parting::Stays("what a command did cannot be undone")
     }
