@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::{About, Claim, Input, Parting, Record, Resource, Subject, Trigger, Verdict, Work};
-use crate::model::{Change, Diagnostic};
+use crate::model::{Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
 /// A desired or observed state of some type.
@@ -50,6 +50,7 @@ pub trait ResourceType: Sync {
     fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>>;
     fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict;
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool;
+    fn runs(&self, desired: &Erased) -> Vec<Attribute>;
     fn verifiable(&self, desired: &Erased) -> bool;
     fn record(&self, desired: &Erased) -> Record;
     fn parting(&self, desired: &Erased) -> Parting;
@@ -162,6 +163,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool {
         R::heeds(typed(desired), typed(observed), change)
+    }
+    fn runs(&self, desired: &Erased) -> Vec<Attribute> {
+        R::runs(typed(desired))
     }
     fn verifiable(&self, desired: &Erased) -> bool {
         R::verifiable(typed(desired))
