@@ -155,7 +155,12 @@ impl Applying {
     }
 
     /// The steps of a wave, behind what is written down of them.
-    fn fill(&mut self, steps: &mut Wave, (wave, session): (&[usize], &mut Session), settings: &Settings) {
+    fn fill(
+        &mut self,
+        steps: &mut Wave,
+        (wave, session): (&[usize], &mut Session),
+        settings: &Settings,
+    ) {
         let seqs = [session.seq(), session.seq()];
         let mut body = Wave::default();
         body.changes(&self.run, &self.plan, (wave, session));
@@ -165,6 +170,7 @@ impl Applying {
             let base = writing.base(&self.project);
             let notes = writing.notes(base.is_some(), &body.steps);
             steps.remember(base, notes.text(), seqs);
+            steps.keep(mark);
             self.begun = true;
         }
         steps.append(body);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Spend;
 use super::host::HostRun;
 use super::session::{Expected, Program, Session};
+use crate::model::RunMark;
 use crate::model::change::sha256_hex;
 use crate::plan::{Plan, Status};
 use crate::resources::Part;
@@ -55,6 +56,11 @@ impl Wave {
             self.program.contents.extend(step.content);
             self.steps.push((seq, Vec::new()));
         }
+    }
+
+    /// From here on what changes is kept first, for the way back.
+    pub(super) fn keep(&mut self, run: &RunMark) {
+        self.program.script.text("keeping").arg(run.id.as_str()).text("\n");
     }
 
     /// Adds what another wave does behind this one.

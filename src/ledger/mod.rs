@@ -19,6 +19,9 @@ pub use judge::Orphan;
 /// Functions of the host's shell: the folder of state, the lock, the ledger and its journal.
 pub const LIBRARY: &str = include_str!("ledger.sh");
 
+/// Functions of the host's shell: copies of what a run changes, and the way back to them.
+pub const KEPT: &str = include_str!("kept.sh");
+
 /// What a host remembers of a project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
