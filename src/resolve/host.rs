@@ -111,8 +111,7 @@ impl Resolver {
         let all = (!left.is_empty()).then(|| [work.placed.clone(), left.clone()].concat());
         let mut desired = order::sort(work.placed, &self.shelf.orders, found)?;
         desired.unselected = unselected;
-        let beside = left.iter().map(|placed| placed.draft.instance.address.clone());
-        desired.beside = Some(beside.collect());
+        desired.beside = Some(select::addresses(&left));
         desired.introduce(&left);
         if let Some(all) = all {
             let all = order::sort(all, &self.shelf.orders, &mut Vec::new());

@@ -102,7 +102,13 @@ impl Desired {
             after,
             triggers: vec![Vec::new(); count],
         };
-        Self { resources, left_out: Vec::new(), beside: None, unselected: HashMap::new(), order: Arc::new(order) }
+        Self {
+            resources,
+            left_out: Vec::new(),
+            beside: None,
+            unselected: HashMap::new(),
+            order: Arc::new(order),
+        }
     }
 }
 
@@ -139,7 +145,13 @@ pub(super) fn sort(
     let order = order.map_err(|mistakes| found.extend(mistakes)).ok()?;
     let resources =
         order.sequence.iter().map(|&index| Arc::clone(&placed[index].draft.instance)).collect();
-    Some(Desired { resources, left_out: Vec::new(), beside: None, unselected: HashMap::new(), order })
+    Some(Desired {
+        resources,
+        left_out: Vec::new(),
+        beside: None,
+        unselected: HashMap::new(),
+        order,
+    })
 }
 
 /// Edges by places in the order instead of the document.

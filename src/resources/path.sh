@@ -227,6 +227,7 @@ $6"
 $P"' || { J=; M="the old content stays, because validate said (exit status $r):
     $M"; return 1; }
     J= M=
+    unset candidate
   fi
   same "$1" "$2" "$3" || return
   M=$(mv -fT -- "$X" "$1" 2>&1) || { barred "$1"; return 1; }
