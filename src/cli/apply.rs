@@ -27,8 +27,12 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
         };
         let project = opened.saved.plan.project.clone();
         let spend = Spend { project, id: opened.saved.id.clone() };
-        let purpose =
-            Purpose { spend: Some(spend), run: Some(mark), lock_timeout: verb.lock_timeout };
+        let purpose = Purpose {
+            spend: Some(spend),
+            run: Some(mark),
+            lock_timeout: verb.lock_timeout,
+            confirm: verb.confirm,
+        };
         let Some(run) = Run::new(&opened.ready, &verb.hosts, purpose) else {
             return Exit::Mistake;
         };
@@ -45,7 +49,12 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
     }
     let asked = Asked { select: &verb.hosts.select, keep: false };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
-    let purpose = Purpose { spend: None, run: Some(mark), lock_timeout: verb.lock_timeout };
+    let purpose = Purpose {
+        spend: None,
+        run: Some(mark),
+        lock_timeout: verb.lock_timeout,
+        confirm: verb.confirm,
+    };
     let Some(run) = Run::new(&ready, &verb.hosts, purpose) else { return Exit::Mistake };
     runtime().block_on(planned(run, (verb, None), &telling))
 }

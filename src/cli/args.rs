@@ -10,6 +10,7 @@ use super::completers;
 mod trust;
 
 use super::forms::{CheckOutput, Form, ShowAs};
+use crate::model::window_argument;
 pub(super) use trust::Trust;
 
 /// Brings hosts true to what TOML files say: plans the exact difference over SSH and applies it.
@@ -170,6 +171,9 @@ pub(super) struct Apply {
     /// Seconds to wait for another apply that is at work on a host
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(super) lock_timeout: u32,
+    /// Have each host put back what is not confirmed in this time over a new connection; false: nothing need be
+    #[arg(long, value_name = "TIME", value_parser = window_argument)]
+    pub(super) confirm: Option<u32>,
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,

@@ -25,6 +25,8 @@ pub(super) struct Purpose {
     pub(super) run: Option<RunMark>,
     /// Seconds to wait for another apply on a host.
     pub(super) lock_timeout: u32,
+    /// Seconds in which changes must be confirmed, where somebody says.
+    pub(super) confirm: Option<u32>,
 }
 
 /// A fleet at work, and the events that it sends.
@@ -49,7 +51,7 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 impl<'r> Run<'r> {
     /// A run; `None` where the password that was given cannot be used, which is told.
     pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, purpose: Purpose) -> Option<Self> {
-        let Purpose { spend, run, lock_timeout } = purpose;
+        let Purpose { spend, run, lock_timeout, confirm } = purpose;
         let (sender, events) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::unbounded_channel();
         let given = match settings::password(hosts) {
@@ -66,7 +68,7 @@ impl<'r> Run<'r> {
             None => Password::none(),
         };
         let settings = settings::execution(hosts, password);
-        let execution = execute::Settings { spend, run, lock_timeout, ..settings };
+        let execution = execute::Settings { spend, run, lock_timeout, confirm, ..settings };
         let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
         let log = hosts.log.as_ref().map(|path| {
             Log::open(path).map_err(|error| {

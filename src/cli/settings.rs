@@ -154,6 +154,7 @@ pub(super) fn execution(hosts: &Hosts, password: Password) -> execute::Settings 
         spend: None,
         run: None,
         lock_timeout: 0,
+        confirm: None,
         state: std::env::var(STATE_VARIABLE).ok().filter(|path| path.starts_with('/')),
     }
 }

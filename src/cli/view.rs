@@ -7,7 +7,7 @@ use super::project::Ready;
 use crate::execute::{Applied, Ended, HostRun};
 use crate::ledger::{Memory, Parted};
 use crate::model::{Change, Facts, Outcome};
-use crate::plan::{HostPlan, HostState, Orphaned, Planned, Problem, Why, dangers};
+use crate::plan::{HostPlan, HostState, Orphaned, Planned, Problem, Why, dangers, told, window};
 use crate::report::view::HostEndView;
 use crate::resolve::{Desired, Explained, Resolver};
 
@@ -73,7 +73,12 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, why: bool) -> HostPlan {
         let (address, place) = named(resolver, &run.desired, index);
         let stage = run.desired.stage(index);
         let dangers = dangers(&run.desired.resources[index], change);
-        let change = shown(&ready.key, &run.desired, index, change);
+        let instance = &run.desired.resources[index];
+        let mut shown = shown(&ready.key, &run.desired, index, change);
+        if let Some(seconds) = window(instance, change, None) {
+            shown = shown.and_note(told(instance, seconds));
+        }
+        let change = shown;
         let origin = run.plan.items[index].origin.clone();
         let why = explained.as_ref().map_or_else(Vec::new, |explained| {
             let instance = &run.desired.resources[index];

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::Settings;
+use super::confirm::{Armed, Fate};
 use super::host::HostRun;
 use super::probe::Probe;
 use super::remember::Writing;
@@ -52,7 +53,7 @@ pub(super) type Emit<'e> = &'e (dyn Fn(Event) + Send + Sync);
 pub(super) struct Applying {
     pub(super) run: HostRun,
     /// The plan for what is left; the run's own is what was announced.
-    plan: Plan,
+    pub(super) plan: Plan,
     pub(super) history: History,
     pub(super) observed: Vec<Result<Erased, String>>,
     pub(super) applied: Applied,
@@ -64,7 +65,7 @@ pub(super) struct Applying {
     spent: bool,
     /// The run was written down on the host.
     begun: bool,
-    project: String,
+    pub(super) project: String,
     /// It was used up before, or could not be.
     pub(super) barred: bool,
 }
@@ -132,7 +133,7 @@ impl Applying {
                 steps.spend(spend, &self.run.name, &mut session);
                 self.spent = true;
             }
-            self.fill(&mut steps, (&wave, &mut session), settings);
+            let armed = self.fill(&mut steps, (&wave, &mut session), settings);
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program);
             let seconds = steps.program.seconds.max(STEP_LONGEST);
             let seconds = seconds.max(settings.probe_timeout.saturating_add(probe.seconds));
@@ -142,7 +143,19 @@ impl Applying {
             let received = Mutex::new(Vec::new());
             let taking = (&steps, &probe, &received);
             let exchange = self.exchange(&mut session, program, taking, emit);
-            match Box::pin(stopping(exchange, beside, stop)).await {
+            let exchanged = Box::pin(stopping(exchange, beside, stop)).await;
+            let lost = exchanged.is_err();
+            let fate = match &armed {
+                Some(armed) => {
+                    Box::pin(self.decided((&session, lost), armed, (settings, stop))).await
+                }
+                None => Fate::Open,
+            };
+            if fate == Fate::RolledBack {
+                self.applied.counts = self.applied.counts.plus(session.counts);
+                return self;
+            }
+            match exchanged {
                 Ok(true) => self.next_plan(&wave),
                 // Nothing failed: the rest was left out, as somebody wanted.
                 Ok(false) if stop.asked() && self.applied.incidents.is_empty() => {}
@@ -150,7 +163,8 @@ impl Applying {
                 Err(error) => {
                     // Who is told to stop at once has heard all the same what was done before.
                     self.take_in(&steps, &received);
-                    let lost = Lost { wave: &wave, error, session };
+                    let kept = fate == Fate::Confirmed;
+                    let lost = Lost { wave: &wave, error, session, kept };
                     Box::pin(self.lost(lost, settings, stop)).await;
                     return self;
                 }
@@ -160,16 +174,17 @@ impl Applying {
         self
     }
 
-    /// The steps of a wave, behind what is written down of them.
+    /// The steps of a wave, behind what is written down of them; and who watches over it, where it may cut us off.
     fn fill(
         &mut self,
         steps: &mut Wave,
         (wave, session): (&[usize], &mut Session),
         settings: &Settings,
-    ) {
-        let seqs = [session.seq(), session.seq()];
+    ) -> Option<Armed> {
+        let [seqs @ .., arming] = [session.seq(), session.seq(), session.seq()];
         let mut body = Wave::default();
         body.changes(&self.run, &self.plan, (wave, session));
+        let mut armed = None;
         if let Some(mark) = &settings.run {
             let begun = self.begun;
             let writing = Writing { run: &self.run, plan: &self.plan, mark, begun };
@@ -178,8 +193,13 @@ impl Applying {
             steps.remember(base, notes.text(), seqs);
             steps.keep(mark);
             self.begun = true;
+            armed = Armed::over(&self.run, (&self.plan, wave), (settings, mark));
+            if let Some(armed) = &armed {
+                steps.arm(armed, arming);
+            }
         }
         steps.append(body);
+        armed
     }
 
     /// Writes down what does not hold although it was done.
@@ -339,7 +359,7 @@ impl Applying {
 
     /// Compares what is left after a wave. Only what the plan announced is done: a resource that was
     /// as wanted before and is not now is left alone and told at the end.
-    fn next_plan(&mut self, wave: &[usize]) {
+    pub(super) fn next_plan(&mut self, wave: &[usize]) {
         let last = wave.last().copied().unwrap_or(0);
         let next = self.plan.changes().map(|(index, _)| index).find(|index| *index > last);
         let end = next.unwrap_or(self.plan.items.len());

@@ -62,7 +62,7 @@ impl Applying {
         });
         self.applied.not_done = open.filter(|index| !settled(index)).collect();
         self.applied.outcome = match self.applied.outcome {
-            Outcome::Unknown => Outcome::Unknown,
+            known @ (Outcome::Unknown | Outcome::RolledBack) => known,
             _ if self.barred => Outcome::Refused,
             _ if trouble => Outcome::Failed,
             _ if self.applied.done.is_empty() => Outcome::Ok,

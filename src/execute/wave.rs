@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Spend;
+use super::confirm::Armed;
 use super::host::HostRun;
 use super::session::{Expected, Program, Session};
 use crate::model::RunMark;
@@ -49,6 +50,8 @@ impl Wave {
     /// Writes down what is about to be done: the ledger anew, where that is due, and lines for its journal.
     /// Stands before all changes.
     pub(super) fn remember(&mut self, base: Option<String>, lines: String, seqs: [u64; 2]) {
+        // Who watched over the wave before watches no more.
+        self.program.script.text("guard=\n");
         let texts = base.map(|base| ("settle", base)).into_iter().chain([("note", lines)]);
         for (seq, (word, text)) in seqs.into_iter().zip(texts) {
             let mut script = Script::new();
@@ -58,6 +61,16 @@ impl Wave {
             self.program.contents.extend(step.content);
             self.steps.push((seq, Vec::new()));
         }
+    }
+
+    /// From here on somebody watches, who puts back what is not confirmed. Where he cannot, nothing is done.
+    pub(super) fn arm(&mut self, armed: &Armed, seq: u64) {
+        let mut script = Script::new();
+        script.text("arm").args(armed.words());
+        let step = Step::new(script).reading(Some(armed.guard().into()));
+        self.add(seq, &step, 0);
+        self.program.contents.extend(step.content);
+        self.steps.push((seq, Vec::new()));
     }
 
     /// From here on what changes is kept first, for the way back.

@@ -57,7 +57,7 @@ hold() {
   until grab "$n"; do
     if [ "$o" -ge "$3" ]; then
       lock=
-      holder || who='somebody who did not say who'
+      undecided || holder || who='somebody who did not say who'
       fail "another apply is at work there: $who"
       return
     fi
@@ -69,11 +69,17 @@ hold() {
 # grab TEXT: one try for the lock. Of several that find a dead holder's folder one alone can move it away.
 grab() {
   if [ -z "$lock" ]; then
-    flock -n 9 2>/dev/null && printf '%s\n' "$1" >"$state/lock"
+    flock -n 9 2>/dev/null || return
+    if undecided; then
+      flock -u 9
+      return 1
+    fi
+    printf '%s\n' "$1" >"$state/lock"
     return
   fi
   rm -rf -- "$lock"
   mkdir -- "$lock" && printf '%s\n' "$1" >"$lock/holder" || return
+  ! undecided || return
   mv -T -- "$lock" "$state/lock.d" 2>/dev/null && { lock=$state/lock.d; return; }
   holder || { mv -T -- "$state/lock.d" "$lock.gone" 2>/dev/null && rm -rf -- "$lock.gone"; }
   return 1

@@ -86,6 +86,7 @@ struct SavedResource {
     sensitive: bool,
     timeout: Option<u32>,
     retries: u32,
+    confirm: Option<u32>,
     /// Its table as TOML; not there where it is sensitive.
     table: Option<String>,
     /// The contents that its table names, by their digests.
@@ -270,6 +271,7 @@ impl Saved {
         let place = places.span(&saved.place);
         let mut made = Source::restore(address, (table, bodies), place)?;
         (made.timeout, made.retries) = (saved.timeout, saved.retries);
+        made.confirm = saved.confirm;
         Ok(Arc::new(made))
     }
 }
@@ -293,7 +295,7 @@ fn digest(instance: &Instance, key: &Key) -> String {
     let source =
         instance.source.as_ref().expect("a plan that is saved keeps what it was made from");
     let (timeout, retries) = (instance.timeout.unwrap_or(0), instance.retries);
-    let mut text = format!("{}\n{timeout} {retries}", source.text());
+    let mut text = format!("{}\n{timeout} {retries} {:?}", source.text(), instance.confirm);
     for (name, body) in &source.bodies {
         let _ = write!(text, "\n{} {name}", sha256_hex(body));
     }
@@ -365,6 +367,7 @@ impl<P: Fn(&Instance) -> String> Saving<'_, P> {
             sensitive: instance.kept_back(),
             timeout: instance.timeout,
             retries: instance.retries,
+            confirm: instance.confirm,
             table: source.map(|source| source.text()),
             contents,
         });

@@ -233,6 +233,7 @@ impl Expansion<'_> {
         let requires = self.requires(&mut table, &mut found);
         let timeout = self.timeout(&mut table, &mut found);
         let retries = self.retries(kind, &mut table, &mut found);
+        let confirm = self.confirm(&mut table, &mut found);
         let tags = self.tags(&mut table, &mut found);
         let declared = self.sensitive(&mut table, &mut found);
         if !found.is_empty() {
@@ -274,6 +275,7 @@ impl Expansion<'_> {
             place,
             timeout,
             retries,
+            confirm,
             tags,
             sensitive,
             secret,

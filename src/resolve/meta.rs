@@ -7,15 +7,14 @@ use toml::de::DeValue;
 use super::expand::Expansion;
 use super::secret::Secrets;
 use super::template::{Needs, is_template};
-use super::toml_value::duration;
 use super::undefined;
 use crate::config::{Declaration, TomlTable, TomlValue, to_value};
-use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, a};
+use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, a, duration, window};
 use crate::resources::{REGISTRY, ResourceType};
 
 /// Keys that every resource has.
-pub(super) const META_KEYS: [&str; 8] =
-    ["when", "for_each", "key", "requires", "timeout", "retries", "tags", "sensitive"];
+pub(super) const META_KEYS: [&str; 9] =
+    ["when", "for_each", "key", "requires", "timeout", "retries", "confirm", "tags", "sensitive"];
 
 /// How often a step may be tried again at most: with the pauses in between, more than a day.
 const RETRIES_MAX: i64 = 100;
@@ -134,6 +133,23 @@ impl Expansion<'_> {
             found.push(
                 Diagnostic::at(self.span(&value), "this is not a timeout")
                     .label("seconds, or \"90s\", \"5m\", \"1h\"; one day at most"),
+            );
+        }
+        seconds
+    }
+
+    /// Takes `confirm` out of the table: in how many seconds a change must be confirmed; 0 for `false`.
+    pub(super) fn confirm(
+        &self,
+        table: &mut TomlTable,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<u32> {
+        let value = table.remove("confirm")?;
+        let seconds = window(&to_value(value.get_ref()));
+        if seconds.is_none() {
+            found.push(
+                Diagnostic::at(self.span(&value), "this is no time to confirm a change in")
+                    .label("seconds, or \"90s\", \"5m\"; from 5 s to one hour; false: it need not be confirmed"),
             );
         }
         seconds

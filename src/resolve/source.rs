@@ -148,6 +148,7 @@ impl Source {
             place,
             timeout: None,
             retries: 0,
+            confirm: None,
             tags: BTreeSet::new(),
             sensitive: false,
             secret: false,

@@ -76,6 +76,7 @@ impl Resource for AuthorizedKey {
          missing and belong to the user then. A link in the way is refused.",
     )
     .examples(EXAMPLES);
+    const RETURNS: bool = true;
     const LIBRARY: &'static [&'static str] =
         &[path::LIBRARY, super::account::LIBRARY, super::directory::FUNCTIONS, FUNCTIONS];
 
@@ -205,6 +206,10 @@ impl Resource for AuthorizedKey {
             },
             _ => Verdict::Change(change),
         }
+    }
+
+    fn cuts(_desired: &Self, change: &Change) -> bool {
+        change.action != Action::Create
     }
 
     fn parting(desired: &Self) -> Parting {

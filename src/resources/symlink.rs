@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
 use super::record::absent;
-use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work};
+use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work, access};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -88,6 +88,7 @@ impl Resource for Symlink {
             .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
     const IN_FOLDER: bool = true;
+    const RETURNS: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a symlink resource")?;
@@ -195,6 +196,10 @@ impl Resource for Symlink {
                 Verdict::Change(Change::new(Action::Update, vec![target]))
             }
         }
+    }
+
+    fn cuts(desired: &Self, _change: &Change) -> bool {
+        access::path(&desired.path)
     }
 
     fn record(desired: &Self) -> Record {

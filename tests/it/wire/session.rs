@@ -30,7 +30,9 @@ pub fn prelude_with(state: &str, edits: &[Edit]) -> Vec<u8> {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         let mut libraries: Vec<&str> = Vec::new();
         let all = REGISTRY.iter().flat_map(|kind| kind.library());
-        for library in all.chain([&trueup::ledger::LIBRARY, &trueup::ledger::KEPT]) {
+        for library in
+            all.chain([&trueup::ledger::LIBRARY, &trueup::ledger::KEPT, &trueup::ledger::CONFIRM])
+        {
             if !libraries.contains(library) {
                 libraries.push(library);
             }
