@@ -7,7 +7,7 @@ use super::project::Ready;
 use crate::execute::{Applied, Ended, HostRun};
 use crate::ledger::{Memory, Parted};
 use crate::model::{Change, Facts, Outcome};
-use crate::plan::{HostPlan, HostState, Orphaned, Planned, Problem, Why, dangers, told, window};
+use crate::plan::{HostPlan, HostState, Orphaned, Planned, Problem, Why, dangers, guarded, told, window};
 use crate::report::view::HostEndView;
 use crate::resolve::{Desired, Explained, Resolver};
 
@@ -75,8 +75,8 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, why: bool) -> HostPlan {
         let dangers = dangers(&run.desired.resources[index], change);
         let instance = &run.desired.resources[index];
         let mut shown = shown(&ready.key, &run.desired, index, change);
-        if let Some(seconds) = window(instance, change, None) {
-            shown = shown.and_note(told(instance, seconds));
+        if guarded(instance, change, None) {
+            shown = shown.and_note(told(instance, window(&run.desired, &run.plan, None)));
         }
         let change = shown;
         let origin = run.plan.items[index].origin.clone();

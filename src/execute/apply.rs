@@ -292,7 +292,9 @@ impl Applying {
             match answer.kind {
                 AnswerKind::Done => {
                     self.done(&items);
-                    self.note(&items, answer);
+                    // What who watches has to say is said of the first change that he watches.
+                    let first = steps.iter().find_map(|(_, items)| items.first()).copied();
+                    self.note(items.first().copied().or(first), answer);
                 }
                 AnswerKind::Failed => {
                     good = false;
@@ -346,8 +348,8 @@ impl Applying {
     }
 
     /// Takes in what a step said though it did its work: the first lines, as many as its status says.
-    fn note(&mut self, items: &[usize], answer: &Answer) {
-        let Some(&first) = items.first() else { return };
+    fn note(&mut self, first: Option<usize>, answer: &Answer) {
+        let Some(first) = first else { return };
         let said = String::from_utf8_lossy(&answer.payload);
         let lines = said.lines().take(answer.status as usize);
         self.applied.notes.extend(lines.map(|line| (first, line.to_owned())));

@@ -12,7 +12,7 @@ use super::session::{Program, Session, random_word};
 use super::stop::{Stop, Stopper};
 use super::wave::STEP_LONGEST;
 use crate::model::{Outcome, RunMark};
-use crate::plan::{Plan, Status, window};
+use crate::plan::{Plan, Status, guarded, window};
 use crate::shell::{Script, detached};
 
 /// Seconds beyond the time to confirm in which a host is tried: it may have to start anew.
@@ -49,18 +49,22 @@ pub(super) enum Fate {
 }
 
 impl Armed {
-    /// For a wave with changes that must be confirmed: the longest time that one of them asks for.
+    /// For a wave with changes that must be confirmed.
     pub(super) fn over(
         run: &HostRun,
         (plan, wave): (&Plan, &[usize]),
         (settings, mark): (&Settings, &RunMark),
     ) -> Option<Self> {
-        let changes = wave.iter().filter_map(|&index| match &plan.items[index].status {
-            Status::Change(change) => Some((&run.desired.resources[index], change)),
-            _ => None,
-        });
-        let windows = changes.filter_map(|(one, change)| window(one, change, settings.confirm));
-        let seconds = windows.max()?;
+        let must = |index: usize| match &plan.items[index].status {
+            Status::Change(change) => {
+                guarded(&run.desired.resources[index], change, settings.confirm)
+            }
+            _ => false,
+        };
+        if !wave.iter().any(|&index| must(index)) {
+            return None;
+        }
+        let seconds = window(&run.desired, &run.plan, settings.confirm);
         let resources = || wave.iter().map(|&index| &run.desired.resources[index]);
         let slow = resources().any(|one| one.kind.opaque());
         let own = resources().filter_map(|one| one.timeout).max().unwrap_or(0);

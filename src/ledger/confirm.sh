@@ -42,7 +42,11 @@ by_units() {
     ln -s "../trueup-confirm-$2-boot.service" "${3%/*}/sysinit.target.wants/"
   } 2>&1) || return
   ondisk "$3.service" "$3-boot.service" "${3%/*}" "${3%/*}/sysinit.target.wants"
-  case $(stat -f -c %T -- "${3%/*}") in tmpfs | ramfs) fail '/etc is in memory only: nobody would put it back when the host starts anew'; return ;; esac
+  n=
+  case $state in /var/lib/trueup/*) n=$(stat -f -c %T -- "$state") ;; esac
+  case "$n $(stat -f -c %T -- "${3%/*}")" in
+    *tmpfs* | *ramfs*) fail "/etc or $state is in memory only: nobody would put it back when the host starts anew"; return ;;
+  esac
   systemctl is-enabled --quiet -- "${3##*/}-boot.service" && M=$(systemctl start -- "${3##*/}.service" 2>&1)
 }
 # lasting: does what a login leaves behind go on?
@@ -124,7 +128,7 @@ undecided() {
     [ -e "$p" ] || continue
     p=${p%/run}
     read -r who l <"$p/run"
-    who="run $who, which was not confirmed yet and puts itself back otherwise"
+    who="run $who is not confirmed there yet: the host puts it back by itself, or its controller confirms it"
     { read -r k l <"$p/alive" && process "$k" "$l"; } 2>/dev/null && return
     [ ! -s "$p/guard" ] || /bin/sh "$p/guard" now "$state" "${p##*/}" </dev/null >/dev/null 2>&1 3<&- 4>&- 7>&- 9>&-
     swept "$p"
@@ -187,7 +191,7 @@ revert() {
   done
   reacted "$1" "$2"
   { echo 'rolled back' && cat "$c/failed"; } >"$2/fate.new" && mv -fT -- "$2/fate.new" "$2/fate"
-  sync
+  ondisk "$2/fate" "$2"
   swept "$c"
 }
 # silenced: the shell that did it begins nothing more, and what it does now gets 20 s; then the lock is ours.

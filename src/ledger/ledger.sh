@@ -57,7 +57,8 @@ hold() {
   until grab "$n"; do
     if [ "$o" -ge "$3" ]; then
       lock=
-      undecided || holder || who='somebody who did not say who'
+      ! undecided || { fail "$who"; return; }
+      holder || who='somebody who did not say who'
       fail "another apply is at work there: $who"
       return
     fi

@@ -5,7 +5,8 @@ use std::fmt;
 
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Change, Difference};
-use crate::resolve::Instance;
+use super::Plan;
+use crate::resolve::{Desired, Instance};
 
 /// A way in which a change is dangerous, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,12 +79,19 @@ fn purges(change: &Change) -> bool {
 /// Seconds in which a change that may cut access must be confirmed, where nobody says another time.
 const WINDOW: u32 = 60;
 
-/// Seconds in which a change must be confirmed, or the host puts it back; `None` where it need not be. `asked` is
-/// what the command line says of all changes; 0 is "not at all" there and in the files.
+/// Whether a change must be confirmed, or the host puts it back. `asked` is what the command line says of all
+/// changes, in seconds; 0 is "not at all" there and in the files.
 #[must_use]
-pub fn window(instance: &Instance, change: &Change, asked: Option<u32>) -> Option<u32> {
-    let cuts = || instance.kind.cuts(&instance.desired, change).then_some(WINDOW);
-    instance.confirm.or(asked).or_else(cuts).filter(|seconds| *seconds > 0)
+pub fn guarded(instance: &Instance, change: &Change, asked: Option<u32>) -> bool {
+    let said = instance.confirm.or(asked).map(|seconds| seconds > 0);
+    said.unwrap_or_else(|| instance.kind.cuts(&instance.desired, change))
+}
+
+/// Seconds in which the changes of a host must be confirmed that must be: the longest time that somebody says.
+#[must_use]
+pub fn window(desired: &Desired, plan: &Plan, asked: Option<u32>) -> u32 {
+    let said = plan.changes().filter_map(|(index, _)| desired.resources[index].confirm);
+    said.chain(asked).max().filter(|seconds| *seconds > 0).unwrap_or(WINDOW)
 }
 
 /// What a reader is told of a change that must be confirmed.
@@ -93,8 +101,6 @@ pub fn told(instance: &Instance, seconds: u32) -> String {
     if instance.kind.returns() {
         format!("confirm within {seconds} s, else the host puts it back")
     } else {
-        format!(
-            "confirm within {seconds} s, else the host puts files and services back; this {name} stays"
-        )
+        format!("confirm within {seconds} s, else the host puts files and services back; this {name} stays")
     }
 }
