@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Spend;
 use super::confirm::Armed;
 use super::host::HostRun;
+use super::remember::Base;
 use super::session::{Expected, Program, Session};
 use crate::model::RunMark;
 use crate::model::change::sha256_hex;
@@ -49,10 +50,11 @@ impl Wave {
 
     /// Writes down what is about to be done: the ledger anew, where that is due, and lines for its journal.
     /// Stands before all changes.
-    pub(super) fn remember(&mut self, base: Option<String>, lines: String, seqs: [u64; 2]) {
+    pub(super) fn remember(&mut self, base: Option<Base>, lines: String, seqs: [u64; 2]) {
         // Who watched over the wave before watches no more.
         self.program.script.text("guard=\n");
-        let texts = base.map(|base| ("settle", base)).into_iter().chain([("note", lines)]);
+        let base = base.map(|base| (if base.aside { "settle aside" } else { "settle" }, base.text));
+        let texts = base.into_iter().chain([("note", lines)]);
         for (seq, (word, text)) in seqs.into_iter().zip(texts) {
             let mut script = Script::new();
             script.text(word);

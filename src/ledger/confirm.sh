@@ -176,7 +176,7 @@ waited() {
 # revert WHAT: puts back all that the run changed, the last first. Begun anew where it was cut off.
 revert() {
   mv -fT -- "$c/token" "$c/reverting" 2>/dev/null || [ -e "$c/reverting" ] || return 0
-  silenced
+  silenced "$1"
   k=$state/kept/$run
   : >"$c/failed"
   set -- "$1" "$k" "$(wc -l <"$k/list")"
@@ -194,7 +194,8 @@ revert() {
   ondisk "$2/fate" "$2"
   swept "$c"
 }
-# silenced: the shell that did it begins nothing more, and what it does now gets 20 s; then the lock is ours.
+# silenced WHAT: the shell that did it begins nothing more, and what it does now gets 20 s; then the lock is ours. Who
+# has this done now has it already.
 silenced() {
   kill -USR1 "$pid" 2>/dev/null
   n=0
@@ -204,6 +205,7 @@ silenced() {
     n=$((n + 1))
     sleep 1
   done 2>/dev/null
+  [ "$1" != now ] || return 0
   ! command -v flock >/dev/null 2>&1 || { exec 9<>"$state/lock" && flock -w 60 9; }
 }
 # acting VERB UNIT: written down before systemctl does it, where the run keeps what it changes.

@@ -3,9 +3,9 @@
 
 use std::fmt;
 
+use super::Plan;
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Change, Difference};
-use super::Plan;
 use crate::resolve::{Desired, Instance};
 
 /// A way in which a change is dangerous, the worst first.
@@ -101,6 +101,8 @@ pub fn told(instance: &Instance, seconds: u32) -> String {
     if instance.kind.returns() {
         format!("confirm within {seconds} s, else the host puts it back")
     } else {
-        format!("confirm within {seconds} s, else the host puts files and services back; this {name} stays")
+        format!(
+            "confirm within {seconds} s, else the host puts files and services back; this {name} stays"
+        )
     }
 }

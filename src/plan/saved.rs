@@ -87,6 +87,9 @@ struct SavedResource {
     timeout: Option<u32>,
     retries: u32,
     confirm: Option<u32>,
+    /// Whether it goes because nobody declares it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    orphan: bool,
     /// Its table as TOML; not there where it is sensitive.
     table: Option<String>,
     /// The contents that its table names, by their digests.
@@ -272,6 +275,7 @@ impl Saved {
         let mut made = Source::restore(address, (table, bodies), place)?;
         (made.timeout, made.retries) = (saved.timeout, saved.retries);
         made.confirm = saved.confirm;
+        made.orphan = saved.orphan;
         Ok(Arc::new(made))
     }
 }
@@ -368,6 +372,7 @@ impl<P: Fn(&Instance) -> String> Saving<'_, P> {
             timeout: instance.timeout,
             retries: instance.retries,
             confirm: instance.confirm,
+            orphan: instance.orphan,
             table: source.map(|source| source.text()),
             contents,
         });

@@ -20,7 +20,7 @@ const USAGE: &str = "cargo xtask NAME
   ci                lint and test: what CI runs
   fuzz [TARGET] [SECONDS]      looks for inputs that break a target of fuzz/src/targets.rs (60 seconds each)
   fuzz minimise TARGET         keeps of what was found the fewest small inputs, in fuzz/corpus
-  campaign NAME     one of the long tests whole: logins, hostile (docs/testing.md)
+  campaign NAME     one of the long tests whole: logins, hostile, confirm (docs/testing.md)
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
 
@@ -169,7 +169,8 @@ fn campaign(name: &str) -> Result<(), String> {
     let filter = match name {
         "logins" => "hosts::matrix",
         "hostile" => "hostile",
-        _ => return Err("campaign logins|hostile".to_owned()),
+        "confirm" => "confirm::",
+        _ => return Err("campaign logins|hostile|confirm".to_owned()),
     };
     let lab = Lab::start("campaign", &TEST_HOSTS)?;
     run(cargo()
