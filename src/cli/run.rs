@@ -40,6 +40,8 @@ pub(super) struct Run<'r> {
     questions: mpsc::UnboundedReceiver<Question>,
     pub(super) select: &'r Select,
     why: bool,
+    /// What the command line says of confirming; a saved plan says for itself.
+    confirm: Option<u32>,
     /// Whether each thing that happens is a line of standard output.
     pub(super) json: bool,
     log: Option<Log>,
@@ -74,6 +76,7 @@ impl<'r> Run<'r> {
             None => Password::none(),
         };
         let settings = settings::execution(hosts, password);
+        let shown = confirm.filter(|_| spend.is_none());
         let run_of = run.clone();
         let execution =
             execute::Settings { spend, run: run_of, lock_timeout, confirm, prune, ..settings };
@@ -87,7 +90,20 @@ impl<'r> Run<'r> {
         let log = log.transpose().ok()?;
         let (select, why) = (&hosts.select, hosts.shown.why);
         let (mark, json, record) = (run, false, None);
-        Some(Self { ready, fleet, events, questions, select, why, json, log, mark, record })
+        let confirm = shown;
+        Some(Self {
+            ready,
+            fleet,
+            events,
+            questions,
+            select,
+            why,
+            confirm,
+            json,
+            log,
+            mark,
+            record,
+        })
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
@@ -174,7 +190,7 @@ impl<'r> Run<'r> {
             return None;
         }
         let hosts = results.iter().map(|result| match result {
-            Ok(run) => view::planned(self.ready, run, self.why),
+            Ok(run) => view::planned(self.ready, run, (self.why, self.confirm)),
             Err(ended) => view::ended(resolver, ended),
         });
         let stages = resolver.stage_names().into_iter().map(ToOwned::to_owned).collect();

@@ -67,8 +67,9 @@ fn whence(resolver: &Resolver, explained: Vec<Explained>) -> Vec<Why> {
     each.collect()
 }
 
-/// A host that was compared. With `why` each change says where its values come from.
-pub(super) fn planned(ready: &Ready, run: &HostRun, why: bool) -> HostPlan {
+/// A host that was compared. With `why` each change says where its values come from; `asked` is the time to confirm
+/// changes in that the command line says.
+pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<u32>)) -> HostPlan {
     let resolver = &ready.resolver;
     let explained = why.then(|| {
         let name = &resolver.targets[run.target].host.name;
@@ -81,8 +82,8 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, why: bool) -> HostPlan {
         let dangers = dangers(&run.desired.resources[index], change);
         let instance = &run.desired.resources[index];
         let mut shown = shown(&ready.key, &run.desired, index, change);
-        if guarded(instance, change, None) {
-            shown = shown.and_note(told(instance, window(&run.desired, &run.plan, None)));
+        if guarded(instance, change, asked) {
+            shown = shown.and_note(told(instance, window(&run.desired, &run.plan, asked)));
         }
         let change = shown;
         let origin = run.plan.items[index].origin.clone();

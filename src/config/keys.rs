@@ -72,6 +72,10 @@ pub struct Stage {
     pub modules: Vec<ModuleEntry>,
     /// Words that select this stage and all in it.
     pub tags: Option<Vec<String>>,
+    /// In what time all its changes must be confirmed over a new connection, or the host puts them back: seconds,
+    /// or `"60s"`, `"5m"`; `false`: not at all. A resource's own `confirm` comes first.
+    #[schemars(with = "Option<Confirm>")]
+    pub confirm: Option<String>,
 }
 
 /// A module: its name alone, or its name with values for its params.

@@ -229,7 +229,7 @@ impl Applying {
         self.verify();
         if let Some(mut session) = self.session.take() {
             self.amend(&mut session, settings).await;
-            self.applied.counts = session.leave().await;
+            self.applied.counts = self.applied.counts.plus(session.leave().await);
         }
         let untouched = self.history.changed.is_empty() && !self.over;
         let target = self.run.target;

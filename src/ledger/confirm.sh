@@ -111,7 +111,7 @@ outlived() {
 }
 # confirmed FATE FOLDER: writes that down. Nothing of the watch stays.
 confirmed() {
-  echo confirmed >"$1" && ondisk "$1" "${1%/*}"
+  echo confirmed >"$1" && ondisk "$2" "$1" "${1%/*}"
   swept "$2"
 }
 # swept FOLDER: nothing is left of an arming.
@@ -120,7 +120,7 @@ swept() {
   rm -f -- "$2.service" "$2-boot.service" "${2%/*}/sysinit.target.wants/${2##*/}-boot.service" "/etc/local.d/${2##*/}.start"
   rm -rf -- "$1"
   rmdir -- "${1%/*}" 2>/dev/null
-  :
+  if [ -d "${2%/*}/sysinit.target.wants" ]; then ondisk "$state" "${2%/*}" "${2%/*}/sysinit.target.wants"; else ondisk "$state"; fi
 }
 # undecided: is a change of this host still to be confirmed? Where nobody watches over it any more it is put back now.
 undecided() {

@@ -8,7 +8,7 @@ use super::expand::Expansion;
 use super::secret::Secrets;
 use super::template::{Needs, is_template};
 use super::undefined;
-use crate::config::{Declaration, TomlTable, TomlValue, to_value};
+use crate::config::{Declaration, TomlTable, TomlValue, no_window, to_value};
 use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, a, duration, window};
 use crate::resources::{REGISTRY, ResourceType};
 
@@ -147,10 +147,7 @@ impl Expansion<'_> {
         let value = table.remove("confirm")?;
         let seconds = window(&to_value(value.get_ref()));
         if seconds.is_none() {
-            found.push(
-                Diagnostic::at(self.span(&value), "this is no time to confirm a change in")
-                    .label("seconds, or \"90s\", \"5m\"; from 5 s to one hour; false: it need not be confirmed"),
-            );
+            found.push(no_window(self.span(&value)));
         }
         seconds
     }

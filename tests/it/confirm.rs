@@ -204,3 +204,26 @@ fn times_that_are_none_are_mistakes() {
     let project = project(MODULE);
     project.run(&["apply", "--yes", "--confirm", "never"]).expect(1);
 }
+
+/// The files, the stage and the command line may say it; the nearest counts.
+#[test]
+fn the_nearest_word_on_confirming_counts() {
+    let told = |project: &Project, words: &[&str]| {
+        let plan = project.run(words);
+        plan.stdout.matches("confirm within").count()
+    };
+    let plain = MODULE.replace("confirm = \"5s\"\n", "");
+    assert_eq!(told(&project(&plain), &["plan"]), 0);
+    let apply = ["apply", "--yes", "--confirm", "7s"];
+    let said = project(&plain.replace("sleep 3", "true"));
+    assert_eq!(told(&said, &apply), 3, "the command too, which stays");
+    assert_eq!(fate(&said).as_deref(), Some("confirmed\n"));
+    let staged = |module: &str| {
+        let project = project(module);
+        let text = fs::read_to_string(project.path().join("trueup.toml")).expect("a file");
+        project.file("trueup.toml", format!("{text}confirm = \"9s\"\n"));
+        project
+    };
+    assert_eq!(told(&staged(&plain), &["plan"]), 3);
+    assert_eq!(told(&staged(&MODULE.replace("\"5s\"", "false")), &["plan"]), 2);
+}
