@@ -92,10 +92,11 @@ impl Applying {
     pub(super) async fn decided(
         &mut self,
         (before, lost): (&Session, bool),
-        armed: &Armed,
+        armed: Option<Armed>,
         (settings, stop): (&Settings, &Stopper),
     ) -> Fate {
-        let asking = self.confirm((before, lost), armed, settings);
+        let Some(armed) = armed else { return Fate::Open };
+        let asking = self.confirm((before, lost), &armed, settings);
         let said = tokio::select! {
             said = asking => said,
             () = stop.wait(Stop::Now) => Err("stopped before".to_owned()),
@@ -107,10 +108,10 @@ impl Applying {
             }
             Err(why) => {
                 let seconds = armed.seconds;
-                self.incident(
-                    None,
-                    format!("not confirmed: {why}\nthe host puts it back by itself within {seconds} s of its last step"),
+                let told = format!(
+                    "not confirmed: {why}\nthe host puts it back by itself within {seconds} s of its last step"
                 );
+                self.incident(None, (told, ""));
                 self.applied.outcome = Outcome::Unknown;
                 self.over = true;
                 return Fate::Open;
@@ -122,6 +123,7 @@ impl Applying {
             Some("rolled back") => {
                 let failures: Vec<&str> = lines.take(LINES_MAX).collect();
                 self.rolled_back(armed.seconds, &failures);
+                self.applied.counts = self.applied.counts.plus(before.counts);
                 Fate::RolledBack
             }
             _ => Fate::Open,
@@ -204,7 +206,7 @@ impl Applying {
                 message.push_str(line);
             }
         }
-        self.incident(None, message);
+        self.incident(None, (message, ""));
         self.applied.outcome = Outcome::RolledBack;
         self.over = true;
     }

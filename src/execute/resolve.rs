@@ -50,7 +50,11 @@ impl Applying {
         let Lost { wave, error, session, kept } = lost;
         self.over = true;
         self.applied.counts = self.applied.counts.plus(session.counts);
-        let running = wave.iter().copied().find(|index| !self.history.changed.contains(index));
+        let over = |index: &usize| {
+            let needless = self.applied.needless.iter().any(|needless| needless.resource == *index);
+            needless || self.history.changed.contains(index)
+        };
+        let running = wave.iter().copied().find(|index| !over(index));
         let look = match (&error, session.remote) {
             // What garbles its answers is not asked again.
             (SessionError::Stopped | SessionError::Frame(_), _) | (_, None) => None,
@@ -60,7 +64,8 @@ impl Applying {
             },
         };
         if matches!(error, SessionError::Stopped) {
-            self.incident(None, "stopped at once; what ran then is not known".to_owned());
+            let why = "stopped at once; what ran then is not known";
+            self.incident(None, (why.to_owned(), why));
         }
         let stands = match look {
             None => return self.unknown(running, &error.to_string()),
@@ -79,8 +84,8 @@ impl Applying {
             return self.cut_by_itself(wave);
         }
         let Some(running) = running else {
-            return self
-                .incident(None, format!("{error}; the host was read again: all of it is done"));
+            let why = format!("{error}; the host was read again: all of it is done");
+            return self.incident(None, (why, ""));
         };
         let instance = &self.run.desired.resources[running];
         if !instance.kind.verifiable(&instance.desired) {
@@ -88,8 +93,10 @@ impl Applying {
             return self.unknown(Some(running), &why);
         }
         let word = if stands.contains(&running) { "it is done" } else { "it is not done" };
-        self.incident(None, format!("{error}, and made again to see what stands"));
-        self.incident(Some(running), format!("{error} while this ran; read again: {word}"));
+        self.incident(None, (format!("{error}, and made again to see what stands"), ""));
+        let plain = format!("the connection was lost while this ran; read again: {word}");
+        let why = format!("{error} while this ran; read again: {word}");
+        self.incident(Some(running), (why, &plain));
     }
 
     /// The connection was lost to a change that was confirmed since, and all of the wave is done.
@@ -100,15 +107,13 @@ impl Applying {
         if next_wave(&self.run.desired, &self.plan).is_empty() {
             self.over = !self.applied.incidents.is_empty();
         } else {
-            self.incident(
-                None,
-                "a change cut the connection: apply again for what is left".to_owned(),
-            );
+            let why = "a change cut the connection: apply again for what is left";
+            self.incident(None, (why.to_owned(), ""));
         }
     }
 
     fn unknown(&mut self, running: Option<usize>, why: &str) {
-        self.incident(running, why.to_owned());
+        self.incident(running, (why.to_owned(), "what became of it is not known"));
         self.applied.outcome = Outcome::Unknown;
     }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Spend;
 use super::confirm::Armed;
 use super::host::HostRun;
 use super::remember::Base;
 use super::session::{Expected, Program, Session};
+use super::{Settings, Spend};
 use crate::model::RunMark;
 use crate::model::change::sha256_hex;
 use crate::plan::{Plan, Status};
@@ -65,18 +65,27 @@ impl Wave {
         }
     }
 
-    /// From here on somebody watches, who puts back what is not confirmed. Where he cannot, nothing is done.
-    pub(super) fn arm(&mut self, armed: &Armed, seq: u64) {
+    /// From here on what changes is kept first; and somebody watches who puts back what is not confirmed, where it must
+    /// be. Where he cannot, nothing is done.
+    pub(super) fn watched(
+        &mut self,
+        (run, plan, wave): (&HostRun, &Plan, &[usize]),
+        (settings, mark): (&Settings, &RunMark),
+        seq: u64,
+    ) -> Option<Armed> {
+        self.keep(mark);
+        let armed = Armed::over(run, (plan, wave), (settings, mark))?;
         let mut script = Script::new();
         script.text("arm").args(armed.words());
         let step = Step::new(script).reading(Some(armed.guard().into()));
         self.add(seq, &step, 0);
         self.program.contents.extend(step.content);
         self.steps.push((seq, Vec::new()));
+        Some(armed)
     }
 
     /// From here on what changes is kept first, for the way back.
-    pub(super) fn keep(&mut self, run: &RunMark) {
+    fn keep(&mut self, run: &RunMark) {
         self.program.script.text("keeping").arg(run.id.as_str()).text("\n");
     }
 

@@ -50,6 +50,12 @@ pub enum Status {
     Problem(String),
 }
 
+impl Item {
+    fn new(status: Status, against: Option<&Erased>) -> Self {
+        Self { status, against: against.cloned(), origin: Origin::New }
+    }
+}
+
 impl Plan {
     /// The items that change, with their index.
     pub fn changes(&self) -> impl Iterator<Item = (usize, &Change)> {
@@ -97,11 +103,7 @@ pub fn compare(desired: &Desired, observed: &[Result<Erased, String>], history: 
     for (index, (instance, observed)) in desired.resources.iter().zip(observed).enumerate() {
         if history.past.contains(&index) {
             world.changed.extend(history.changed.get(&index));
-            items.push(Item {
-                status: Status::Same("done".into()),
-                against: None,
-                origin: Origin::New,
-            });
+            items.push(Item::new(Status::Same("done".into()), None));
             continue;
         }
         let owed = history.owed.get(&index);
@@ -139,11 +141,7 @@ impl World {
             (Some(predicted), _) => predicted,
             (None, Ok(observed)) => observed,
             (None, Err(why)) => {
-                return Item {
-                    status: Status::Problem(why.clone()),
-                    against: None,
-                    origin: Origin::New,
-                };
+                return Item::new(Status::Problem(why.clone()), None);
             }
         };
         let mut new = false;
@@ -152,11 +150,7 @@ impl World {
             Verdict::Same(why) => Ok(why),
             Verdict::Change(change) => Err(change),
             Verdict::Refused(why) => {
-                return Item {
-                    status: Status::Problem(why),
-                    against: Some(against.clone()),
-                    origin: Origin::New,
-                };
+                return Item::new(Status::Problem(why), Some(against));
             }
             Verdict::Blocked { need, message, then } => {
                 let made = need.as_ref().is_some_and(|need| self.made.contains(need));
@@ -165,19 +159,14 @@ impl World {
                     _ if made && then.action != Action::KnownAfter => Err(then),
                     Some(opaque) => Err(known_after(then, opaque)),
                     None => {
-                        let left = need.and_then(|need| not_selected(desired, need));
+                        let left = need.and_then(|need| not_selected(desired, &need));
                         let status = Status::Problem(left.unwrap_or(message));
-                        return Item {
-                            status,
-                            against: Some(against.clone()),
-                            origin: Origin::New,
-                        };
+                        return Item::new(status, Some(against));
                     }
                 }
             }
         };
-        let owed = owed.cloned();
-        let fired = match (self.fired(desired, index), owed) {
+        let fired = match (self.fired(desired, index), owed.cloned()) {
             (Some(fired), Some(owed)) => Some(fired.and(owed)),
             (fired, owed) => fired.or(owed),
         };
@@ -199,7 +188,7 @@ impl World {
                 Status::Change(change)
             }
         };
-        Item { status, against: Some(against.clone()), origin: Origin::New }
+        Item::new(status, Some(against))
     }
 
     /// A verdict with what nobody can know of it because of an opaque change before.
@@ -260,6 +249,7 @@ impl World {
         if change.action == Action::KnownAfter {
             return;
         }
+        self.made.extend(kind.frees(&instance.desired, against));
         if change.action != Action::Delete {
             self.made.extend(kind.provides(&instance.desired));
         }
@@ -269,15 +259,26 @@ impl World {
 }
 
 /// Why something cannot be made, where what it needs is declared and the selection leaves it out.
-fn not_selected(desired: &Desired, need: Subject) -> Option<String> {
-    let address = desired.unselected(&need)?;
-    let missing = match need {
+fn not_selected(desired: &Desired, need: &Subject) -> Option<String> {
+    desired.unselected(need).map(|_| missing(desired, need, ""))
+}
+
+/// That a host lacks what something needs: where it is declared and not selected, that, else `advice`.
+#[must_use]
+pub fn missing(desired: &Desired, need: &Subject, advice: &str) -> String {
+    let what = match need {
         Subject::Path(path) => format!("{path} does not exist"),
-        Subject::User(name) => format!("there is no user {name} on this host"),
-        Subject::Group(name) => format!("there is no group {name} on this host"),
+        Subject::User(name) => format!("there is no user `{name}` on this host"),
+        Subject::Group(name) => format!("there is no group `{name}` on this host"),
         Subject::Unit(name) => format!("there is no unit {name} on this host"),
+        Subject::FreeUid(number) | Subject::FreeGid(number) => {
+            format!("the number {number} is taken")
+        }
     };
-    Some(format!("{missing}; {address} is declared, but not selected"))
+    match desired.unselected(need) {
+        Some(address) => format!("{what}; {address} is declared, but not selected"),
+        None => format!("{what}; {advice}"),
+    }
 }
 
 /// A restart does all that a reload does.

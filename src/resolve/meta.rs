@@ -1,14 +1,17 @@
 //! The keys that every resource has: how they are read, and what is wrong with them on any host.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::Instance;
 use super::expand::Expansion;
+use super::order::Draft;
 use super::secret::Secrets;
 use super::template::{Needs, is_template};
 use super::undefined;
-use crate::config::{Declaration, TomlTable, TomlValue, no_window, to_value};
+use crate::config::{Declaration, Project, TomlTable, TomlValue, no_window, to_value};
 use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, a, duration, window};
 use crate::resources::{REGISTRY, ResourceType};
 
@@ -37,6 +40,19 @@ pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Ve
         let given = to_value(value.get_ref());
         let span = Span::new(file, value.span());
         found.push(Diagnostic::wrong_type(span, "for_each", "a list or a table", &given));
+    }
+}
+
+impl Draft {
+    /// As `draft`, in a stage that may say in what time changes must be confirmed, where it does not itself.
+    pub(super) fn confirmed(draft: &Arc<Self>, project: &Project, stage: usize) -> Arc<Self> {
+        let seconds = project.stages[stage].confirm;
+        if seconds.is_none() || draft.instance.confirm.is_some() {
+            return Arc::clone(draft);
+        }
+        let instance = Instance { confirm: seconds, ..(*draft.instance).clone() };
+        let requires = draft.requires.clone();
+        Arc::new(Self { instance: Arc::new(instance), requires, shape: draft.shape })
     }
 }
 

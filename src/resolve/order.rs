@@ -10,7 +10,6 @@ use std::sync::Arc;
 use super::conflict::{check_owners, unique};
 use super::memo::Memo;
 use super::{Desired, Instance, LeftOut};
-use crate::config::Project;
 use crate::model::change::TriggerKind;
 use crate::model::{Address, AddressPattern, Diagnostic, Located, Span};
 use crate::resources::Subject;
@@ -22,19 +21,6 @@ pub(super) struct Draft {
     pub(super) requires: Vec<Located<AddressPattern>>,
     /// A number for everything of it that the order depends on.
     pub(super) shape: u32,
-}
-
-impl Draft {
-    /// As `draft`, in a stage that may say in what time changes must be confirmed, where it does not itself.
-    pub(super) fn confirmed(draft: &Arc<Self>, project: &Project, stage: usize) -> Arc<Self> {
-        let seconds = project.stages[stage].confirm;
-        if seconds.is_none() || draft.instance.confirm.is_some() {
-            return Arc::clone(draft);
-        }
-        let instance = Instance { confirm: seconds, ..(*draft.instance).clone() };
-        let requires = draft.requires.clone();
-        Arc::new(Self { instance: Arc::new(instance), requires, shape: draft.shape })
-    }
 }
 
 /// A draft of a host, in the order of the document.
@@ -103,26 +89,6 @@ impl Desired {
             }
         }
         beside
-    }
-
-    /// Resources that stand in their order already, in one stage, each with those before it.
-    #[must_use]
-    pub fn in_order(resources: Vec<(Arc<Instance>, Vec<usize>)>) -> Self {
-        let count = resources.len();
-        let (resources, after) = resources.into_iter().unzip();
-        let order = Order {
-            sequence: (0..count).collect(),
-            stages: vec![0; count],
-            after,
-            triggers: vec![Vec::new(); count],
-        };
-        Self {
-            resources,
-            left_out: Vec::new(),
-            beside: None,
-            unselected: HashMap::new(),
-            order: Arc::new(order),
-        }
     }
 }
 

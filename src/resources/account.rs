@@ -1,9 +1,36 @@
 //! What a host's user database says of users and groups, and what its answers mean.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+
+use super::{Subject, Verdict};
+use crate::model::Change;
 
 /// Shell functions of users and groups.
 pub(super) const LIBRARY: &str = include_str!("account.sh");
+
+/// Who has a number that another account is to get: asked with the names, since both are keys of one database.
+pub(super) fn holder(text: &str, (name, number): (&str, Option<u32>)) -> Option<String> {
+    let number = number?.to_string();
+    let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<&str>>());
+    let taken = |fields: &Vec<&str>| {
+        fields.len() >= 4 && fields[2] == number && !fields[0].is_empty() && fields[0] != name
+    };
+    lines.find(taken).map(|fields| fields[0].to_owned())
+}
+
+/// A change that needs a number which somebody else has.
+pub(super) fn taken(then: Change, need: Subject, holder: &str) -> Verdict {
+    let (what, number) = match need {
+        Subject::FreeGid(number) => ("group", number),
+        Subject::FreeUid(number) => ("user", number),
+        _ => unreachable!("a number is what is taken"),
+    };
+    let message = format!(
+        "the number {number} belongs to the {what} `{holder}` on this host; \
+         choose another, or declare `{holder}` absent or with another number before"
+    );
+    Verdict::Blocked { need: Some(need), message, then }
+}
 
 /// A user's entry in passwd(5), the groups that list it, and its line of shadow(5) where that was asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,8 +43,8 @@ pub(super) struct Entry {
     pub(super) home: String,
     pub(super) shell: String,
     pub(super) shadow: Option<Shadow>,
-    /// Whether its home directory is there; asked where it is to be removed.
-    pub(super) home_there: bool,
+    /// The number of its home directory's owner, where that is there; asked where it is to be removed.
+    pub(super) home_owner: Option<String>,
     /// Whether userdel takes the group of its name away with it.
     pub(super) own_group: bool,
 }
@@ -95,7 +122,7 @@ pub(super) struct Database<'a> {
     /// `None` where it cannot be read.
     shadow: Option<HashMap<&'a str, &'a str>>,
     today: i64,
-    homes: HashSet<&'a str>,
+    homes: HashMap<&'a str, &'a str>,
     usergroups: bool,
     /// Name and primary group of all local users, where that was asked.
     local: Vec<(&'a str, &'a str)>,
@@ -117,7 +144,7 @@ impl<'a> Database<'a> {
             groups: first.lines().filter_map(group).collect(),
             shadow: Some(HashMap::new()),
             today: 0,
-            homes: HashSet::new(),
+            homes: HashMap::new(),
             usergroups: false,
             local: Vec::new(),
         };
@@ -129,7 +156,7 @@ impl<'a> Database<'a> {
                     let lines = lines.lines().filter_map(|line| line.split_once(':'));
                     found.shadow = (section.lines().nth(1) != Some("!")).then(|| lines.collect());
                 }
-                Some(("home", name)) => drop(found.homes.insert(name)),
+                Some(("home", home)) => found.homes.extend(home.split_once(' ')),
                 Some(("usergroups", word)) => {
                     found.usergroups = word == "yes";
                     found.local = lines.lines().filter_map(|line| line.split_once(':')).collect();
@@ -163,7 +190,7 @@ impl<'a> Database<'a> {
             home: fields[5].to_owned(),
             shell: fields[6].to_owned(),
             shadow,
-            home_there: self.homes.contains(name),
+            home_owner: self.homes.get(name).map(|&owner| owner.to_owned()),
             own_group: group == name && self.goes(name, fields[3]),
         }))
     }

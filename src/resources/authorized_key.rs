@@ -132,7 +132,7 @@ impl Resource for AuthorizedKey {
         let mut homes: HashMap<String, (String, String)> = HashMap::new();
         let mut rest = answer;
         let mut whole = false;
-        while let Some((line, after)) = next_line(rest) {
+        while let Some((line, after)) = text::next_line(rest) {
             rest = after;
             if line == b"@files" {
                 whole = true;
@@ -213,12 +213,10 @@ impl Resource for AuthorizedKey {
     }
 
     fn parting(desired: &Self) -> Parting {
-        if desired.state == Presence::Absent {
-            return Parting::Nothing;
-        }
         let keys = desired.keys.iter().map(|key| text_of(&key.identity())).collect();
-        let user = ("user", text_of(&desired.user));
-        Parting::Goes(absent([user, ("keys", Value::List(keys))]))
+        let table = [("user", text_of(&desired.user)), ("keys", Value::List(keys))];
+        let present = desired.state == Presence::Present;
+        if present { Parting::Goes(absent(table)) } else { Parting::Nothing }
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {
@@ -285,14 +283,6 @@ fn observed(
     };
     let (home, folder) = (Some(home.to_owned()), Some(folder.seen.clone()));
     Ok(Observed::User { home, folder, file })
-}
-
-fn next_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    if text.is_empty() {
-        return None;
-    }
-    let at = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
-    Some((&text[..at], text.get(at + 1..).unwrap_or_default()))
 }
 
 impl AuthorizedKey {
