@@ -173,15 +173,14 @@ impl Applying {
         let [seqs @ .., arming] = [session.seq(), session.seq(), session.seq()];
         let mut body = Wave::default();
         body.changes(&self.run, &self.plan, (wave, session));
-        let mut armed = None;
-        if let Some(mark) = &settings.run {
+        let armed = settings.run.as_ref().and_then(|mark| {
             let begun = self.begun;
             let writing = Writing { run: &self.run, plan: &self.plan, mark, begun };
             let base = writing.base(&self.project);
             let notes = writing.notes(base.is_some(), &body.steps);
             steps.remember(base, notes.text(), seqs);
-            armed = steps.watched((&self.run, &self.plan, wave), (settings, mark), arming);
-        }
+            steps.watched((&self.run, &self.plan, wave), (settings, mark), arming)
+        });
         self.begun = true;
         steps.append(body);
         armed

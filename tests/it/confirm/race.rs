@@ -9,6 +9,8 @@ use trueup::ledger::{CONFIRM, KEPT, LIBRARY};
 use trueup::resources::REGISTRY;
 use trueup::shell::detached;
 
+use crate::wire::shells::say;
+
 /// The host's functions as a program: its first argument names one of them.
 fn functions() -> Vec<u8> {
     let mut libraries = vec![LIBRARY, KEPT, CONFIRM];
@@ -111,11 +113,11 @@ fn a_confirmation_at_the_deadline_is_whole_or_none() {
             Err(why) => wrong.push(why),
         }
     }
-    eprintln!(
+    say(&format!(
         "confirm race: seed {seed}, {trials} trials, {confirmed} confirmed, {} rolled back, {} mixed",
         trials - confirmed - wrong.len(),
         wrong.len()
-    );
+    ));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(confirmed > 0 && confirmed < trials, "both happen");
 }

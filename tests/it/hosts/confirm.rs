@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::project;
 use crate::support::{Output, Project, lab, lab::left_out, lab::own};
+use crate::wire::shells::say;
 
 /// The lab's tests keep what hosts remember in memory; a host that starts anew must find it again.
 const USUAL: [(&str, &str); 1] = [("TRUEUP_HOST_STATE", "")];
@@ -99,7 +100,7 @@ fn a_host_that_is_cut_off_puts_the_old_configuration_back_and_says_so() {
             assert!(apply.last_line().contains("1 rolled back"), "{}", apply.stdout);
             assert_eq!(lab().on("spare1", check), was, "{what}");
             clean("spare1");
-            eprintln!("confirm {what}: round {round}, told after {:.1} s", took.as_secs_f64());
+            say(&format!("confirm {what}: round {round}, told after {:.1} s", took.as_secs_f64()));
             assert!(took < Duration::from_secs(45), "{took:?}");
             let plan = project.on_lab_with(&["plan"], &USUAL).expect(0);
             assert!(
@@ -230,10 +231,10 @@ fn a_host_that_starts_anew_meanwhile_puts_it_back_before_the_network_is_up() {
         }
         assert_eq!(lab().on("spare2", "cat /var/lib/trueup/o/spare2/kept/*/fate"), "rolled back\n");
         clean("spare2");
-        eprintln!(
+        say(&format!(
             "confirm reboot: round {round}, back after {:.1} s",
             begun.elapsed().as_secs_f64()
-        );
+        ));
     }
     lab().on("spare2", "systemctl disable nftables");
     anew("spare2");

@@ -169,9 +169,9 @@ fn listed(shell: &Shell) -> Result<(), String> {
         return Err(format!("{list:?}"));
     }
     let mode = |path: PathBuf| fs::metadata(path).map(|meta| meta.permissions().mode() & 0o777);
-    let shelf = shelf(&bench, RUN);
-    if !matches!(mode(shelf.clone()), Ok(0o700))
-        || fs::read(shelf.join("1")).unwrap_or_default().len() != 12_000
+    let folder = shelf(&bench, RUN);
+    if !matches!(mode(folder.clone()), Ok(0o700))
+        || fs::read(folder.join("1")).unwrap_or_default().len() != 12_000
     {
         return Err("the copy is not what was there first, for its owner alone".into());
     }
