@@ -292,6 +292,16 @@ impl Change {
         if self.action == Action::Delete { 0 } else { self.removals() }
     }
 
+    /// What an attribute will be, where that is a short value.
+    #[must_use]
+    pub fn after(&self, name: &str) -> Option<&str> {
+        let attribute = self.attributes.iter().find(|attribute| attribute.name == name)?;
+        match &attribute.difference {
+            Difference::Value { after, .. } => after.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether it holds values that are sensitive whatever the files say.
     #[must_use]
     pub fn has_secret(&self) -> bool {

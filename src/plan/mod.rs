@@ -18,7 +18,7 @@ use crate::model::{Action, Address, Attribute, Change, Difference};
 use crate::resolve::{Desired, Instance};
 use crate::resources::{Erased, Subject, Verdict};
 
-pub use danger::{Danger, Dangers, dangers};
+pub use danger::{Danger, Dangers, dangers, guarded, told, window};
 pub use document::{Document, HostPlan, HostState, Origin, Orphaned, Planned, Problem, Sets, Why};
 pub use moved::{Moved, moved};
 pub use wave::next_wave;

@@ -230,6 +230,7 @@ pub(super) fn last_line(plan: &Document) -> String {
 /// How many hosts ended badly, by outcome.
 pub(super) fn bad(outcomes: &[Outcome]) -> Vec<String> {
     [
+        Outcome::RolledBack,
         Outcome::Failed,
         Outcome::Unreachable,
         Outcome::Refused,

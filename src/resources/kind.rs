@@ -49,6 +49,8 @@ pub trait ResourceType: Sync {
     fn probe_seconds(&self, desired: &Erased) -> u32;
     fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>>;
     fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict;
+    fn returns(&self) -> bool;
+    fn cuts(&self, desired: &Erased, change: &Change) -> bool;
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool;
     fn runs(&self, desired: &Erased) -> Vec<Attribute>;
     fn verifiable(&self, desired: &Erased) -> bool;
@@ -160,6 +162,12 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict {
         R::diff(typed(desired), typed(observed))
+    }
+    fn returns(&self) -> bool {
+        R::RETURNS
+    }
+    fn cuts(&self, desired: &Erased, change: &Change) -> bool {
+        R::cuts(typed(desired), change)
     }
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool {
         R::heeds(typed(desired), typed(observed), change)

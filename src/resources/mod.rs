@@ -5,6 +5,7 @@
 
 mod able;
 mod about;
+mod access;
 mod account;
 mod authorized_key;
 mod block;
@@ -85,6 +86,8 @@ pub trait Resource: Send + Sync + 'static {
     /// Whether a change of it may change anything else on the host.
     const OPAQUE: bool = false;
 
+    /// Whether a host can put back what a change of it did.
+    const RETURNS: bool = false;
     /// Whether a step of it that failed may be tried again: it may fail for a while only, and a second
     /// time does no harm.
     const REPEATABLE: bool = false;
@@ -153,6 +156,11 @@ pub trait Resource: Send + Sync + 'static {
 
     /// What differs.
     fn diff(desired: &Self::Desired, observed: &Self::Observed) -> Verdict;
+
+    /// Whether a mistake in such a change may keep us, or everybody, off the host.
+    fn cuts(_desired: &Self::Desired, _change: &Change) -> bool {
+        false
+    }
 
     /// Whether a trigger that goes off is to be heeded, beside the change that there is already.
     fn heeds(

@@ -165,6 +165,10 @@ same() {
   fi
   [ "$3" = - ] || [ "$(sha256sum <"$1" 2>&1)" = "$3  -" ] || fail 'its content is not what this was planned against'
 }
+# before NAME: what stands there, in the folder that `at` went into, is kept for the way back, where the run keeps.
+before() {
+  [ -z "$keeping" ] || keepsake "${G%/}/${T#./}" "$1"
+}
 # fresh PATH: X, the name of a temporary file beside PATH. Nothing may stand there: noclobber opens
 # what is no regular file, and the name could be guessed by who saw the one before it.
 fresh() {
@@ -178,7 +182,7 @@ put() {
   at "$1" || return
   shift
   set -- "$T" "$@"
-  same "$1" "$2" "$3" || return
+  same "$1" "$2" "$3" && before "$1" || return
   fresh "$1" || return
   r=-1
   set -C
@@ -271,7 +275,7 @@ keep() {
 # file's content, where the files say it.
 access() {
   at "$1" || return
-  same "$T" "$2" "$3" || return
+  same "$T" "$2" "$3" && before "$T" || return
   if [ -d "$T" ] && [ ! -L "$T" ]; then
     inside && same "$T" "$2" - || return
   elif [ -n "$V" ]; then
@@ -298,6 +302,22 @@ declare its content too, so that it is replaced whole" || return
 # gone PATH META DIGEST: removes a file or link.
 gone() {
   at "$1" || return
-  same "$T" "$2" "$3" || return
+  same "$T" "$2" "$3" && before "$T" || return
   M=$(rm -f -- "$T" 2>&1)
+}
+# over: the link X comes to stand at T.
+over() {
+  M=$(mv -fT -- "$X" "$T" 2>&1) && { X=; return 0; }
+  # busybox's mv -T takes no link to a folder for what it is. By its name, and moved into the folder around it,
+  # the new one replaces it all the same.
+  [ -z "$V" ] && [ -L "$T" ] || return 1
+  l=$(readlink -n -- "$X"; echo .)
+  n=$X k=${T##*/}
+  rm -f -- "$n" && M=$(mkdir -- "$n" 2>&1) || return
+  X=$n/$k
+  M=$(ln -sT -- "${l%.}" "$X" 2>&1) && M=$(mv -f -- "$X" "${T%/*}/" 2>&1) && X=
+  r=$?
+  [ -z "$X" ] || rm -f -- "$X"
+  X=
+  rmdir -- "$n" && return "$r"
 }
