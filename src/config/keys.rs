@@ -165,6 +165,19 @@ pub struct Module {
     pub locals: Option<Any>,
     /// Modules that come before this one on the same hosts.
     pub r#use: Option<Vec<ModuleEntry>>,
+    /// Files and symlinks that go in together or not at all, by a name for them.
+    pub set: Option<BTreeMap<String, FileSet>>,
+}
+
+/// `[set.NAME]`
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FileSet {
+    /// Addresses of files and symlinks of this module: `file[/etc/app.conf]`, `file[/etc/app/**]`.
+    #[schemars(length(min = 1))]
+    pub members: Vec<String>,
+    /// Text for sh(1) that must succeed before any of them goes in; `{{ staged }}` is the folder around them, as it will be.
+    pub validate: Option<String>,
 }
 
 /// `[params] NAME = { … }`

@@ -7,6 +7,7 @@ use toml::de::DeValue;
 
 use super::param::{Param, check_name, read_param};
 use super::project::{ModuleUse, module_uses};
+use super::set::{self, FileSet};
 use super::table::{TomlTable, TomlValue, located, to_value, wrong_type};
 use crate::model::{Diagnostic, FileId, Located, Span, Value, key_text};
 
@@ -27,6 +28,8 @@ pub struct Module {
     pub locals: BTreeMap<String, (Span, TomlValue)>,
     /// Modules whose resources come before its own.
     pub uses: Vec<ModuleUse>,
+    /// Files that go in together, in the order of the document.
+    pub sets: Vec<FileSet>,
     /// In the order of the document.
     pub resources: Vec<Declaration>,
     /// Keys at the top that are neither its own nor tables, as those of resource types would be.
@@ -49,6 +52,7 @@ impl Module {
             unread: BTreeSet::new(),
             locals: BTreeMap::new(),
             uses: Vec::new(),
+            sets: Vec::new(),
             resources: Vec::new(),
             strange: Vec::new(),
             templates: BTreeMap::new(),
@@ -73,9 +77,9 @@ pub struct Declaration {
 }
 
 /// Keys at the top of a module that are no resource types.
-pub const MODULE_KEYS: [&str; 4] = ["description", "params", "locals", "use"];
+pub const MODULE_KEYS: [&str; 5] = ["description", "params", "locals", "use", "set"];
 /// Keys that later versions give a meaning to.
-const RESERVED: [&str; 3] = ["moved", "set", "types"];
+const RESERVED: [&str; 2] = ["moved", "types"];
 
 /// Reads module.toml. Templates and files are put in by the loader.
 pub(super) fn read(
@@ -94,6 +98,7 @@ pub(super) fn read(
             "params" => read_params(&mut module, value, found),
             "locals" => read_locals(&mut module, value, found),
             "use" => module.uses = module_uses(file, "use", value, found),
+            "set" => module.sets = set::read(file, value, found),
             reserved if RESERVED.contains(&reserved) => found.push(
                 Diagnostic::at(key.span, format!("`{reserved}` is reserved for a later version"))
                     .help("rename it if it is meant as something else"),

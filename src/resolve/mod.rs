@@ -7,12 +7,14 @@
 
 mod among;
 mod bind;
+mod circle;
 mod conflict;
 mod connection;
 mod expand;
 mod explain;
 mod foreign;
 mod host;
+mod inside;
 mod lint;
 mod locals;
 mod memo;
@@ -23,6 +25,7 @@ mod peers;
 mod record;
 mod secret;
 mod select;
+mod sets;
 mod source;
 mod survey;
 mod template;
@@ -43,6 +46,7 @@ pub use explain::{Explained, Explanation};
 pub use order::Order;
 pub use record::Rendered;
 pub use select::Selection;
+pub use sets::Together;
 pub use source::{Places, Source};
 pub use survey::Survey;
 pub use variables::{Layer, Said};
@@ -99,6 +103,8 @@ impl Instance {
 #[derive(Debug)]
 pub struct Desired {
     pub resources: Vec<Arc<Instance>>,
+    /// Those that go in together.
+    pub sets: Vec<Together>,
     /// Triggers that the selection leaves out although what sets them off is selected.
     pub left_out: Vec<LeftOut>,
     /// What is declared and left out by the selection; `None` where that is not known.

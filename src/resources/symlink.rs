@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
 use super::record::absent;
+use super::set::Member;
 use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
@@ -63,6 +64,10 @@ fail 'it does not point to where it did when this was planned'; return
 fi
 fresh "$T" || return
 M=$(ln -sT -- "$2" "$X" 2>&1) || return
+entered "$2"
+}
+# entered TARGET: X, the new link to TARGET, in the place of T.
+entered() {
 M=$(mv -fT -- "$X" "$T" 2>&1) && { X=; return 0; }
 # busybox's mv -T takes no link to a folder for what it is. By its name, and moved into the folder around it,
 # the new one replaces it all the same.
@@ -70,7 +75,7 @@ M=$(mv -fT -- "$X" "$T" 2>&1) && { X=; return 0; }
 n=$X k=${T##*/}
 rm -f -- "$n" && M=$(mkdir -- "$n" 2>&1) || return
 X=$n/$k
-M=$(ln -sT -- "$2" "$X" 2>&1) && M=$(mv -f -- "$X" "${T%/*}/" 2>&1) && X=
+M=$(ln -sT -- "$1" "$X" 2>&1) && M=$(mv -f -- "$X" "${T%/*}/" 2>&1) && X=
 r=$?
 [ -z "$X" ] || rm -f -- "$X"
 X=
@@ -99,6 +104,7 @@ impl Resource for Symlink {
             .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
     const IN_FOLDER: bool = true;
+    const IN_SETS: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a symlink resource")?;
@@ -227,18 +233,31 @@ impl Resource for Symlink {
         }
     }
 
+    fn member(work: &Work<'_, Self>) -> Option<Member> {
+        let (link, was) = (work.desired, was(work.observed));
+        Some(match work.change.action {
+            Action::Delete => Member::other("unlinked", &link.path, vec![was]),
+            _ => Member::other("link", &link.path, vec![was, link.target.clone()]),
+        })
+    }
+
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
         work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+    }
+}
+
+/// What a step finds there: `=TARGET`, or `absent`.
+fn was(observed: &Observed) -> String {
+    match observed {
+        Observed::Symlink { target } => format!("={target}"),
+        _ => "absent".to_owned(),
     }
 }
 
 fn step(work: &Work<'_, Symlink>) -> Step {
     let link = work.desired;
     let mut script = Script::new();
-    let was = match work.observed {
-        Observed::Symlink { target } => format!("={target}"),
-        _ => "absent".to_owned(),
-    };
+    let was = was(work.observed);
     if work.change.action == Action::Delete {
         script.text("unlinked").args([&link.path, &was]);
     } else {
