@@ -27,7 +27,8 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
         };
         let project = opened.saved.plan.project.clone();
         let spend = Spend { project, id: opened.saved.id.clone() };
-        let purpose = Purpose { spend: Some(spend), run: Some(mark), lock_timeout: verb.lock_timeout };
+        let purpose =
+            Purpose { spend: Some(spend), run: Some(mark), lock_timeout: verb.lock_timeout };
         let Some(run) = Run::new(&opened.ready, &verb.hosts, purpose) else {
             return Exit::Mistake;
         };

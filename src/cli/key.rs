@@ -41,6 +41,12 @@ impl ProjectKey {
         found.as_ref().map_err(String::as_str)
     }
 
+    /// The key, if there is one already: none is made.
+    pub(super) fn known(&self) -> Option<&Key> {
+        let kept = settings::state_folder().join("keys").join(&self.project);
+        (settings::key_variable().is_some() || kept.exists()).then(|| self.get().ok()).flatten()
+    }
+
     /// The key for what is shown alone: where there is none, one for this run.
     pub(super) fn for_screens(&self) -> &Key {
         self.get().unwrap_or_else(|_| self.passing.get_or_init(|| Key::new(random())))

@@ -58,6 +58,10 @@ pub(super) fn save(
 
 /// Writes a file beside its place and moves it there: mode 0600, whole or not at all.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // What is no file, such as /dev/stdout, would be moved over.
+    if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other("something that is no file is there"));
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     // tempfile makes files with mode 0600.
     let mut file = tempfile::Builder::new()
@@ -137,6 +141,18 @@ fn opened(
         Ready { project: resolver.shared_project(), resolver: Arc::new(resolver), hosts, key }
     };
     let planned: Vec<&str> = saved.hosts().collect();
+    if let Some(limit) = &limit {
+        let names = &ready.resolver.targets;
+        let of_plan = names.iter().map(|target| &target.host);
+        let of_plan = of_plan.filter(|host| planned.contains(&host.name.as_str()));
+        if let Some((name, _)) = limit.unmatched(&of_plan).first() {
+            return Err(format!(
+                "--limit: nothing that changes in {} is named `{name}`: it changes {}",
+                path.display(),
+                planned.join(", ")
+            ));
+        }
+    }
     let targets = &ready.resolver.targets;
     ready.hosts.retain(|(target, _)| {
         let host = &targets[*target].host;

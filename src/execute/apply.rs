@@ -2,15 +2,16 @@
 //! end a look whether everything is as wanted.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use super::Settings;
 use super::host::HostRun;
 use super::probe::Probe;
 use super::remember::Writing;
 use super::resolve::Lost;
-use super::session::{Counts, Session, SessionError};
+use super::session::{Counts, Program, Session, SessionError};
 use super::stop::{Stopper, stopping};
-use super::wave::{STEP_LONGEST, Wave};
+use super::wave::{STEP_LONGEST, Steps, Wave};
 use crate::ledger::notes;
 use crate::model::event::Stepped;
 use crate::model::{Change, Event, Outcome};
@@ -137,13 +138,18 @@ impl Applying {
             let seconds = seconds.max(settings.probe_timeout.saturating_add(probe.seconds));
             steps.program.seconds = seconds + MARGIN;
             let beside = session.beside(settings);
-            let exchange = self.exchange(&mut session, steps, &probe, emit);
+            let Wave { program, steps } = steps;
+            let received = Mutex::new(Vec::new());
+            let taking = (&steps, &probe, &received);
+            let exchange = self.exchange(&mut session, program, taking, emit);
             match Box::pin(stopping(exchange, beside, stop)).await {
                 Ok(true) => self.next_plan(&wave),
                 // Nothing failed: the rest was left out, as somebody wanted.
                 Ok(false) if stop.asked() && self.applied.incidents.is_empty() => {}
                 Ok(false) => self.over = true,
                 Err(error) => {
+                    // Who is told to stop at once has heard all the same what was done before.
+                    self.take_in(&steps, &received);
                     let lost = Lost { wave: &wave, error, session };
                     Box::pin(self.lost(lost, settings, stop)).await;
                     return self;
@@ -155,7 +161,12 @@ impl Applying {
     }
 
     /// The steps of a wave, behind what is written down of them.
-    fn fill(&mut self, steps: &mut Wave, (wave, session): (&[usize], &mut Session), settings: &Settings) {
+    fn fill(
+        &mut self,
+        steps: &mut Wave,
+        (wave, session): (&[usize], &mut Session),
+        settings: &Settings,
+    ) {
         let seqs = [session.seq(), session.seq()];
         let mut body = Wave::default();
         body.changes(&self.run, &self.plan, (wave, session));
@@ -208,15 +219,15 @@ impl Applying {
         (target, applied)
     }
 
-    /// Sends a wave and takes its results in; false when a step failed.
+    /// Sends a wave and takes its results in; false when a step failed. What was received is there also where
+    /// this is not waited for to its end.
     async fn exchange(
         &mut self,
         session: &mut Session,
-        wave: Wave,
-        probe: &Probe,
+        program: Program,
+        (steps, probe, received): (&Steps, &Probe, &Mutex<Vec<Answer>>),
         emit: Emit<'_>,
     ) -> Result<bool, SessionError> {
-        let Wave { program, steps } = wave;
         let covers: HashMap<u64, &Vec<usize>> =
             steps.iter().map(|(seq, covers)| (*seq, covers)).collect();
         let run = &self.run;
@@ -230,7 +241,6 @@ impl Applying {
         };
         running(0);
         let mut position = 0;
-        let mut results: Vec<Answer> = Vec::new();
         let exchanged = session
             .exchange(program, |answer| {
                 if answer.kind == AnswerKind::Live {
@@ -239,10 +249,21 @@ impl Applying {
                     emit(stepped(run, covers.get(&answer.seq).copied(), answer));
                     position += 1;
                     running(position);
-                    results.push(answer.clone());
+                    received.lock().unwrap_or_else(PoisonError::into_inner).push(answer.clone());
                 }
             })
             .await;
+        let exchanged = exchanged.map(|answers| probe.read(&self.run.desired, &answers));
+        let result = exchanged.map(|observed| self.observed = observed);
+        let good = self.take_in(steps, received);
+        result.map(|()| good)
+    }
+
+    /// Takes results in; false when a step failed or was not begun.
+    fn take_in(&mut self, steps: &Steps, received: &Mutex<Vec<Answer>>) -> bool {
+        let results = std::mem::take(&mut *received.lock().unwrap_or_else(PoisonError::into_inner));
+        let covers: HashMap<u64, &Vec<usize>> =
+            steps.iter().map(|(seq, covers)| (*seq, covers)).collect();
         let mut good = true;
         let mut failed: Vec<(Vec<usize>, String)> = Vec::new();
         for answer in &results {
@@ -265,12 +286,10 @@ impl Applying {
                 _ => good = false,
             }
         }
-        let exchanged = exchanged.map(|answers| probe.read(&self.run.desired, &answers));
-        let result = exchanged.map(|observed| self.observed = observed);
         for (items, said) in failed {
             self.failed_step(&items, said);
         }
-        result.map(|()| good)
+        good
     }
 
     /// A step that failed: of several resources in it some may be done all the same, which the last

@@ -133,7 +133,8 @@ impl Fleet {
     /// through on every host; where a stage failed on all its hosts, no later one is begun.
     pub async fn apply(&self, runs: Vec<HostRun>) -> Run {
         let project = self.resolver.project().name.clone();
-        let mut all: Vec<Applying> = runs.into_iter().map(|run| Applying::new(run, &project)).collect();
+        let mut all: Vec<Applying> =
+            runs.into_iter().map(|run| Applying::new(run, &project)).collect();
         let mut ended = "stopped on request".to_owned();
         for (stage, name) in self.resolver.stage_names().into_iter().enumerate() {
             let (busy, idle): (Vec<_>, Vec<_>) =
@@ -192,7 +193,7 @@ impl Fleet {
                 let project = &fleet.resolver.project().name;
                 let settled = remember::settle(&mut run, project, &fleet.settings).await;
                 let failed = settled.err().map(|error| (run.target, error.to_string()));
-                (position, (run.close().await, failed))
+                (position, (run.close(true).await, failed))
             });
         }
         let (counts, failed): (Vec<Counts>, Vec<_>) = in_order(tasks).await.into_iter().unzip();
@@ -204,7 +205,8 @@ impl Fleet {
     pub async fn close(&self, runs: Vec<HostRun>) -> Counts {
         let mut tasks = JoinSet::new();
         for (position, mut run) in runs.into_iter().enumerate() {
-            tasks.spawn(async move { (position, run.close().await) });
+            let held = self.settings.run.is_some();
+            tasks.spawn(async move { (position, run.close(held).await) });
         }
         in_order(tasks).await.into_iter().fold(Counts::default(), Counts::plus)
     }

@@ -42,9 +42,10 @@ pub struct Ended {
 }
 
 impl HostRun {
-    /// Ends the session of a host whose plan is not applied.
-    pub(super) async fn close(&mut self) -> Counts {
+    /// Ends the session of a host whose plan is not applied; where it held the lock, it is free then.
+    pub(super) async fn close(&mut self, held: bool) -> Counts {
         match self.session.take() {
+            Some(session) if held => session.leave().await,
             Some(session) => session.close().await,
             None => Counts::default(),
         }

@@ -62,16 +62,18 @@ impl Recall {
             && answer.status != 0
         {
             let message = String::from_utf8_lossy(&answer.payload).into_owned();
-            let help = message.starts_with("another apply").then(|| {
-                format!("wait for it (--lock-timeout), or end it: trueup unlock {host}")
-            });
+            let help = message
+                .starts_with("another apply")
+                .then(|| format!("wait for it (--lock-timeout), or end it: trueup unlock {host}"));
             return Err(Ended { outcome: Outcome::Refused, help, ..failed(target, message) });
         }
         let payload = answer(self.seq).map(|answer| answer.payload.as_slice()).unwrap_or_default();
         let memory = read(payload, (project, host));
         match &memory.damage {
             Some(damage @ Damage::Foreign(_)) if self.lock.is_some() => {
-                let help = format!("look at it by hand, or let it be forgotten: trueup ledger {host} --forget");
+                let help = format!(
+                    "look at it by hand, or let it be forgotten: trueup ledger {host} --forget"
+                );
                 let help = Some(help);
                 Err(Ended { outcome: Outcome::Refused, help, ..failed(target, damage.to_string()) })
             }
@@ -153,8 +155,7 @@ fn owed(desired: &Desired, plan: &Plan, wave: &[usize], run: &str) -> Vec<Owed> 
     for (index, change) in plan.changes() {
         let Some(fired) = &change.fired else { continue };
         let because = fired.because.iter().map(ToString::to_string);
-        let because: BTreeSet<String> =
-            because.filter(|cause| wave.contains(cause)).collect();
+        let because: BTreeSet<String> = because.filter(|cause| wave.contains(cause)).collect();
         if !because.is_empty() {
             let (kind, run) = (fired.kind.word().to_owned(), run.to_owned());
             all.push(Owed { address: address(index), kind, because, run });
@@ -164,7 +165,12 @@ fn owed(desired: &Desired, plan: &Plan, wave: &[usize], run: &str) -> Vec<Owed> 
         let cause = left.cause.to_string();
         if wave.contains(&cause) {
             let (kind, run) = (left.kind.word().to_owned(), run.to_owned());
-            all.push(Owed { address: left.address.to_string(), kind, because: [cause].into(), run });
+            all.push(Owed {
+                address: left.address.to_string(),
+                kind,
+                because: [cause].into(),
+                run,
+            });
         }
     }
     all

@@ -16,12 +16,14 @@ pub(super) const STEP_LONGEST: u32 = 1800;
 /// The longest pause before a step is tried again: prelude.sh, `again`.
 const PAUSE_LONGEST: u32 = 60;
 
+/// For each step: its number and the resources that it does.
+pub(super) type Steps = Vec<(u64, Vec<usize>)>;
+
 /// The steps of one wave.
 #[derive(Default)]
 pub(super) struct Wave {
     pub(super) program: Program,
-    /// For each step: its number and the resources that it does.
-    pub(super) steps: Vec<(u64, Vec<usize>)>,
+    pub(super) steps: Steps,
 }
 
 impl Wave {

@@ -133,9 +133,8 @@ impl Ledger {
     /// Never: its lines have string keys only.
     #[must_use]
     pub fn text(&self, (project, host): (&str, &str)) -> String {
-        let entries = self.entries.iter().map(|(address, entry)| {
-            Line::Entry(address.clone(), entry.clone())
-        });
+        let entries =
+            self.entries.iter().map(|(address, entry)| Line::Entry(address.clone(), entry.clone()));
         let owed = self.owed.iter().cloned().map(Line::Owed);
         let mut body = String::new();
         let mut count = 0;

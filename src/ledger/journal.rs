@@ -132,7 +132,9 @@ pub(super) fn fold(ledger: &mut Ledger, journal: Journal) {
     for line in &journal.lines {
         match line {
             Line::Run(..) => {}
-            Line::Entry(address, entry) => drop(ledger.entries.insert(address.clone(), entry.clone())),
+            Line::Entry(address, entry) => {
+                drop(ledger.entries.insert(address.clone(), entry.clone()))
+            }
             Line::Change(seq, address, entry) => {
                 change(ledger, &journal, (*seq, address, entry.as_ref()));
             }
@@ -156,7 +158,11 @@ pub(super) fn fold(ledger: &mut Ledger, journal: Journal) {
     ledger.owed.retain(|owed| !owed.because.is_empty());
 }
 
-fn change(ledger: &mut Ledger, journal: &Journal, (seq, address, entry): (u64, &str, Option<&Entry>)) {
+fn change(
+    ledger: &mut Ledger,
+    journal: &Journal,
+    (seq, address, entry): (u64, &str, Option<&Entry>),
+) {
     if journal.done(seq) {
         ledger.owed.retain(|owed| owed.address != address);
         match entry {

@@ -200,4 +200,3 @@ fn parted(instance: &Instance) -> Parted {
         Parting::Stays(why) => Parted::Stays(why.to_owned()),
     }
 }
-

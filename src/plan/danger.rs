@@ -97,7 +97,8 @@ const ACCESS_NAMES: [&str; 19] = [
 #[must_use]
 pub fn dangers(instance: &Instance, change: &Change) -> Dangers {
     let fired = |kind| change.fired.as_ref().is_some_and(|fired| fired.kind == kind);
-    let stops = instance.address.kind == "service" && after(change, "state") == Some("stopped");
+    let stops = instance.address.kind == "service"
+        && matches!(after(change, "state"), Some("stopped" | "masked"));
     let found = [
         (Danger::Deletes, change.action == Action::Delete || purges(change)),
         (Danger::Stops, stops),
@@ -129,7 +130,10 @@ fn after<'c>(change: &'c Change, name: &str) -> Option<&'c str> {
 fn cuts(instance: &Instance, change: &Change) -> bool {
     let subject = instance.kind.subject(&instance.desired);
     let path = |path: &str| {
-        ACCESS_PATHS.iter().any(|start| path.starts_with(start))
+        // A folder around them counts too.
+        ACCESS_PATHS
+            .iter()
+            .any(|start| path.starts_with(start) || start.starts_with(&format!("{path}/")))
             || path.ends_with("/.ssh/authorized_keys")
     };
     match instance.address.kind {

@@ -97,7 +97,11 @@ pub fn compare(desired: &Desired, observed: &[Result<Erased, String>], history: 
     for (index, (instance, observed)) in desired.resources.iter().zip(observed).enumerate() {
         if history.past.contains(&index) {
             world.changed.extend(history.changed.get(&index));
-            items.push(Item { status: Status::Same("done".into()), against: None, origin: Origin::New });
+            items.push(Item {
+                status: Status::Same("done".into()),
+                against: None,
+                origin: Origin::New,
+            });
             continue;
         }
         let owed = history.owed.get(&index);
@@ -135,7 +139,11 @@ impl World {
             (Some(predicted), _) => predicted,
             (None, Ok(observed)) => observed,
             (None, Err(why)) => {
-                return Item { status: Status::Problem(why.clone()), against: None, origin: Origin::New };
+                return Item {
+                    status: Status::Problem(why.clone()),
+                    against: None,
+                    origin: Origin::New,
+                };
             }
         };
         let mut new = false;
@@ -144,7 +152,11 @@ impl World {
             Verdict::Same(why) => Ok(why),
             Verdict::Change(change) => Err(change),
             Verdict::Refused(why) => {
-                return Item { status: Status::Problem(why), against: Some(against.clone()), origin: Origin::New };
+                return Item {
+                    status: Status::Problem(why),
+                    against: Some(against.clone()),
+                    origin: Origin::New,
+                };
             }
             Verdict::Blocked { need, message, then } => {
                 let made = need.as_ref().is_some_and(|need| self.made.contains(need));
@@ -155,7 +167,11 @@ impl World {
                     None => {
                         let left = need.and_then(|need| not_selected(desired, need));
                         let status = Status::Problem(left.unwrap_or(message));
-                        return Item { status, against: Some(against.clone()), origin: Origin::New };
+                        return Item {
+                            status,
+                            against: Some(against.clone()),
+                            origin: Origin::New,
+                        };
                     }
                 }
             }
@@ -165,7 +181,8 @@ impl World {
             (Some(fired), Some(owed)) => Some(fired.and(owed)),
             (fired, owed) => fired.or(owed),
         };
-        let fired = fired.filter(|_| !new && kind.heeds(&instance.desired, against, status.as_ref().err()));
+        let fired =
+            fired.filter(|_| !new && kind.heeds(&instance.desired, against, status.as_ref().err()));
         let status = match (status, fired) {
             (Ok(why), None) => Status::Same(why),
             (Ok(_), fired) => {

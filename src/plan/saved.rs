@@ -15,7 +15,7 @@ use super::document::Document;
 use super::json::{ContentJson, FORMAT, PlanJson};
 use crate::model::change::{TriggerKind, sha256_hex};
 use crate::model::{Address, Become, Body, Connection, Host, Key, TransportKind};
-use crate::resolve::{Desired, Instance, Places, Resolver, Source};
+use crate::resolve::{Desired, Instance, LeftOut, Places, Resolver, Source};
 
 /// What a saved plan holds.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -54,6 +54,9 @@ struct SavedHost {
     order: usize,
     /// Indices of its resources, in the order in which they are done.
     resources: Vec<usize>,
+    /// Triggers that the selection leaves out: what sets them off, what they do, and to what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left_out: Vec<(String, String, String)>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -240,8 +243,10 @@ impl Saved {
             let order = self.orders.get(host.order).ok_or("an order is missing")?;
             let triggers = order.triggers.iter().map(|all| all.iter().map(trigger).collect());
             let triggers = triggers.collect::<Option<Vec<_>>>().ok_or("an unknown trigger")?;
-            let desired =
+            let mut desired =
                 Desired::ordered(own, order.stages.clone(), order.after.clone(), triggers)?;
+            let left_out = host.left_out.iter().map(left_out);
+            desired.left_out = left_out.collect::<Option<Vec<_>>>().ok_or("an unknown trigger")?;
             all.push(Arc::new(desired));
             hosts.push(Host {
                 name: host.name.clone(),
@@ -272,6 +277,11 @@ impl Saved {
 fn trigger((kind, from): &(String, Vec<usize>)) -> Option<(TriggerKind, Vec<usize>)> {
     let all = [TriggerKind::Reload, TriggerKind::Restart, TriggerKind::Run];
     Some((all.into_iter().find(|known| known.word() == kind)?, from.clone()))
+}
+
+fn left_out((cause, kind, address): &(String, String, String)) -> Option<LeftOut> {
+    let (kind, _) = trigger(&(kind.clone(), Vec::new()))?;
+    Some(LeftOut { cause: Address::read(cause)?, kind, address: Address::read(address)? })
 }
 
 fn mac(body: &str, key: &Key) -> String {
@@ -324,6 +334,14 @@ impl<P: Fn(&Instance) -> String> Saving<'_, P> {
             connection: SavedConnection::of(&host.connection),
             order: at,
             resources,
+            left_out: desired
+                .left_out
+                .iter()
+                .map(|left| {
+                    let LeftOut { cause, kind, address } = left;
+                    (cause.to_string(), kind.word().to_owned(), address.to_string())
+                })
+                .collect(),
         });
     }
 

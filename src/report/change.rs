@@ -43,7 +43,10 @@ fn fired(change: &Change) -> Option<String> {
         fired.because.iter().map(|address| visible(&address.short())).collect();
     if let Some(run) = &fired.owed {
         let (kind, run) = (fired.kind.word(), visible(run));
-        return Some(format!("{kind}, owed since run {run}, in which {} changed", listed(&because)));
+        return Some(format!(
+            "{kind}, owed since run {run}, in which {} changed",
+            listed(&because)
+        ));
     }
     let verb = if because.len() == 1 { "changes" } else { "change" };
     Some(format!("{}, because {} {verb}", fired.kind.word(), listed(&because)))

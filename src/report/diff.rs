@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use similar::{ChangeTag, TextDiff};
 
 use super::Style;
-use super::escape::visible;
+use super::escape::{hidden, visible};
 use super::palette::{Label, paint};
 use crate::model::Body;
 
@@ -19,11 +19,14 @@ const SHOWN: (usize, usize) = (1 << 20, 20_000);
 
 /// The lines that tell how `after` differs from `before`.
 pub(super) fn lines(style: Style, before: Option<&Body>, after: Option<&Body>) -> Vec<String> {
+    // Where something is written out, a backslash of the content's own is told from it.
+    let bodies = before.into_iter().chain(after);
+    let doubled = bodies.filter_map(|body| body.bytes.as_ref()).any(|bytes| written_out(bytes));
     let text = |body: Option<&Body>| match body {
         None => Some(String::new()),
         Some(body) => {
             let bytes = body.bytes.as_ref().filter(|bytes| small(bytes))?;
-            legible(bytes)
+            legible(bytes, doubled)
         }
     };
     let (Some(old), Some(new)) = (text(before), text(after)) else {
@@ -50,21 +53,35 @@ pub(super) fn lines(style: Style, before: Option<&Body>, after: Option<&Body>) -
 }
 
 /// The text of a content. Bytes that are no UTF-8 are written as `\\xNN` where they are few, as in a text
-/// of an older encoding; `None` for what is no text.
-fn legible(bytes: &[u8]) -> Option<String> {
+/// of an older encoding; `None` for what is no text. With `doubled` a backslash is written as two.
+fn legible(bytes: &[u8], doubled: bool) -> Option<String> {
     if bytes.contains(&0) {
         return None;
     }
     let mut text = String::with_capacity(bytes.len());
     let mut foreign = 0;
     for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
+        if doubled {
+            text.push_str(&chunk.valid().replace('\\', "\\\\"));
+        } else {
+            text.push_str(chunk.valid());
+        }
         foreign += chunk.invalid().len();
         for byte in chunk.invalid() {
             let _ = write!(text, "\\x{byte:02x}");
         }
     }
     (foreign * 5 <= bytes.len()).then_some(text)
+}
+
+/// Whether something in a content is written with a backslash, because it is not to be seen as it is.
+fn written_out(bytes: &[u8]) -> bool {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.contains(|char: char| {
+            !matches!(char, '\t' | '\n') && (char.is_control() || hidden(char))
+        }),
+        Err(_) => true,
+    }
 }
 
 /// Whether a content is small enough to be shown line by line.
@@ -163,6 +180,17 @@ mod tests {
         insta::assert_snapshot!(show(None, Some(b"x\ty\x1b[0m\r\n")), @r"
         @@ -0,0 +1 @@
         +x	y\x1b[0m\r
+        ");
+    }
+
+    #[test]
+    fn what_is_written_out_is_told_from_what_only_looks_so() {
+        insta::assert_snapshot!(show(Some(b"a\\r\nb\xe9\n"), Some(b"a\r\nb\\xe9\n")), @r"
+        @@ -1,2 +1,2 @@
+        -a\\r
+        -b\xe9
+        +a\r
+        +b\\xe9
         ");
     }
 

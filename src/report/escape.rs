@@ -23,7 +23,7 @@ pub(super) fn visible(text: &str) -> String {
 
 /// Unicode's default-ignorable and bidirectional format characters, line and paragraph separators,
 /// and tags.
-const fn hidden(char: char) -> bool {
+pub(super) const fn hidden(char: char) -> bool {
     matches!(char,
         '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'

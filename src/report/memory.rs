@@ -23,14 +23,16 @@ pub(super) fn told(style: Style, text: &mut String, plan: &Document) {
         }
     }
     for (note, hosts) in notes {
-        let _ = writeln!(text, "{}  {}\n", paint(style, Label::Heading, &names(&hosts)), visible(note));
+        let _ =
+            writeln!(text, "{}  {}\n", paint(style, Label::Heading, &names(&hosts)), visible(note));
     }
     if orphans.is_empty() {
         return;
     }
     let _ = writeln!(text, "{}", paint(style, Label::Heading, "no longer declared"));
     for ((address, becomes), hosts) in orphans {
-        let _ = writeln!(text, "  {}  on {}: {}", visible(address), names(&hosts), visible(becomes));
+        let _ =
+            writeln!(text, "  {}  on {}: {}", visible(address), names(&hosts), visible(becomes));
     }
     text.push('\n');
 }

@@ -105,8 +105,7 @@ impl Resolver {
         let mut desired = order::sort(work.placed, &work.sets, &self.shelf.orders, found)?;
         sets::beside(&mut desired.sets, &work.sets, &left);
         desired.unselected = unselected;
-        let beside = left.iter().map(|placed| placed.draft.instance.address.clone());
-        desired.beside = Some(beside.collect());
+        desired.beside = Some(select::addresses(&left));
         desired.introduce(&left);
         if let Some(all) = all {
             let all = order::sort(all, &work.sets, &self.shelf.orders, &mut Vec::new());

@@ -7,8 +7,8 @@ use super::input::{Presence, absolute_path};
 use super::key_table::Table;
 use super::path::{self, Answers, FileKind, Meta};
 use super::public_key::PublicKey;
-use super::text::{self, Lines, bare};
 use super::record::{absent, text as text_of};
+use super::text::{self, Lines, bare};
 use super::{About, Claim, Input, Parting, Resource, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference, Value};
 use crate::shell::{Script, Step};
@@ -208,14 +208,12 @@ impl Resource for AuthorizedKey {
     }
 
     fn parting(desired: &Self) -> Parting {
-        match desired.state {
-            Presence::Absent => Parting::Nothing,
-            Presence::Present => {
-                let keys = desired.keys.iter().map(|key| text_of(&key.identity())).collect();
-                let user = ("user", text_of(&desired.user));
-                Parting::Goes(absent([user, ("keys", Value::List(keys))]))
-            }
+        if desired.state == Presence::Absent {
+            return Parting::Nothing;
         }
+        let keys = desired.keys.iter().map(|key| text_of(&key.identity())).collect();
+        let user = ("user", text_of(&desired.user));
+        Parting::Goes(absent([user, ("keys", Value::List(keys))]))
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

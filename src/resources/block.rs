@@ -7,8 +7,8 @@ use toml::Spanned;
 
 use super::content::Given;
 use super::input::{Presence, absolute_path};
-use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
 use super::record::{absent, text as text_of};
+use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
 use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work, path};
 use crate::model::{Body, Diagnostic};
 use crate::shell::{Script, Step};

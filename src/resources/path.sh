@@ -232,6 +232,7 @@ $2"
 $P"' || { J=; M="the old content stays, because validate said (exit status $r):
     $M"; return 1; }
   J= M=
+  unset candidate
 }
 # barred PATH: says in M why PATH cannot be replaced; of an attribute mv only says "not permitted".
 barred() {

@@ -126,6 +126,7 @@ $P"'
   fi || { J=; M="the old files stay, because validate said (exit status $r):
     $M"; return 1; }
   J= M=
+  unset staged
   if [ -z "$way" ]; then
     remark 'validated in the staged tree only: a private mount is not possible here, so absolute paths in these files led to the old ones'
   elif [ -n "$H" ]; then

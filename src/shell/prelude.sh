@@ -208,15 +208,16 @@ $M"
 
 # run SECONDS COMMAND…: as try, for programs that may leave others running in the background: the
 # output goes through a file, since a pipe would stay open as long as they live. At most the first
-# and the last 32 KiB are kept. The status comes through a file too: where there is none the time was
-# over, which timeout's own status would not tell from the program's. J is what they read, if anything.
+# and the last 32 KiB are kept. The status comes through a file too, whose room is taken before: where none
+# is in it the time was over, which timeout's own status would not tell from the program's. Who does not heed
+# TERM is killed 5 s later, with all that it started. J is what they read, if anything.
 run() {
   private || return 1
   command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
-  rm -f -- "$D/status"
   a=$1
   shift
-  set -- "$a" /bin/sh -c '"$@"; echo $? >"$0"' "$D/status" "$@"
+  M=$({ echo none >"$D/status" && echo >"$D/out"; } 2>&1) || { fail "what it prints cannot be kept: ${M##*: }"; return; }
+  set -- "$a" /bin/sh -c 'l=; trap l=1 TERM; "$@"; r=$?; [ -n "$l" ] || echo "$r" 1<>"$0"' "$D/status" "$@"
   Z=
   if [ -n "$H" ]; then
     rm -f -- "$D/quiet"
@@ -231,19 +232,19 @@ run() {
   fi
   # It ends by itself: one that was killed could leave half a frame on the wire.
   [ -z "$Z" ] || { : >"$D/quiet" && wait "$Z"; }
-  r=124
-  [ ! -s "$D/status" ] || read -r r <"$D/status"
+  read -r r <"$D/status"
+  M=
+  [ "$r" != none ] || r=124 M="timed out after $a s
+"
   n=$(wc -c <"$D/out")
   if [ "$n" -le 65536 ]; then
-    M=$(cat "$D/out")
+    M=$M$(cat "$D/out")
   else
-    M="$(head -c 32768 "$D/out")
+    M="$M$(head -c 32768 "$D/out")
 [… $((n - 65536)) bytes not shown …]
 $(tail -c 32768 "$D/out")"
   fi
   rm -f -- "$D/out"
-  [ -s "$D/status" ] || M="timed out after $a s
-$M"
   return "$r"
 }
 

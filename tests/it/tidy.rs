@@ -21,7 +21,10 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("plan", &["model", "shell", "resources", "resolve"]),
     ("ledger", &["model", "resources", "resolve", "plan"]),
     ("transport", &["model", "shell"]),
-    ("execute", &["model", "shell", "config", "resources", "resolve", "plan", "ledger", "transport"]),
+    (
+        "execute",
+        &["model", "shell", "config", "resources", "resolve", "plan", "ledger", "transport"],
+    ),
     ("report", &["model", "manual", "plan"]),
     (
         "cli",

@@ -6,7 +6,9 @@ use super::{ChangeJson, ContentJson, PlanJson};
 use crate::model::change::{Fired, TriggerKind, sha256_hex};
 use crate::model::{Action, Address, Attribute, Body, Change, Difference, Outcome, word};
 use crate::plan::danger::{Danger, Dangers};
-use crate::plan::document::{Document, HostPlan, HostState, Origin, Orphaned, Planned, Problem, Why};
+use crate::plan::document::{
+    Document, HostPlan, HostState, Origin, Orphaned, Planned, Problem, Why,
+};
 
 impl PlanJson {
     /// The plan of a form.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{ChangeJson, ContentJson, FORMAT, HostJson, OrphanJson, PlanJson, ProblemJson, SetJson, WhyJson};
+use super::{
+    ChangeJson, ContentJson, FORMAT, HostJson, OrphanJson, PlanJson, ProblemJson, SetJson, WhyJson,
+};
 use crate::model::change::sha256_hex;
 use crate::model::{Action, Address, Attribute, Body, Change, Difference, Outcome};
 use crate::plan::document::{Document, HostPlan, HostState, Planned};

@@ -130,7 +130,11 @@ fn with(change: Option<&Change>, fired: Option<Fired>) -> Option<Change> {
 fn fired(word: &str) -> Fired {
     let kinds = [TriggerKind::Reload, TriggerKind::Restart, TriggerKind::Run];
     let kind = kinds.into_iter().find(|kind| kind.word() == word);
-    Fired { kind: kind.expect("reload, restart or run"), because: Vec::<Address>::new(), owed: None }
+    Fired {
+        kind: kind.expect("reload, restart or run"),
+        because: Vec::<Address>::new(),
+        owed: None,
+    }
 }
 
 const fn word(action: Action) -> &'static str {

@@ -76,7 +76,7 @@ static GUARDS: &[Guard] = &[
     guard("kept output is bounded", &[("-le 65536", "-le 65536000")], children::output_is_bounded),
     guard(
         "nothing is done after a failure",
-        &[("[ -z \"$F\" ] && return 0", "return 0")],
+        &[("[ -z \"$F\" ] && mark begun && return 0", "return 0")],
         children::nothing_after_a_failure,
     ),
     guard(
