@@ -12,6 +12,7 @@ mod remember;
 mod resolve;
 mod root;
 mod session;
+mod sets;
 mod stop;
 mod verify;
 mod wave;

@@ -139,13 +139,13 @@ swapped() {
   M=$({ printf 'word %s %s\n' "$R-$S" "$1" >"$swap/journal"; } 2>&1) && each listed || return 1
   shift
   ondisk "$swap/journal" "$swap" "$state/sets" "$state"
-  each ready || return
+  each prepared || return
   ondisk "$swap/journal" "$@"
   each stands && each over || return
   ondisk "$@"
   M=$(mv -fT -- "$swap/journal" "$swap/done" 2>&1) || return 1
   ondisk "$swap"
-  cleared
+  tidied
 }
 # ondisk PATH…: what stands there is on disk.
 ondisk() {
@@ -157,8 +157,8 @@ listed() {
   [ "$3" != absent ] || k=new
   M=$({ printf 'path %s %s %s\n' "$nth" "$k" "$2" >>"$swap/journal"; } 2>&1)
 }
-# ready …: the new one beside its place, the old one kept beside it, and which it is: `made NUMBER INODE SUM`.
-ready() {
+# prepared …: the new one beside its place, the old one kept beside it, and which it is: `made NUMBER INODE SUM`.
+prepared() {
   stands "$@" || return
   later=-$nth i=- d=-
   case $1 in
@@ -196,8 +196,8 @@ over() {
     *) M=$(rm -f -- "$T" 2>&1) ;;
   esac || { M="$2: $M"; return 1; }
 }
-# cleared: the new files count: the old ones go, and the set is through.
-cleared() {
+# tidied: the new files count: the old ones go, and the set is through.
+tidied() {
   through done away
   rm -rf -- "$swap"
   swap= M=
@@ -207,7 +207,7 @@ undone() {
   X= later=
   [ -n "$swap" ] || return 1
   why=$M left=
-  if [ -e "$swap/done" ]; then cleared; return; fi
+  if [ -e "$swap/done" ]; then tidied; return; fi
   if [ ! -e "$swap/journal" ] || through journal back; then
     rm -rf -- "$swap"
     M=$why${left:+

@@ -18,5 +18,6 @@ mod place;
 mod quoting;
 mod reader;
 mod room;
+mod sets;
 mod tools;
 mod window;
