@@ -1,38 +1,60 @@
 //! `trueup apply`: plans, asks, and makes it so.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::args::{Apply, Common};
+use super::args::{Apply, Common, Pruning};
 use super::exit::Exit;
 use super::project::{self, Asked};
+use super::record::{About, Record};
+use super::resume::{self, Resumed};
 use super::run::{Purpose, Run, STOPPED, asked_to_end, runtime, tell_cost};
-use super::saved::{self, Opened};
+use super::saved;
 use super::telling::Telling;
 use super::{settings, view};
-use crate::execute::{Counts, HostRun, Spend, Stop};
-use crate::model::Outcome;
+use crate::execute::{Counts, HostRun, Prune, Spend, Stop};
+use crate::model::{Outcome, RunId};
 use crate::plan::{Document, HostPlan};
 use crate::report;
 use crate::report::view::{EndView, HostEndView};
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
+    let Some(start) = &verb.resume else { return apply(common, verb, None) };
+    match resume::resumed(common, verb, start) {
+        Ok(Some(Resumed { common, verb, left, id })) => apply(&common, &verb, Some((left, id))),
+        Ok(None) => Exit::Good,
+        Err(why) => {
+            report::print_error(&format!("error: {why}\n"));
+            Exit::Mistake
+        }
+    }
+}
+
+/// Applies what the command line names, or what an earlier run has left of it.
+fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>) -> Exit {
     let style = settings::style(common, settings::zoom(&verb.hosts.shown));
     let telling = Telling::new(style, verb.form.output(), verb.junit.clone());
     let mark = settings::mark();
+    let (only, resumes) = left.unzip();
     if let Some(path) = &verb.plan {
         let Some(opened) = saved::open(path, common, &verb.hosts, style) else {
             return Exit::Mistake;
         };
         let project = opened.saved.plan.project.clone();
         let spend = Spend { project, id: opened.saved.id.clone() };
-        let purpose =
-            Purpose { spend: Some(spend), run: Some(mark), lock_timeout: verb.lock_timeout };
+        let purpose = Purpose {
+            spend: Some(spend),
+            run: Some(mark),
+            lock_timeout: verb.lock_timeout,
+            prune: Prune::Nothing,
+        };
         let Some(run) = Run::new(&opened.ready, &verb.hosts, purpose) else {
             return Exit::Mistake;
         };
-        return runtime().block_on(planned(run, (verb, Some(&opened)), &telling));
+        let about = About { common, verb, opened: Some(&opened), resumes };
+        return runtime().block_on(planned(run, &about, &telling));
     }
     if !verb.yes && (telling.json() || !report::can_ask()) {
         let why =
@@ -43,18 +65,18 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
         ));
         return Exit::Mistake;
     }
-    let asked = Asked { select: &verb.hosts.select, keep: false };
+    let asked = Asked { select: &verb.hosts.select, keep: false, only: only.as_ref() };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
-    let purpose = Purpose { spend: None, run: Some(mark), lock_timeout: verb.lock_timeout };
+    resume::tell_gone(only.as_ref(), &ready);
+    let prune = settings::prune(&verb.pruning);
+    let purpose = Purpose { spend: None, run: Some(mark), lock_timeout: verb.lock_timeout, prune };
     let Some(run) = Run::new(&ready, &verb.hosts, purpose) else { return Exit::Mistake };
-    runtime().block_on(planned(run, (verb, None), &telling))
+    let about = About { common, verb, opened: None, resumes };
+    runtime().block_on(planned(run, &about, &telling))
 }
 
-async fn planned(
-    mut run: Run<'_>,
-    (verb, opened): (&Apply, Option<&Opened>),
-    telling: &Telling,
-) -> Exit {
+async fn planned(mut run: Run<'_>, about: &About<'_>, telling: &Telling) -> Exit {
+    let About { verb, opened, .. } = *about;
     let Some(results) = run.look().await else { return STOPPED };
     let Some(mut plan) = run.plan_view(telling.style, &results) else { return Exit::Mistake };
     if let Some(opened) = opened {
@@ -72,7 +94,13 @@ async fn planned(
     if telling.json() || opened.is_none() || !hosts.is_empty() {
         telling.announce(&Document { hosts, ..plan.clone() });
     }
+    if let Some(why) = too_many(&verb.pruning, &plan) {
+        run.fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
+        report::print_error(&why);
+        return Exit::Mistake;
+    }
     run.json = telling.json();
+    let whole = plan.clone();
     let (mut runs, mut idle, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for (result, host) in results.into_iter().zip(plan.hosts) {
         let changes = host.outcome() == Outcome::Changed;
@@ -94,17 +122,33 @@ async fn planned(
         let host = &run.ready.resolver.targets[target].host.name;
         report::print_error(&format!("warning: {host}: its ledger was not written: {why}\n"));
     }
+    run.record = run.mark.as_ref().and_then(|mark| Record::begin(about, run.ready, (mark, &whole)));
     // Where nothing is to be done the plan has said so.
     let silent = runs.is_empty() && opened.is_none() && !telling.json();
-    let (end, applied) = if runs.is_empty() {
-        (EndView { hosts: ends, time: Duration::ZERO }, Counts::default())
+    let (mut end, applied) = if runs.is_empty() {
+        (EndView { hosts: ends, time: Duration::ZERO, run: None }, Counts::default())
     } else {
         carry_out(&mut run, runs, ends).await
     };
     let exit = Exit::of(end.hosts.iter().map(|end| end.outcome), verb.hosts.detailed_exitcode);
+    if let Some(record) = run.record.take() {
+        record.end(&mut end, exit.status());
+    }
     let exit = if silent { telling.end_quietly(&end, exit) } else { telling.end(&end, exit) };
     tell_cost(&verb.hosts, counts.plus(applied));
     exit
+}
+
+/// Why a plan is not done that removes more than was allowed.
+pub(super) fn too_many(pruning: &Pruning, plan: &Document) -> Option<String> {
+    let most = pruning.max_removals?;
+    let removals = plan.removals();
+    (removals > most).then(|| {
+        format!(
+            "error: this plan removes {} on all hosts together, more than --max-removals {most}\n",
+            report::counted(removals, "thing")
+        )
+    })
 }
 
 /// Applies the plans; the first signal stops after what runs now, the second at once.
@@ -135,5 +179,5 @@ async fn carry_out(
         ends.push(view::applied(&resolver, &desired, &changes, result));
     }
     ends.sort_by(|one, other| one.host.cmp(&other.host));
-    (EndView { hosts: ends, time: begun.elapsed() }, counts)
+    (EndView { hosts: ends, time: begun.elapsed(), run: None }, counts)
 }

@@ -7,9 +7,13 @@ use clap_complete::{ArgValueCandidates, ArgValueCompleter};
 
 use super::completers;
 
+mod memory;
+mod runs;
 mod trust;
 
 use super::forms::{CheckOutput, Form, ShowAs};
+pub(super) use memory::{Drift, Ledger, Pruning, Reach, Unlock};
+pub(super) use runs::{Runs, RunsShow, RunsWhat};
 pub(super) use trust::Trust;
 
 /// Brings hosts true to what TOML files say: plans the exact difference over SSH and applies it.
@@ -26,7 +30,7 @@ const EXIT_STATUSES: &str = "Exit status: 0 good; 1 a mistake in the arguments o
     2 there are changes (with --detailed-exitcode); 3 a host failed, was unreachable, refused or unknown.";
 
 /// What every verb takes.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Common {
     /// The project's folder
     #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".", global = true)]
@@ -57,6 +61,14 @@ pub(super) enum Verb {
     Apply(Apply),
     /// Print a saved plan again; no host is contacted
     Show(Show),
+    /// Print what moved on hosts since the last apply; change nothing
+    Drift(Drift),
+    /// Print what a host remembers of this project, or let it forget
+    Ledger(Ledger),
+    /// End an apply that holds a host's lock and does not come to its end
+    Unlock(Unlock),
+    /// List the runs that are recorded here, or show one; no host is contacted
+    Runs(Runs),
     /// Show the key of a host, and file it where ssh looks once you say that it is the right one
     Trust(Trust),
     /// Find mistakes in the project; no host is contacted
@@ -78,26 +90,13 @@ pub(super) enum Verb {
 }
 
 /// How hosts are reached.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Hosts {
     /// Hosts worked on at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) parallel: u16,
-    /// An ssh config to use instead of your own
-    #[arg(long, value_name = "FILE")]
-    pub(super) ssh_config: Option<PathBuf>,
-    /// Seconds until a host counts as unreachable
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) connect_timeout: u16,
-    /// Seconds that the probe of a host may take; the probes of commands have their own time
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) probe_timeout: u32,
-    /// Seconds that all work on one host may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 14_400, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) host_timeout: u32,
-    /// A file with the password for sudo; without one it is asked for on the terminal when a host wants it
-    #[arg(long, value_name = "FILE")]
-    pub(super) become_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) reach: Reach,
     #[command(flatten)]
     pub(super) shown: Shown,
     #[command(flatten)]
@@ -114,7 +113,7 @@ pub(super) struct Hosts {
 }
 
 /// How much of a plan is shown.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Shown {
     /// Show one line for each address only
     #[arg(long, conflicts_with = "full")]
@@ -128,7 +127,7 @@ pub(super) struct Shown {
 }
 
 /// Which resources a run is about.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Select {
     /// Only resources with this tag; may be given more than once
     #[arg(long, value_name = "TAG", value_delimiter = ',')]
@@ -150,12 +149,14 @@ pub(super) struct Plan {
     pub(super) hosts: Hosts,
     #[command(flatten)]
     pub(super) form: Form,
+    #[command(flatten)]
+    pub(super) pruning: Pruning,
     /// Save the plan, to do exactly it with `trueup apply FILE`
     #[arg(short, long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Apply {
     /// A saved plan: exactly it is done, without a question; a host that has moved since is refused
     #[arg(value_name = "PLAN")]
@@ -170,9 +171,14 @@ pub(super) struct Apply {
     /// Seconds to wait for another apply that is at work on a host
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(super) lock_timeout: u32,
+    #[command(flatten)]
+    pub(super) pruning: Pruning,
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,
+    /// Go on with the hosts that this run left, with its inventory, tags, targets and vars; they are planned again
+    #[arg(long, value_name = "RUN")]
+    pub(super) resume: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -291,6 +297,8 @@ pub(super) enum SchemaOf {
     Plan,
     /// A line of what `trueup apply --json` prints
     Events,
+    /// What `trueup runs show --json` prints
+    Run,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -3,7 +3,7 @@
 use clap::{Args as ClapArgs, ValueEnum};
 
 /// What standard output is.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Clone, ClapArgs)]
 pub(super) struct Form {
     /// What standard output is; github: text, and what went wrong as annotations
     #[arg(long, value_name = "FORM", default_value = "text", conflicts_with = "json")]

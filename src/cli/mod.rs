@@ -6,16 +6,22 @@ mod check;
 mod completers;
 mod completions;
 mod doc;
+mod drift;
 mod exit;
 mod forms;
 mod init;
 mod inventory;
 mod key;
+mod ledger;
 mod man;
 mod plan;
 mod project;
+mod record;
+mod records;
 mod render;
+mod resume;
 mod run;
+mod runs;
 mod saved;
 mod schema;
 mod settings;
@@ -57,7 +63,11 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let exit = match args.verb {
         Verb::Plan(ref verb) => plan::run(&args.common, verb),
         Verb::Apply(ref verb) => apply::run(&args.common, verb),
+        Verb::Drift(ref verb) => drift::run(&args.common, verb),
+        Verb::Ledger(ref verb) => ledger::run(&args.common, verb),
+        Verb::Unlock(ref verb) => ledger::unlock(&args.common, verb),
         Verb::Show(ref verb) => show::run(&args.common, verb),
+        Verb::Runs(ref verb) => runs::run(&args.common, verb),
         Verb::Trust(ref verb) => trust::run(&args.common, verb),
         Verb::Check(ref verb) => check::run(&args.common, verb),
         Verb::Render(ref verb) => render::run(&args.common, verb),

@@ -1,5 +1,6 @@
 //! `trueup plan`: prints the exact difference between hosts and files; changes nothing.
 
+use super::apply::too_many;
 use super::args::{Common, Plan};
 use super::exit::Exit;
 use super::project::{self, Asked};
@@ -13,9 +14,10 @@ use crate::report;
 pub(super) fn run(common: &Common, verb: &Plan) -> Exit {
     let style = settings::style(common, settings::zoom(&verb.hosts.shown));
     let telling = Telling::new(style, verb.form.output(), None);
-    let asked = Asked { select: &verb.hosts.select, keep: verb.out.is_some() };
+    let asked = Asked { select: &verb.hosts.select, keep: verb.out.is_some(), only: None };
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
-    let Some(mut run) = Run::new(&ready, &verb.hosts, Purpose::default()) else {
+    let purpose = Purpose { prune: settings::prune(&verb.pruning), ..Purpose::default() };
+    let Some(mut run) = Run::new(&ready, &verb.hosts, purpose) else {
         return Exit::Mistake;
     };
     runtime().block_on(async {
@@ -25,6 +27,10 @@ pub(super) fn run(common: &Common, verb: &Plan) -> Exit {
         let counts = run.fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
         telling.plan(&plan);
         tell_cost(&verb.hosts, counts);
+        if let Some(why) = too_many(&verb.pruning, &plan) {
+            report::print_error(&why);
+            return Exit::Mistake;
+        }
         if let Some((kept, path)) = kept.zip(verb.out.as_ref()) {
             let path = path.display();
             if let Err(why) = kept {

@@ -1,6 +1,6 @@
 //! Loads and resolves the project for a verb, and finds every mistake that shows without a host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -156,6 +156,8 @@ pub(super) struct Asked<'a> {
     pub(super) select: &'a Select,
     /// Whether resources keep what they were made from, as a saved plan needs it.
     pub(super) keep: bool,
+    /// Of the hosts that are selected only these, by name.
+    pub(super) only: Option<&'a BTreeSet<String>>,
 }
 
 /// The project for a run on hosts; tells its mistakes and gives `None` when there are any.
@@ -182,7 +184,7 @@ pub(super) fn ready(common: &Common, asked: &Asked<'_>, style: Style) -> Option<
 #[expect(clippy::type_complexity, reason = "a resolver and its hosts")]
 fn choose(
     common: &Common,
-    &Asked { select, keep }: &Asked<'_>,
+    &Asked { select, keep, only }: &Asked<'_>,
     resolver: Resolver,
     survey: &Survey,
 ) -> Result<(Resolver, Vec<(usize, Option<Arc<Desired>>)>), Vec<Diagnostic>> {
@@ -199,6 +201,9 @@ fn choose(
     let mut ready = Vec::with_capacity(selected.len());
     for index in selected {
         let name = &resolver.targets[index].host.name;
+        if only.is_some_and(|only| !only.contains(name)) {
+            continue;
+        }
         if resolver.uses_facts() {
             // What stands in shows what selectors may select, and says nothing about this host.
             let selecting = if all { Vec::new() } else { Facts::stand_ins(name) };

@@ -8,9 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::args::{Hosts, Select};
 use super::exit::Exit;
 use super::project::{self, Ready};
+use super::record::Record;
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{self, Counts, Fleet, HostResult, Password, Question, Spend};
+use crate::execute::{self, Counts, Fleet, HostResult, Password, Prune, Question, Spend};
 use crate::model::{Event, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
@@ -25,6 +26,8 @@ pub(super) struct Purpose {
     pub(super) run: Option<RunMark>,
     /// Seconds to wait for another apply on a host.
     pub(super) lock_timeout: u32,
+    /// What is to go of what nobody declares any more.
+    pub(super) prune: Prune,
 }
 
 /// A fleet at work, and the events that it sends.
@@ -38,6 +41,9 @@ pub(super) struct Run<'r> {
     /// Whether each thing that happens is a line of standard output.
     pub(super) json: bool,
     log: Option<Log>,
+    /// Which run it is, where it may change something.
+    pub(super) mark: Option<RunMark>,
+    pub(super) record: Option<Record>,
 }
 
 /// The runtime in which hosts are worked on.
@@ -49,10 +55,10 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 impl<'r> Run<'r> {
     /// A run; `None` where the password that was given cannot be used, which is told.
     pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, purpose: Purpose) -> Option<Self> {
-        let Purpose { spend, run, lock_timeout } = purpose;
+        let Purpose { spend, run, lock_timeout, prune } = purpose;
         let (sender, events) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::unbounded_channel();
-        let given = match settings::password(hosts) {
+        let given = match settings::password(&hosts.reach) {
             Ok(given) => given,
             Err(mistake) => {
                 let style = Style { unicode: report::Switch::Off, ..Style::PLAIN };
@@ -66,7 +72,8 @@ impl<'r> Run<'r> {
             None => Password::none(),
         };
         let settings = settings::execution(hosts, password);
-        let execution = execute::Settings { spend, run, lock_timeout, ..settings };
+        let run_of = run.clone();
+        let execution = execute::Settings { spend, run: run_of, lock_timeout, prune, ..settings };
         let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
         let log = hosts.log.as_ref().map(|path| {
             Log::open(path).map_err(|error| {
@@ -76,7 +83,8 @@ impl<'r> Run<'r> {
         });
         let log = log.transpose().ok()?;
         let (select, why) = (&hosts.select, hosts.shown.why);
-        Some(Self { ready, fleet, events, questions, select, why, json: false, log })
+        let (mark, json, record) = (run, false, None);
+        Some(Self { ready, fleet, events, questions, select, why, json, log, mark, record })
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
@@ -134,9 +142,14 @@ impl<'r> Run<'r> {
             Event::Stage { stage, .. } => resolver.stage_names()[stage],
             _ => event.host().map_or("", |host| &resolver.targets[host].host.name),
         };
-        if self.json {
+        if self.json || self.record.is_some() {
             let lines = EventJson::of(event, name);
-            report::print(&lines.iter().map(EventJson::line).collect::<String>());
+            if self.json {
+                report::print(&lines.iter().map(EventJson::line).collect::<String>());
+            }
+            if let Some(record) = &mut self.record {
+                record.events(&lines);
+            }
         }
         if let Some(log) = &mut self.log {
             log.event(event, name);

@@ -57,7 +57,7 @@ pub(super) fn save(
 }
 
 /// Writes a file beside its place and moves it there: mode 0600, whole or not at all.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // What is no file, such as /dev/stdout, would be moved over.
     if fs::symlink_metadata(path).is_ok_and(|there| !there.is_file()) {
         return Err(io::Error::other("something that is no file is there"));
@@ -122,7 +122,7 @@ fn opened(
     let mut ready = if saved.needs_project() {
         let Selected { tags, skip_tags, targets } = saved.selected.clone();
         let select = Select { tags, skip_tags, targets, allow_empty: false };
-        let asked = Asked { select: &select, keep: true };
+        let asked = Asked { select: &select, keep: true, only: None };
         let Some(ready) = project::ready(common, &asked, style) else { return Ok(None) };
         if ready.project.name != saved.plan.project {
             return Err(format!(

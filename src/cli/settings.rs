@@ -10,9 +10,9 @@ use std::time::SystemTime;
 
 use tokio::sync::Semaphore;
 
-use super::args::{Common, Hosts, Select, Shown};
+use super::args::{Common, Hosts, Pruning, Reach, Select, Shown};
 use crate::config::HostPattern;
-use crate::execute::{self, Password};
+use crate::execute::{self, Password, Prune};
 use crate::model::{AddressPattern, Diagnostic, RunId, RunMark, Secret, Value};
 use crate::report::{Style, Switch, Zoom, stdout_is_terminal};
 use crate::resolve::Selection;
@@ -91,7 +91,7 @@ const PASSWORD_VARIABLE: &str = "TRUEUP_BECOME_PASSWORD";
 ///
 /// # Errors
 /// When the file cannot be read or others can read it, or what was given is no password.
-pub(super) fn password(hosts: &Hosts) -> Result<Option<Secret>, Diagnostic> {
+pub(super) fn password(hosts: &Reach) -> Result<Option<Secret>, Diagnostic> {
     if let Some(path) = &hosts.become_password_file {
         let wrong = |why: String| {
             Diagnostic::error(format!("--become-password-file {}: {why}", path.display()))
@@ -142,17 +142,33 @@ const LARGE_AT_ONCE: usize = 4;
 
 /// How hosts are worked on.
 pub(super) fn execution(hosts: &Hosts, password: Password) -> execute::Settings {
+    let parallel = usize::from(hosts.parallel);
+    execute::Settings { parallel, live: hosts.verbose, ..reaching(&hosts.reach, password) }
+}
+
+/// What is to go of what nobody declares any more.
+pub(super) const fn prune(pruning: &Pruning) -> Prune {
+    match pruning {
+        Pruning { prune_accounts: true, .. } => Prune::Accounts,
+        Pruning { prune: true, .. } => Prune::Things,
+        Pruning { .. } => Prune::Nothing,
+    }
+}
+
+/// How one host is worked on.
+pub(super) fn reaching(hosts: &Reach, password: Password) -> execute::Settings {
     execute::Settings {
         transport: transport(hosts.connect_timeout, hosts.ssh_config.as_ref()),
-        parallel: usize::from(hosts.parallel),
+        parallel: 1,
         probe_timeout: hosts.probe_timeout,
         host_timeout: hosts.host_timeout,
         password: Arc::new(password),
         places: Arc::new(Semaphore::new(LARGE_AT_ONCE)),
         limits: Limits::default(),
-        live: hosts.verbose,
+        live: false,
         spend: None,
         run: None,
+        prune: Prune::Nothing,
         lock_timeout: 0,
         state: std::env::var(STATE_VARIABLE).ok().filter(|path| path.starts_with('/')),
     }
@@ -169,7 +185,7 @@ pub(super) fn mark() -> RunMark {
     let user = name("LOGNAME").or_else(|| name("USER"));
     RunMark {
         id: RunId::new(milliseconds, u128::from_le_bytes(random)),
-        user: user.unwrap_or_else(|| format!("uid {}", rustix::process::geteuid().as_raw())),
+        user: user.unwrap_or_else(|| format!("uid-{}", rustix::process::geteuid().as_raw())),
         controller: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         since: humantime::format_rfc3339_seconds(now).to_string(),
     }

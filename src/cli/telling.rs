@@ -38,6 +38,18 @@ impl Telling {
         }
     }
 
+    /// What moved on hosts, as the only result.
+    pub(super) fn drift(&self, drift: &Document) {
+        match self.output {
+            Output::Json => report::print(&report::plan_json(drift)),
+            Output::Text => report::print(&report::render_drift(self.style, drift)),
+            Output::Github => {
+                report::print(&report::render_drift(self.style, drift));
+                report::print(&github::plan(drift));
+            }
+        }
+    }
+
     /// The plan that is applied next.
     pub(super) fn announce(&self, plan: &Document) {
         if self.json() {

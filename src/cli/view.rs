@@ -11,10 +11,14 @@ use crate::plan::{HostPlan, HostState, InSet, Orphaned, Planned, Problem, Why, d
 use crate::report::view::HostEndView;
 use crate::resolve::{Desired, Explained, Resolver};
 
+/// Stands in the place of a declaration that is gone.
+const GONE: &str = "no longer declared";
+
 /// A resource's address and place.
 fn named(resolver: &Resolver, desired: &Desired, index: usize) -> (String, String) {
     let instance = &desired.resources[index];
-    (instance.address.to_string(), resolver.place(instance.place))
+    let place = if instance.orphan { GONE.to_owned() } else { resolver.place(instance.place) };
+    (instance.address.to_string(), place)
 }
 
 /// A change as it may be shown.
@@ -174,9 +178,12 @@ pub(super) fn applied(
     };
     let unsure = applied.outcome == Outcome::Unknown;
     // Where the cause is still to come, a later run brings both.
-    let lost = not_done.iter().filter_map(|(address, change)| {
+    let open =
+        announced.iter().filter(|(index, _)| applied.done.iter().all(|(done, _)| done != index));
+    let lost = open.filter_map(|(index, change)| {
         let fired = change.fired.as_ref()?;
-        let due = unsure || fired.because.iter().any(done);
+        let address = &desired.resources[*index].address;
+        let due = unsure || fired.owed.is_some() || fired.because.iter().any(done);
         due.then(|| format!("{} of {address}", fired.kind.word()))
     });
     let lost = lost.collect();

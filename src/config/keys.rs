@@ -21,6 +21,32 @@ pub struct ProjectFile {
     pub project: ProjectTable,
     /// What goes on which hosts; stages run in the order of the file.
     pub stage: Option<Vec<Stage>>,
+    /// Addresses that changed, `module/type[name]`: what hosts remember of the old one is the new one's.
+    pub moved: Option<Vec<Moved>>,
+    /// How many records of runs are kept.
+    pub runs: Option<Runs>,
+}
+
+/// `{ from = "type[name]", to = "type[name]" }`
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Moved {
+    /// The address that it had; inside a module without the module's name.
+    pub from: String,
+    /// The address that it has now.
+    pub to: String,
+}
+
+/// `[runs]`: after each apply the records that are older or more than this go, never the newest.
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct Runs {
+    /// The most records that are kept.
+    #[schemars(range(min = 1, max = 100_000), extend("default" = 100))]
+    pub keep: Option<u32>,
+    /// For how many days a record is kept.
+    #[schemars(range(min = 1, max = 36_500), extend("default" = 90))]
+    pub keep_days: Option<u32>,
 }
 
 /// `[project]`
@@ -165,6 +191,8 @@ pub struct Module {
     pub locals: Option<Any>,
     /// Modules that come before this one on the same hosts.
     pub r#use: Option<Vec<ModuleEntry>>,
+    /// Addresses of this module that changed: what hosts remember of the old one is the new one's.
+    pub moved: Option<Vec<Moved>>,
     /// Files and symlinks that go in together or not at all, by a name for them.
     pub set: Option<BTreeMap<String, FileSet>>,
 }

@@ -9,6 +9,7 @@ use include_dir::Dir;
 use super::inventory::{self, Inventory};
 use super::load::{Entry, Tree};
 use super::module::{self, Module};
+use super::moved;
 use super::project::{self, ModuleUse, Project, ProjectFile};
 use super::source::Sources;
 use super::{standard, table};
@@ -68,8 +69,12 @@ impl Loader<'_> {
             self.whole = false;
         }
         project.modules = self.modules(&read, modules);
+        let modules = project.modules.values().flat_map(|module| module.moved.iter().cloned());
+        let all: Vec<_> = read.moved.into_iter().chain(modules).collect();
+        project.moved = moved::settled(&all);
         project.name = read.name;
         project.stages = read.stages;
+        project.runs = read.runs;
         project
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::moved::{self, Moved};
 use super::param::{Param, check_name, read_param};
 use super::project::{ModuleUse, module_uses};
 use super::set::{self, FileSet};
@@ -30,6 +31,8 @@ pub struct Module {
     pub uses: Vec<ModuleUse>,
     /// Files that go in together, in the order of the document.
     pub sets: Vec<FileSet>,
+    /// Addresses that changed.
+    pub moved: Vec<Moved>,
     /// In the order of the document.
     pub resources: Vec<Declaration>,
     /// Keys at the top that are neither its own nor tables, as those of resource types would be.
@@ -53,6 +56,7 @@ impl Module {
             locals: BTreeMap::new(),
             uses: Vec::new(),
             sets: Vec::new(),
+            moved: Vec::new(),
             resources: Vec::new(),
             strange: Vec::new(),
             templates: BTreeMap::new(),
@@ -77,9 +81,9 @@ pub struct Declaration {
 }
 
 /// Keys at the top of a module that are no resource types.
-pub const MODULE_KEYS: [&str; 5] = ["description", "params", "locals", "use", "set"];
+pub const MODULE_KEYS: [&str; 6] = ["description", "params", "locals", "use", "set", "moved"];
 /// Keys that later versions give a meaning to.
-const RESERVED: [&str; 2] = ["moved", "types"];
+const RESERVED: [&str; 1] = ["types"];
 
 /// Reads module.toml. Templates and files are put in by the loader.
 pub(super) fn read(
@@ -99,6 +103,7 @@ pub(super) fn read(
             "locals" => read_locals(&mut module, value, found),
             "use" => module.uses = module_uses(file, "use", value, found),
             "set" => module.sets = set::read(file, value, found),
+            "moved" => module.moved = moved::read(file, Some(name), value, found),
             reserved if RESERVED.contains(&reserved) => found.push(
                 Diagnostic::at(key.span, format!("`{reserved}` is reserved for a later version"))
                     .help("rename it if it is meant as something else"),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::inventory::Inventory;
 use super::module::Module;
+use super::moved::{self, Moved};
 use super::pattern::HostPattern;
 use super::source::Sources;
 use super::table::{Fields, Shape, TomlTable, TomlValue, string, wrong_type};
@@ -15,11 +16,29 @@ use toml::de::DeValue;
 /// A loaded project: everything that resolving it needs.
 #[derive(Debug, Default)]
 pub struct Project {
+    /// Addresses that changed: what was remembered under the first is the second's.
+    pub moved: Vec<(String, String)>,
     pub name: String,
     pub sources: Sources,
     pub stages: Vec<Stage>,
     pub inventory: Inventory,
     pub modules: BTreeMap<String, Module>,
+    pub runs: Runs,
+}
+
+/// How many records of runs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Runs {
+    /// At most so many.
+    pub keep: u32,
+    /// None that is older than so many days.
+    pub keep_days: u32,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { keep: 100, keep_days: 90 }
+    }
 }
 
 impl Project {
@@ -59,12 +78,19 @@ pub(super) struct ProjectFile {
     pub(super) name: String,
     pub(super) inventory: Option<Located<String>>,
     pub(super) stages: Vec<Stage>,
+    pub(super) moved: Vec<Moved>,
+    pub(super) runs: Runs,
 }
 
 const PROJECT: Shape = Shape {
     what: "[project]",
     is: "`project` takes",
     write: "[project], and below it name = \"…\"",
+};
+const RUNS: Shape = Shape {
+    what: "[runs]",
+    is: "`runs` takes",
+    write: "[runs], and below it keep = 100 or keep_days = 90",
 };
 const STAGE: Shape = Shape {
     what: "a stage",
@@ -94,6 +120,9 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
         project.inventory = fields.string("inventory", found);
         fields.finish(found);
     }
+    if let Some(value) = top.take("moved") {
+        project.moved = moved::read(file, None, value, found);
+    }
     match top.take("stage").map(|value| (value, value.get_ref())) {
         None => {}
         Some((_, DeValue::Array(items))) => {
@@ -104,6 +133,7 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
                 .help("write each stage as [[stage]]"),
         ),
     }
+    project.runs = runs(file, &mut top, found);
     top.finish(found);
     let mut seen: BTreeMap<&str, Span> = BTreeMap::new();
     for stage in &project.stages {
@@ -119,6 +149,21 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
         }
     }
     project
+}
+
+/// Reads `[runs]`.
+fn runs(file: FileId, top: &mut Fields<'_>, found: &mut Vec<Diagnostic>) -> Runs {
+    let mut runs = Runs::default();
+    let Some(value) = top.take("runs") else { return runs };
+    let Some(mut fields) = Fields::of(&RUNS, file, value, found) else { return runs };
+    if let Some(keep) = fields.count("keep", 100_000, found) {
+        runs.keep = keep;
+    }
+    if let Some(days) = fields.count("keep_days", 36_500, found) {
+        runs.keep_days = days;
+    }
+    fields.finish(found);
+    runs
 }
 
 /// A project's name is part of paths on hosts.

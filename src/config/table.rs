@@ -233,6 +233,27 @@ impl<'t> Fields<'t> {
         boolean
     }
 
+    /// A whole number from 1 to `most`, or a mistake when it is something else.
+    pub(super) fn count(
+        &mut self,
+        key: &'static str,
+        most: u32,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<u32> {
+        let value = self.take(key)?;
+        let wanted = format!("a whole number from 1 to {most}");
+        let Value::Integer(number) = to_value(value.get_ref()) else {
+            found.push(wrong_type(self.file, key, &wanted, value));
+            return None;
+        };
+        let count = u32::try_from(number).ok().filter(|count| (1..=most).contains(count));
+        if count.is_none() {
+            let span = Span::new(self.file, value.span());
+            found.push(Diagnostic::at(span, format!("`{key}` takes {wanted}, not {number}")));
+        }
+        count
+    }
+
     /// Words of letters, digits, `-`, `_` and `.`, or a mistake for each that is none.
     pub(super) fn words(
         &mut self,

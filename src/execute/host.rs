@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::probe::Probe;
 use super::remember::Recall;
 use super::session::{Counts, Program, Session, SessionError};
-use super::{Settings, facts, root};
+use super::{Settings, facts, prune, root};
 use crate::ledger::{self, Memory};
 use crate::model::{Diagnostic, Facts, Host, Outcome};
 use crate::plan::{History, Plan, compare};
@@ -142,7 +142,16 @@ async fn probe(
             return Err(ended);
         }
     };
-    let observed = probe.read(&desired, &answers);
+    let mut observed = probe.read(&desired, &answers);
+    let mut desired = desired;
+    let moved = &resolver.project().moved;
+    let mut memory = memory;
+    memory.ledger.rename(moved, &desired);
+    let more = (&mut session, settings);
+    let beside = prune::beside((&memory.ledger, &desired), &mut observed, resolver, more).await;
+    if let Some(all) = beside.map_err(|error| ended(target, host, error))? {
+        desired = Arc::new(all);
+    }
     let history = History { owed: memory.ledger.due(&desired), ..History::default() };
     let mut plan = compare(&desired, &observed, &history);
     memory.ledger.judge(&mut plan, &desired);
@@ -159,7 +168,7 @@ pub(super) const fn failed(target: usize, message: String) -> Ended {
 }
 
 /// What a failed session means for a host on which nothing was changed.
-fn ended(target: usize, host: &Host, error: SessionError) -> Ended {
+pub(super) fn ended(target: usize, host: &Host, error: SessionError) -> Ended {
     let (outcome, message, help) = match error {
         SessionError::Transport(TransportError::Unreachable(message)) => {
             let said = message.contains(&host.address) || message.contains(" port ");

@@ -5,8 +5,10 @@ mod facts;
 mod fleet;
 mod host;
 mod login;
+mod memory;
 mod password;
 mod probe;
+mod prune;
 mod reading;
 mod remember;
 mod resolve;
@@ -21,7 +23,9 @@ pub use apply::{Applied, Incident};
 pub use facts::read as read_facts;
 pub use fleet::{Fleet, HostResult, Run};
 pub use host::{Ended, HostRun};
+pub use memory::{end as end_apply, remembered};
 pub use password::{Password, Question};
+pub use prune::Prune;
 pub use session::Counts;
 pub use stop::{Stop, Stopper};
 
@@ -54,6 +58,8 @@ pub struct Settings {
     pub spend: Option<Spend>,
     /// Which run this is, where it may change something.
     pub run: Option<RunMark>,
+    /// What is to go of what nobody declares any more.
+    pub prune: Prune,
     /// Seconds to wait for another apply that is at work on a host.
     pub lock_timeout: u32,
     /// The folder on hosts below which they keep what they remember, where it is another than the usual.

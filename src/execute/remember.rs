@@ -70,6 +70,8 @@ impl Recall {
         }
         let payload = answer(self.seq).map(|answer| answer.payload.as_slice()).unwrap_or_default();
         let mut memory = read(payload, (project, host));
+        // Who holds it now is this run.
+        memory.lock = memory.lock.filter(|_| self.lock.is_none());
         let mended = self.lock.and_then(answer).map(|answer| answer.payload.as_slice());
         memory.mended(mended.unwrap_or_default());
         match &memory.damage {
@@ -90,6 +92,13 @@ fn told(run: &RunMark) -> String {
     format!("{}, run {}, since {}", run.who(), run.id, run.since)
 }
 
+/// A ledger that is written anew.
+pub(super) struct Base {
+    pub(super) text: String,
+    /// Whether what is there cannot be read, and is kept beside it.
+    pub(super) aside: bool,
+}
+
 /// What a wave writes down before it changes anything.
 pub(super) struct Writing<'w> {
     pub(super) run: &'w HostRun,
@@ -105,7 +114,7 @@ impl Writing<'_> {
     }
 
     /// The ledger anew, where a journal is to be taken in or something is to be forgotten.
-    pub(super) fn base(&self, project: &str) -> Option<String> {
+    pub(super) fn base(&self, project: &str) -> Option<Base> {
         let ledger = self.ledger();
         let forgotten = ledger.forgotten(&self.run.desired);
         let stale = ledger.open || self.run.memory.damage.is_some() || !forgotten.is_empty();
@@ -113,7 +122,8 @@ impl Writing<'_> {
             let mut new = Ledger { serial: ledger.serial + 1, ..ledger.clone() };
             new.entries.retain(|address, _| !forgotten.contains(address));
             new.owed.retain(|owed| !forgotten.contains(&owed.address));
-            new.text((project, &self.run.name))
+            let aside = self.run.memory.damage.is_some();
+            Base { text: new.text((project, &self.run.name)), aside }
         })
     }
 
@@ -126,7 +136,9 @@ impl Writing<'_> {
             let serial = ledger.serial + u64::from(rewritten);
             notes.run(serial, LastRun { run: id.to_owned(), who: self.mark.who() });
             for (instance, item) in desired.resources.iter().zip(&self.run.plan.items) {
-                if matches!(item.status, Status::Same(_)) && !ledger.knows(instance) {
+                if instance.orphan && matches!(item.status, Status::Same(_)) {
+                    notes.gone(instance.address.to_string());
+                } else if matches!(item.status, Status::Same(_)) && !ledger.knows(instance) {
                     let entry = ledger.entry(instance, id, false);
                     notes.holds(instance.address.to_string(), entry);
                 }
@@ -143,6 +155,13 @@ impl Writing<'_> {
                 let made = change.action == Action::Create;
                 let entry = (!instance.orphan).then(|| ledger.entry(instance, id, made));
                 notes.change(*seq, instance.address.to_string(), entry);
+                if let Some(path) =
+                    instance.kind.removes(&instance.desired).filter(|_| instance.orphan)
+                {
+                    for address in ledger.inside(path, desired) {
+                        notes.change(*seq, address, None);
+                    }
+                }
             }
         }
         notes

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Spend;
 use super::host::HostRun;
+use super::remember::Base;
 use super::session::{Expected, Program, Session};
 use super::sets;
 use crate::model::change::sha256_hex;
@@ -50,8 +51,9 @@ impl Wave {
 
     /// Writes down what is about to be done: the ledger anew, where that is due, and lines for its journal.
     /// Stands before all changes.
-    pub(super) fn remember(&mut self, base: Option<String>, lines: String, seqs: [u64; 2]) {
-        let texts = base.map(|base| ("settle", base)).into_iter().chain([("note", lines)]);
+    pub(super) fn remember(&mut self, base: Option<Base>, lines: String, seqs: [u64; 2]) {
+        let base = base.map(|base| (if base.aside { "settle aside" } else { "settle" }, base.text));
+        let texts = base.into_iter().chain([("note", lines)]);
         for (seq, (word, text)) in seqs.into_iter().zip(texts) {
             let mut script = Script::new();
             script.text(word);

@@ -18,6 +18,8 @@ enum Line {
     Entry(String, Entry),
     /// The step with this number brings it about; `None` takes it away.
     Change(u64, String, Option<Entry>),
+    /// Nothing is left of this.
+    Gone(String),
     Owed(Owed),
     /// It was done, and did not hold after it.
     Open(String),
@@ -49,6 +51,11 @@ impl Notes {
     /// What a step will bring about.
     pub fn change(&mut self, seq: u64, address: String, entry: Option<Entry>) {
         self.lines.push(Line::Change(seq, address, entry));
+    }
+
+    /// What nobody declares any more and is not there.
+    pub fn gone(&mut self, address: String) {
+        self.lines.push(Line::Gone(address));
     }
 
     /// What a change will call for.
@@ -114,6 +121,12 @@ impl Journal {
     }
 }
 
+/// Whether a text begins as the journal of the first run on a host does.
+pub(super) fn is_first(text: &str) -> bool {
+    let line = text.lines().next().map(serde_json::from_str::<Line>);
+    matches!(line, Some(Ok(Line::Run(0, _))))
+}
+
 /// Takes a journal into the ledger that it was written beside.
 pub(super) fn fold(ledger: &mut Ledger, journal: Journal) {
     let Some(Line::Run(serial, last)) = journal.lines.first() else { return };
@@ -138,6 +151,7 @@ pub(super) fn fold(ledger: &mut Ledger, journal: Journal) {
             Line::Change(seq, address, entry) => {
                 change(ledger, &journal, (*seq, address, entry.as_ref()));
             }
+            Line::Gone(address) => drop(ledger.entries.remove(address)),
             Line::Owed(owed) => ledger.owed.push(owed.clone()),
             Line::Open(address) => {
                 if let Some(entry) = ledger.entries.get_mut(address) {

@@ -77,6 +77,21 @@ impl Ledger {
         gone.map(|orphan| orphan.address).collect()
     }
 
+    /// What nobody declares any more of a file's text: it goes when the file does.
+    #[must_use]
+    pub fn inside(&self, path: &str, desired: &Desired) -> Vec<String> {
+        let about = |table: &str| {
+            let table = table.parse::<toml::Value>().ok()?;
+            Some(table.get("path")?.as_str()? == path)
+        };
+        let orphans = self.orphans(desired).into_iter();
+        let inside = orphans.filter(|orphan| match &orphan.parting {
+            Parted::Goes(table) => about(table).unwrap_or(false),
+            _ => false,
+        });
+        inside.map(|orphan| orphan.address).collect()
+    }
+
     /// Triggers that are owed, by the places of their resources.
     #[must_use]
     pub fn due(&self, desired: &Desired) -> HashMap<usize, Fired> {

@@ -80,6 +80,33 @@ grab() {
   return 1
 }
 
+# unlock PROJECT/HOST BASE RUN: ends the apply of that run, which holds the lock. Its shell ends behind the
+# step that it is in; 20 s later at once, and what the step started may go on.
+unlock() {
+  remembers "$1" "$2"
+  holder || { echo free; return; }
+  case $who in *"run $3,"*) ;; *) echo "$who"; return ;; esac
+  read -r k l o <"$state/lock"
+  [ ! -e "$state/lock.d" ] || read -r k l o <"$state/lock.d/holder"
+  kill -TERM "$k"
+  o=0
+  while process "$k" "$l" && [ "$o" -lt 20 ]; do
+    sleep 1
+    o=$((o + 1))
+  done
+  process "$k" "$l" || return 0
+  kill -KILL "$k"
+  echo killed
+}
+# forget PROJECT/HOST BASE: what is remembered of the project goes, unless somebody is at work.
+forget() {
+  remembers "$1" "$2"
+  [ -e "$state" ] || { echo none; return; }
+  own "$state" || { echo "foreign $state"; return; }
+  ! holder || { echo "lock $who"; return; }
+  rm -rf -- "$state" 2>&1
+}
+
 # settle: the ledger anew, from the wire; then the journal, which it has taken in, goes.
 settle() {
   [ ! -e "$state/ledger" ] || [ "${1:-}" != aside ] || mv -f -- "$state/ledger" "$state/ledger.damaged"

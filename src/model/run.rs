@@ -31,6 +31,20 @@ impl RunId {
         &self.0
     }
 
+    /// Letters that name it among runs that did not begin in the same second.
+    pub const SHORT: usize = 8;
+
+    /// So many of its first letters as name it among others: [`Self::SHORT`] where these do.
+    #[must_use]
+    pub fn short<'o>(&self, others: impl Iterator<Item = &'o Self>) -> &str {
+        let shared = |other: &Self| {
+            let pairs = self.0.bytes().zip(other.0.bytes());
+            pairs.take_while(|(one, other)| one == other).count() + 1
+        };
+        let most = others.filter(|other| *other != self).map(shared).max().unwrap_or(0);
+        &self.0[..most.clamp(Self::SHORT, Self::LENGTH)]
+    }
+
     /// When its run began, in milliseconds after 1970.
     #[must_use]
     pub fn milliseconds(&self) -> u64 {
@@ -74,6 +88,9 @@ mod tests {
         assert!(one < two);
         assert_eq!(one.as_str().len(), RunId::LENGTH);
         assert_eq!(RunId::parse(&two.as_str().to_lowercase()), Some(two.clone()));
+        assert_eq!(one.short(std::iter::once(&one)), "00000000");
+        let three = RunId::new(2, 1);
+        assert_eq!(two.short([&one, &two, &three].into_iter()), two.as_str());
         assert_eq!((one.milliseconds(), two.milliseconds()), (1, 2));
         for wrong in ["", "01", "../../../../etc/passwd0000", "01ARZ3NDEKTSV4RRFFQ69G5FAVX"] {
             assert_eq!(RunId::parse(wrong), None, "{wrong}");

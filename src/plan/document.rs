@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use super::danger::Dangers;
-use crate::model::{Change, Outcome};
+use crate::model::{Action, Attribute, Change, Difference, Outcome};
 
 /// The plan of a run, for all its hosts.
 #[derive(Debug, Clone, Default)]
@@ -169,6 +169,18 @@ impl HostPlan {
     }
 }
 
+/// How many things a change takes away.
+fn removals(change: &Change) -> usize {
+    if change.action == Action::Delete {
+        return 1;
+    }
+    let gone = |attribute: &&Attribute| {
+        matches!(attribute.name, "entry" | "key")
+            && matches!(attribute.difference, Difference::Value { before: Some(_), after: None })
+    };
+    change.attributes.iter().filter(gone).count()
+}
+
 /// Hosts whose lists are the same, each list once.
 pub type Sets<'d> = Vec<(Vec<&'d str>, Vec<&'d Planned>)>;
 
@@ -192,6 +204,27 @@ impl Document {
         }
         sets.sort_by_key(|(hosts, _)| hosts.len());
         sets
+    }
+
+    /// Only what moved on hosts: what the files alone ask for is left out.
+    #[must_use]
+    pub fn drift(&self) -> Self {
+        let hosts = self.hosts.iter().map(|host| {
+            let mut host = host.clone();
+            if let HostState::Compared { changes, .. } = &mut host.state {
+                changes.retain(|planned| planned.origin.since().is_some());
+            }
+            host.orphans.clear();
+            host
+        });
+        Self { hosts: hosts.collect(), ..self.clone() }
+    }
+
+    /// How many things go, on all hosts together: resources, and entries of folders and keys that are purged.
+    #[must_use]
+    pub fn removals(&self) -> usize {
+        let changes = self.hosts.iter().flat_map(HostPlan::changes);
+        changes.map(|planned| removals(&planned.change)).sum()
     }
 
     /// The outcome of each host.

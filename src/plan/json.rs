@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::model::Body;
 
+pub use read::acted;
 pub use write::actions;
 
 /// The version of the form: the first number changes when a reader of the old form would fail.

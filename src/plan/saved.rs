@@ -89,6 +89,9 @@ struct SavedResource {
     sensitive: bool,
     timeout: Option<u32>,
     retries: u32,
+    /// Whether it goes because nobody declares it any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    orphan: bool,
     /// Its table as TOML; not there where it is sensitive.
     table: Option<String>,
     /// The contents that its table names, by their digests.
@@ -282,6 +285,7 @@ impl Saved {
         let place = places.span(&saved.place);
         let mut made = Source::restore(address, (table, bodies), place)?;
         (made.timeout, made.retries) = (saved.timeout, saved.retries);
+        made.orphan = saved.orphan;
         Ok(Arc::new(made))
     }
 }
@@ -378,6 +382,7 @@ impl<P: Fn(&Instance) -> String> Saving<'_, P> {
             sensitive: instance.kept_back(),
             timeout: instance.timeout,
             retries: instance.retries,
+            orphan: instance.orphan,
             table: source.map(|source| source.text()),
             contents,
         });

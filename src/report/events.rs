@@ -54,6 +54,9 @@ pub struct EndJson {
     pub counts: BTreeMap<String, usize>,
     /// What the program ends with.
     pub exit_status: u8,
+    /// The run, where it is recorded: `trueup runs show` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
 }
 
 /// What became of a host.
@@ -73,6 +76,15 @@ pub struct HostEndJson {
     /// What to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// What `done` and `not_done` are, by address, in the words of a plan's `actions`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub actions: BTreeMap<String, Vec<String>>,
+    /// Addresses among them whose trigger goes off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggered: Vec<String>,
+    /// Triggers that were not done though their cause was, such as `reload of nginx/service[nginx]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
 }
 
 /// What a reader should know of a change that was done.
@@ -133,19 +145,7 @@ impl EventJson {
     /// The last line.
     #[must_use]
     pub fn end(end: &EndView, exit_status: u8) -> Self {
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        let all = end.hosts.iter().flat_map(|host| &host.done);
-        for action in all.flat_map(|(_, change): &(String, Change)| actions(change)) {
-            *counts.entry(action).or_default() += 1;
-        }
-        Self::End(EndJson {
-            format_version: FORMAT.to_owned(),
-            time: now(),
-            seconds: (end.time.as_secs_f64() * 1000.0).round() / 1000.0,
-            hosts: end.hosts.iter().map(host).collect(),
-            counts,
-            exit_status,
-        })
+        Self::End(EndJson::of(end, exit_status))
     }
 
     /// The line, with its line break.
@@ -156,6 +156,31 @@ impl EventJson {
     pub fn line(&self) -> String {
         serde_json::to_string(self).expect("a form with string keys is JSON") + "\n"
     }
+}
+
+impl EndJson {
+    /// What became of a run that ends now.
+    #[must_use]
+    pub fn of(end: &EndView, exit_status: u8) -> Self {
+        Self {
+            format_version: FORMAT.to_owned(),
+            time: now(),
+            seconds: (end.time.as_secs_f64() * 1000.0).round() / 1000.0,
+            hosts: end.hosts.iter().map(host).collect(),
+            counts: counts(end.hosts.iter().flat_map(|host| &host.done)),
+            exit_status,
+            run: end.run.as_ref().map(|run| run.id.to_string()),
+        }
+    }
+}
+
+/// How many changes of each kind there are.
+fn counts<'c>(all: impl Iterator<Item = &'c (String, Change)>) -> BTreeMap<String, usize> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for action in all.flat_map(|(_, change)| actions(change)) {
+        *counts.entry(action).or_default() += 1;
+    }
+    counts
 }
 
 fn host(host: &HostEndView) -> HostEndJson {
@@ -169,6 +194,8 @@ fn host(host: &HostEndView) -> HostEndJson {
         .notes
         .iter()
         .map(|(address, message)| NoteJson { address: address.clone(), message: message.clone() });
+    let all = || host.done.iter().chain(&host.not_done);
+    let triggered = all().filter(|(_, change)| change.fired.is_some());
     HostEndJson {
         host: host.host.clone(),
         outcome: host.outcome.word().to_owned(),
@@ -177,5 +204,8 @@ fn host(host: &HostEndView) -> HostEndJson {
         problems: problems.collect(),
         notes: notes.collect(),
         help: host.help.clone(),
+        actions: all().map(|(address, change)| (address.clone(), actions(change))).collect(),
+        triggered: triggered.map(|(address, _)| address.clone()).collect(),
+        lost: host.lost.clone(),
     }
 }

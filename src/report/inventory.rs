@@ -38,7 +38,7 @@ fn becomes(host: &Host) -> Option<&'static str> {
 }
 
 /// Lines of columns, each as wide as its widest text; the last one is not padded.
-fn columns(rows: &[Vec<String>]) -> String {
+pub(super) fn columns(rows: &[Vec<String>]) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max()

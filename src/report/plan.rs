@@ -21,6 +21,29 @@ const MESSAGE_LINES: usize = 20;
 /// The whole text of a plan.
 #[must_use]
 pub fn render(style: Style, plan: &Document) -> String {
+    let mut text = blocks(style, plan, "no changes");
+    let _ = writeln!(text, "{}", last_line(plan));
+    text
+}
+
+/// The text of what moved on hosts.
+#[must_use]
+pub fn drift(style: Style, plan: &Document) -> String {
+    let mut text = blocks(style, plan, "as the last apply left it");
+    let count = |wanted| plan.outcomes().filter(|outcome| *outcome == wanted).count();
+    let parts = [(Outcome::Changed, "drifted"), (Outcome::Ok, "as they were left")]
+        .into_iter()
+        .filter_map(|(outcome, word)| Some((count(outcome), word)).filter(|(count, _)| *count > 0))
+        .map(|(count, word)| format!("{count} {word}"));
+    let outcomes: Vec<Outcome> = plan.outcomes().collect();
+    let parts: Vec<String> = parts.chain(bad(&outcomes)).collect();
+    let hosts = super::counted(plan.hosts.len(), "host");
+    let _ = writeln!(text, "Drift: {hosts}: {}.", parts.join(", "));
+    text
+}
+
+/// What stands before the last line. `none` is said of hosts on which nothing differs.
+fn blocks(style: Style, plan: &Document, none: &str) -> String {
     let mut text = String::new();
     if style.zoom != Zoom::Summary {
         for (index, stage) in plan.stages.iter().enumerate() {
@@ -35,11 +58,10 @@ pub fn render(style: Style, plan: &Document) -> String {
         .map(|host| host.host.as_str())
         .collect();
     if !unchanged.is_empty() {
-        let _ = writeln!(text, "{}  no changes\n", names_of(style, &unchanged));
+        let _ = writeln!(text, "{}  {none}\n", names_of(style, &unchanged));
     }
     memory::told(style, &mut text, plan);
     text.push_str(&closing::list(style, plan));
-    let _ = writeln!(text, "{}", last_line(plan));
     text
 }
 

@@ -13,13 +13,23 @@ use crate::model::Outcome;
 /// The text after an apply.
 #[must_use]
 pub fn render(style: Style, end: &EndView) -> String {
+    let mut text = troubles(style, end);
+    let run = end.run.as_ref().map(|run| {
+        let dots = if style.unicode.on() { "…" } else { "..." };
+        format!(" Run {0}{dots}: trueup runs show {0}", run.short)
+    });
+    let _ = writeln!(text, "{}{}", last_line(end), run.unwrap_or_default());
+    text
+}
+
+/// What went wrong, host by host, and what a reader should know of the rest.
+pub(super) fn troubles(style: Style, end: &EndView) -> String {
     let mut text = String::new();
     for host in end.hosts.iter().filter(|host| host.outcome > Outcome::Changed) {
         trouble(style, &mut text, host);
         text.push('\n');
     }
     notes(style, &mut text, end);
-    let _ = writeln!(text, "{}", last_line(end));
     text
 }
 
@@ -72,20 +82,16 @@ fn trouble(style: Style, text: &mut String, host: &HostEndView) {
     }
 }
 
-/// Triggers whose cause is done and that were not: no later run would do them.
+/// Triggers whose cause is done and that were not: the host remembers them for the next apply.
 fn lost_triggers(text: &mut String, host: &HostEndView) {
     if !host.lost.is_empty() {
         let lost: Vec<String> = host.lost.iter().map(|lost| visible(lost)).collect();
-        let _ = writeln!(
-            text,
-            "      A later run does not make up for triggers that were not done. See to: {}.",
-            lost.join(", ")
-        );
+        let _ = writeln!(text, "      Owed there until an apply does it: {}.", lost.join(", "));
     }
 }
 
 /// The answer in one line.
-fn last_line(end: &EndView) -> String {
+pub(super) fn last_line(end: &EndView) -> String {
     let outcomes: Vec<Outcome> = end.hosts.iter().map(|host| host.outcome).collect();
     let good = outcomes.iter().filter(|outcome| **outcome <= Outcome::Changed).count();
     let all = outcomes.len();

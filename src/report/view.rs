@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::model::{Change, Outcome};
+use crate::model::{Change, Outcome, RunId};
 use crate::plan::Problem;
 
 /// A host at the end of an apply.
@@ -28,6 +28,16 @@ pub struct HostEndView {
 pub struct EndView {
     pub hosts: Vec<HostEndView>,
     pub time: Duration,
+    /// The run, where it is recorded.
+    pub run: Option<RunView>,
+}
+
+/// A run as a reader names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunView {
+    pub id: RunId,
+    /// Enough of its first letters to name it among the others.
+    pub short: String,
 }
 
 /// What a check found, in numbers.

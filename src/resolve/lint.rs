@@ -6,20 +6,20 @@ use super::Resolver;
 use super::bind::Bound;
 use super::template::{Names, is_template, names};
 use super::undefined::{each_text, used_modules};
-use crate::config::{FileSet, Module, ModuleUse, TomlValue};
+use crate::config::{Declaration, FileSet, Module, ModuleUse, TomlValue};
 use crate::model::suggest::{list, nearest};
 use crate::model::{Diagnostic, Span};
 
 /// Everything that texts name.
 #[derive(Default)]
-struct Used {
+pub(super) struct Used {
     /// By prefix: the fields, or `None` for all of them.
     fields: BTreeMap<String, BTreeSet<Option<String>>>,
     peers: BTreeSet<Option<String>>,
 }
 
 impl Used {
-    fn add(&mut self, names: &Names) {
+    pub(super) fn add(&mut self, names: &Names) {
         for used in &names.uses {
             let fields = self.fields.entry(used.root.clone()).or_default();
             fields.insert(used.path.first().cloned());
@@ -34,14 +34,14 @@ impl Used {
         self.peers.extend(other.peers);
     }
 
-    fn has(&self, root: &str, name: &str) -> bool {
+    pub(super) fn has(&self, root: &str, name: &str) -> bool {
         let named = |set: &BTreeSet<Option<String>>| {
             set.contains(&None) || set.contains(&Some(name.to_owned()))
         };
         self.fields.get(root).is_some_and(named) || (root == "vars" && named(&self.peers))
     }
 
-    fn value(&mut self, value: &TomlValue) {
+    pub(super) fn value(&mut self, value: &TomlValue) {
         each_text(value, &mut |text, _| {
             if is_template(text) {
                 self.add(&names(text));
@@ -64,19 +64,26 @@ impl Used {
                 self.add(&names(&text.value));
             }
         }
-        for declaration in &module.resources {
-            if is_template(&declaration.name.value) {
-                self.add(&names(&declaration.name.value));
-            }
-            for (key, value) in &declaration.table {
-                match (&**key.get_ref(), value.get_ref().as_str()) {
-                    ("when" | "for_each", Some(text)) if !is_template(text) => {
-                        self.add(&names(&format!("{{{{ {text} }}}}")));
-                    }
-                    _ => self.value(value),
+        module.resources.iter().for_each(|declaration| self.declaration(declaration));
+    }
+
+    pub(super) fn declaration(&mut self, declaration: &Declaration) {
+        if is_template(&declaration.name.value) {
+            self.add(&names(&declaration.name.value));
+        }
+        for (key, value) in &declaration.table {
+            match (&**key.get_ref(), value.get_ref().as_str()) {
+                ("when" | "for_each", Some(text)) if !is_template(text) => {
+                    self.add(&names(&format!("{{{{ {text} }}}}")));
                 }
+                _ => self.value(value),
             }
         }
+    }
+
+    /// How many names there are.
+    pub(super) fn len(&self) -> usize {
+        self.fields.values().map(BTreeSet::len).sum::<usize>() + self.peers.len()
     }
 }
 

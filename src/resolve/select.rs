@@ -67,6 +67,14 @@ impl Selection {
         tagged && !skipped && named
     }
 
+    /// Whether it is by addresses and one of them names this one: what is not declared has no tags.
+    #[must_use]
+    pub fn names(&self, address: &Address) -> bool {
+        let mut targets = self.targets.iter();
+        self.tags.is_empty()
+            && targets.any(|wanted| wanted.check(wanted.what.matches(address, &address.module)))
+    }
+
     /// Selectors that selected nothing on any host that was resolved. `tags` and `addresses` are all
     /// that there are, in any stage.
     #[must_use]

@@ -34,6 +34,8 @@ pub(super) struct Command {
     environment: BTreeMap<String, String>,
     /// What it reads.
     stdin: String,
+    /// Bytes of what it prints that are kept; the host's usual number if none is given.
+    max_output: Option<u32>,
     run_on: Vec<Trigger>,
 }
 
@@ -95,7 +97,7 @@ impl Resource for Command {
     type Observed = Observed;
     const NAME: &'static str = "command";
     const ABOUT: About = About::of::<table::Table>("A shell command, with a probe that tells whether it must run", "free and stands in addresses alone")
-        .notes("It and its probes run as the login (after `become`) or as `as_user`, with PATH, HOME, LC_ALL=C and `environment`; nothing but `stdin` is on its standard input. What it is told comes on a pipe and stands in no argument. Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so. Right before it runs its probes are asked once more: where they ask for it no longer, it does not run, and the report says so. A probe that ends with status 126 or 127 could not be run, which is a mistake and no answer. Of what it prints the first and last 32 KiB are kept.")
+        .notes("It and its probes run as the login (after `become`) or as `as_user`, with PATH, HOME, LC_ALL=C and `environment`; nothing but `stdin` is on its standard input. What it is told comes on a pipe and stands in no argument. Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so. Right before it runs its probes are asked once more: where they ask for it no longer, it does not run, and the report says so. A probe that ends with status 126 or 127 could not be run, which is a mistake and no answer. Of what it prints `max_output` bytes are kept, the first and the last half, with how much was left out between them.")
         .examples(EXAMPLES);
     const OPAQUE: bool = true;
     const REPEATABLE: bool = true;
@@ -294,6 +296,9 @@ fn step(work: &Work<'_, Command>) -> Step {
         |text: &Option<String>| text.as_ref().map(|text| command.program(text)).unwrap_or_default();
     let text = Some(&command.text).filter(|text| !text.is_empty()).cloned();
     let mut script = Script::new();
+    if let Some(bytes) = command.max_output {
+        script.text("most=").number(bytes).text("\n");
+    }
     script.text("command_to").args([seconds.as_str(), command.user(), &command.cwd]);
     script.arg(program(&text)).arg(&command.stdin).arg(program(&command.until));
     // A trigger that goes off is meant, whatever the probes say.

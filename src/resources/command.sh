@@ -86,8 +86,11 @@ command_to() {
     eval "run \"\$1\" $W \"\${#4}\"" && r=0
     J=
     if [ "$r" -ne 0 ]; then
-      [ ! -s "${D:-/}/status" ] || M="exit status $r${M:+:
-$M}"
+      # It has none where its time was over or it never ran, which M says.
+      p=
+      [ -z "$D" ] || read -r p <"$D/status" 2>/dev/null || p=
+      case $p in '' | none) ;; *) M="exit status $r${M:+:
+$M}" ;; esac
       return 1
     fi
   fi

@@ -59,7 +59,7 @@ ask() {
 # go SEQ BYTES: may this step run? It begins in /. BYTES of content follow on the wire (-1: none). After a failure
 # nothing more is done, and contents that still come are read and thrown away.
 go() {
-  S=$1 B=$2 M= I= Q=0 G=0 V=
+  S=$1 B=$2 M= I= Q=0 G=0 V= most=65536
   cd /
   unset IFS
   set +f
@@ -207,17 +207,18 @@ $M"
 }
 
 # run SECONDS COMMAND…: as try, for programs that may leave others running in the background: the
-# output goes through a file, since a pipe would stay open as long as they live. At most the first
-# and the last 32 KiB are kept. The status comes through a file too, whose room is taken before: where none
-# is in it the time was over, which timeout's own status would not tell from the program's. Who does not heed
-# TERM is killed 5 s later, with all that it started. J is what they read, if anything.
+# output goes through a file, since a pipe would stay open as long as they live. Of more than `most`
+# bytes the first and the last half are kept. The status comes through a file too, whose room is taken before:
+# where none is in it the time was over, which timeout's own status would not tell from the program's. Who does
+# not heed TERM is killed 5 s later, with all that it started; what the shell around it says of that is no
+# output of the program. J is what they read, if anything.
 run() {
   private || return 1
   command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
   a=$1
   shift
   M=$({ echo none >"$D/status" && echo >"$D/out"; } 2>&1) || { fail "what it prints cannot be kept: ${M##*: }"; return; }
-  set -- "$a" /bin/sh -c 'l=; trap l=1 TERM; "$@"; r=$?; [ -n "$l" ] || echo "$r" 1<>"$0"' "$D/status" "$@"
+  set -- "$a" /bin/sh -c 'l=; trap l=1 TERM; exec 6>&2 2>/dev/null; ("$@" 2>&6 6>&-); r=$?; [ -n "$l" ] || echo "$r" 1<>"$0"' "$D/status" "$@"
   Z=
   if [ -n "$H" ]; then
     rm -f -- "$D/quiet"
@@ -237,12 +238,12 @@ run() {
   [ "$r" != none ] || r=124 M="timed out after $a s
 "
   n=$(wc -c <"$D/out")
-  if [ "$n" -le 65536 ]; then
+  if [ "$n" -le "$most" ]; then
     M=$M$(cat "$D/out")
   else
-    M="$M$(head -c 32768 "$D/out")
-[… $((n - 65536)) bytes not shown …]
-$(tail -c 32768 "$D/out")"
+    M="$M$(head -c $((most / 2)) "$D/out")
+[… $((n - most)) bytes not shown …]
+$(tail -c $((most - most / 2)) "$D/out")"
   fi
   rm -f -- "$D/out"
   return "$r"
@@ -307,11 +308,13 @@ home() {
   export HOME
 }
 
-# started PID: when a process was started, in T; the 22nd word of stat(5), if its name has no space.
+# started PID: when a process was started, in T; the 22nd word of stat(5), if its name has no space. Who has
+# ended and was not waited for is gone.
 started() {
   T=0
   [ -r "/proc/$1/stat" ] && read -r E <"/proc/$1/stat" || return 1
   set -- $E
+  [ "${3:-}" != Z ] || return 1
   T=${22:-0}
 }
 

@@ -88,6 +88,8 @@ fn what_is_wrong_is_refused_by_the_schemas() {
             Document::Project,
             "[project]\nname = \"p\"\n[[stage]]\nname = \"s\"\nhosts = \"all\"\nmodules = [3]",
         ),
+        (Document::Project, "[project]\nname = \"p\"\n[runs]\nkeep = 0"),
+        (Document::Project, "[project]\nname = \"p\"\n[runs]\nkeep_days = \"90\""),
         (Document::Inventory, "[connection]\ntransport = \"telnet\""),
         (Document::Inventory, "[connection]\nport = 70000"),
         (Document::Inventory, "[connection]\ncommand = []"),
@@ -111,6 +113,7 @@ fn what_is_wrong_is_refused_by_the_schemas() {
         (Document::Module, "[service.s]\nreload_on = \"file[/x]\""),
         (Document::Module, "[service.s]\nreload_on = [\"/x\"]"),
         (Document::Module, "[command.c]\ncreates = \"/x\""),
+        (Document::Module, "[command.c]\ncommand = \"x\"\nmax_output = 1000"),
         (Document::Module, "[user.u]\nuid = -1"),
     ];
     for (document, text) in wrong {
@@ -228,6 +231,13 @@ fn schema_and_readers_of_config_tables_have_the_same_keys() {
     let (project, inventory) = (Document::Project, Document::Inventory);
     check("trueup.toml", &format!("nokey = 1\n{top}"), "trueup.toml", project, "");
     check("trueup.toml", &format!("{top}nokey = 1\n"), "[project]", project, "/properties/project");
+    check(
+        "trueup.toml",
+        &format!("{top}[runs]\nnokey = 1\n"),
+        "[runs]",
+        project,
+        "/properties/runs",
+    );
     let path = "/properties/stage/items";
     let text = format!("{top}{stage}modules = []\nnokey = 1\n");
     check("trueup.toml", &text, "a stage", project, path);

@@ -230,6 +230,7 @@ fn a_host_that_moved_is_refused_and_the_others_go_on() {
     let end = bench.told(end);
     let (head, tail) = end.split_once(" in ").expect("the last line says how long it took");
     let (_, tail) = tail.split_once(" s:").expect("in seconds");
+    let (tail, _) = tail.split_once(" Run ").expect("the run is named");
     insta::assert_snapshot!("plan_moved", format!("Plan: {head} in … s:{tail}"));
     assert_eq!(fs::read_to_string(bench.path("web2/app.conf")).expect("it"), "by hand\n");
     assert!(bench.path("web1/made").exists());

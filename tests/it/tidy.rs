@@ -25,7 +25,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
         "execute",
         &["model", "shell", "config", "resources", "resolve", "plan", "ledger", "transport"],
     ),
-    ("report", &["model", "manual", "plan"]),
+    ("report", &["model", "manual", "plan", "ledger"]),
     (
         "cli",
         &[

@@ -161,8 +161,11 @@ fn sides(tree: &Map<String, Value>, name: &str) -> Vec<Option<Value>> {
     }
 }
 
-/// The other way of [`actions`](super::actions).
-fn acted(words: &[String], triggered: bool) -> Result<(Action, Option<TriggerKind>), String> {
+/// The other way of [`actions`](super::actions): `triggered` where an address set a trigger off.
+///
+/// # Errors
+/// When a word is none of them.
+pub fn acted(words: &[String], triggered: bool) -> Result<(Action, Option<TriggerKind>), String> {
     let mut action = Action::Trigger;
     let mut fired = None;
     for (index, word) in words.iter().enumerate() {

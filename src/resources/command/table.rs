@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
@@ -12,6 +13,9 @@ use super::super::{Input, Trigger};
 use super::Command;
 use crate::model::Diagnostic;
 use crate::model::change::TriggerKind;
+
+/// Bytes of a command's output that may be kept: 1 KiB to 16 MiB. Answers of a host are 64 MiB at most.
+const MAX_OUTPUT: RangeInclusive<u32> = 1024..=16 << 20;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +44,9 @@ pub(super) struct Table {
     environment: Option<Spanned<BTreeMap<String, Word>>>,
     /// What it reads on its standard input: the way for secrets.
     stdin: Option<String>,
+    /// Bytes of what it prints that are kept for the report and the run's record: of more the first and the last half.
+    #[schemars(with = "Option<u32>", range(min = 1024, max = 16_777_216), extend("default" = 65536))]
+    max_output: Option<Spanned<i64>>,
     /// Addresses: it runs too when one of them changes.
     #[serde(default)]
     #[schemars(with = "Vec<Trigger>")]
@@ -116,6 +123,7 @@ pub(super) fn parse(input: &Input<'_>) -> Result<Command, Vec<Diagnostic>> {
         }
     }
     surroundings(input, &table, &mut found);
+    let max_output = max_output(input, &table, &mut found);
     let run_on = input.triggers(TriggerKind::Run, &table.run_on, &mut found);
     if !found.is_empty() {
         return Err(found);
@@ -132,8 +140,24 @@ pub(super) fn parse(input: &Input<'_>) -> Result<Command, Vec<Diagnostic>> {
         as_user: table.as_user.map(Spanned::into_inner),
         environment: environment.into_iter().map(|(name, Word(value))| (name, value)).collect(),
         stdin: table.stdin.unwrap_or_default(),
+        max_output,
         run_on,
     })
+}
+
+/// How much of its output is kept.
+fn max_output(input: &Input<'_>, table: &Table, found: &mut Vec<Diagnostic>) -> Option<u32> {
+    let given = table.max_output.as_ref()?;
+    let bytes = u32::try_from(*given.get_ref()).ok().filter(|bytes| MAX_OUTPUT.contains(bytes));
+    if bytes.is_none() {
+        let (least, most) = (MAX_OUTPUT.start(), MAX_OUTPUT.end());
+        let message = format!(
+            "`max_output` takes bytes, a number from {least} to {most}, not {}",
+            given.get_ref()
+        );
+        found.push(Diagnostic::at(input.span(given), message));
+    }
+    bytes
 }
 
 /// As whom it runs and what it sees.

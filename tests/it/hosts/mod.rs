@@ -5,6 +5,7 @@ mod canaries;
 mod cost;
 mod hostile;
 mod language;
+mod limits;
 mod logins;
 mod matrix;
 mod outcomes;
@@ -40,6 +41,8 @@ fn stable(text: &str) -> String {
     let address = regex::Regex::new(r"10\.213\.\d+\.\d+").expect("a regex");
     let folder = regex::Regex::new(r"\S*/trueup-lab-[^/]*/").expect("a regex");
     let text = time.replace_all(text, "in N s");
+    let run = regex::Regex::new(r" Run [0-9A-Z]+…: trueup runs show [0-9A-Z]+").expect("a regex");
+    let text = run.replace_all(&text, " Run RUN");
     let text = folder.replace_all(&text, "LAB/");
     address.replace_all(&text, "10.213.N.N").into_owned()
 }

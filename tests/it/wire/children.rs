@@ -69,6 +69,18 @@ pub fn has_a_time_limit(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
             return Err(format!("{text}: after {:?}: {answer:?}", start.elapsed()));
         }
     }
+    // What a command says is that, and not how a shell around it ended; any other end has its status.
+    for (step, told) in [
+        ("command_to 1 - / 'exec sleep 20' '' '' '' '' ''", "timed out after 1 s"),
+        ("command_to 1 - / 'echo one; sleep 20' '' '' '' '' ''", "timed out after 1 s\none"),
+        ("command_to 9 - / 'echo two; exit 124' '' '' '' '' ''", "exit status 124:\ntwo"),
+    ] {
+        let mut bench = Bench::new(shell, edits);
+        let said = said(&bench.step(step, &[])?);
+        if said.trim_end() != told {
+            return Err(format!("{step}: {said:?}"));
+        }
+    }
     let mut bench = Bench::new(shell, edits);
     let seq = bench.session.seq();
     let mut script = Script::new();
@@ -108,6 +120,23 @@ pub fn output_is_bounded(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     let right = long.starts_with("start\n") && long.ends_with("\nstop") && long.len() < 70_000;
     if !right || !long.contains("bytes not shown") {
         return Err(format!("{} bytes: {}…", long.len(), &long[..long.len().min(40)]));
+    }
+    // As a command says by `max_output`: less or more, an odd number too, and the step after it as before.
+    for (most, cut) in [(1025, 298_987), (200_000, 100_012), (400_000, 0)] {
+        let text = format!("most={most}\n{text}");
+        let long = said(&bench.step(text.leak(), &[])?);
+        let mark = format!("[… {cut} bytes not shown …]\n");
+        let kept = long.replacen(&mark, "", 1).len();
+        let ends = long.starts_with("start\n") && long.ends_with("\nstop");
+        // A line break is set before the mark, and the last one of all is not kept.
+        let right = if cut == 0 { kept == 300_011 } else { kept == most };
+        if !ends || !right || long.contains(&mark) != (cut > 0) {
+            return Err(format!("of {most} bytes {kept} are kept: {}…", &long[..40]));
+        }
+    }
+    let long = said(&bench.step(text, &[])?);
+    if !long.contains("[… 234476 bytes not shown …]") {
+        return Err("one step's `most` is that of the next".to_owned());
     }
     let text = "run 20 /bin/sh -c 'printf \"a\\000b\\201\\210\\377\\n\\nc\"'";
     let odd = bench.step(text, &[])?.payload;

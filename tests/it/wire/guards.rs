@@ -73,7 +73,11 @@ static GUARDS: &[Guard] = &[
         &[("timeout -k 5 \"$@\"", "sleep 9")],
         children::has_a_time_limit,
     ),
-    guard("kept output is bounded", &[("-le 65536", "-le 65536000")], children::output_is_bounded),
+    guard(
+        "kept output is bounded",
+        &[("most=65536", "most=65536000")],
+        children::output_is_bounded,
+    ),
     guard(
         "nothing is done after a failure",
         &[("[ -z \"$F\" ] && mark begun && return 0", "return 0")],

@@ -1,0 +1,213 @@
+//! Where records of runs are, and what is in them: `.trueup/runs` of the project; for saved plans that
+//! are applied beside no project the user's state folder.
+#![expect(clippy::disallowed_methods, reason = "the one place that reads records")]
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::FlockOperation;
+
+use super::settings;
+use crate::config::Runs;
+use crate::model::RunId;
+use crate::plan::json::PlanJson;
+use crate::report::events::EventJson;
+use crate::report::record::{RunJson, RunStatus, SummaryJson};
+
+/// The largest file of a record that is read, in bytes.
+const MOST: u64 = 1 << 30;
+
+/// Files of a record.
+pub(super) const RUN: &str = "run.json";
+pub(super) const PLAN: &str = "plan.json";
+pub(super) const EVENTS: &str = "events.jsonl";
+pub(super) const SUMMARY: &str = "summary.json";
+
+/// The records that a verb looks at.
+#[derive(Debug)]
+pub(super) struct Records {
+    folders: Vec<PathBuf>,
+}
+
+/// A run whose record is there.
+#[derive(Debug, Clone)]
+pub(super) struct Recorded {
+    pub(super) id: RunId,
+    folder: PathBuf,
+}
+
+/// Where a project keeps its records.
+pub(super) fn of_project(directory: &Path) -> PathBuf {
+    directory.join(".trueup/runs")
+}
+
+/// Where records of a project are that is not beside its saved plan.
+pub(super) fn of_state(project: &str) -> PathBuf {
+    settings::state_folder().join("runs").join(project)
+}
+
+/// Whether a folder holds a project.
+pub(super) fn is_project(directory: &Path) -> bool {
+    directory.join("trueup.toml").exists()
+}
+
+/// Makes a folder for records, with all above it, for this user alone. What is in `.trueup` is of this
+/// machine and no part of the project: a `.gitignore` says so, where there is none yet.
+pub(super) fn make(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let above = folder.parent().filter(|above| above.ends_with(".trueup"));
+    if let Some(above) = above {
+        match File::create_new(above.join(".gitignore")) {
+            Ok(mut file) => io::Write::write_all(&mut file, b"*\n")?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The runs in a folder, the oldest first. What is named otherwise is none of ours.
+fn within(folder: &Path) -> io::Result<Vec<Recorded>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let id = name.to_str().and_then(RunId::parse);
+        if let Some(id) = id.filter(|id| name.to_str() == Some(id.as_str()))
+            && entry.file_type()?.is_dir()
+        {
+            found.push(Recorded { id, folder: entry.path() });
+        }
+    }
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(found)
+}
+
+/// Removes records that are too old or too many, never the newest and none of a run that goes on.
+pub(super) fn prune(folder: &Path, keep: Runs, now: SystemTime) -> io::Result<()> {
+    let mut all = within(folder)?;
+    all.pop();
+    let days = Duration::from_secs(u64::from(keep.keep_days) * 24 * 60 * 60);
+    let oldest =
+        now.checked_sub(days).and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let oldest = oldest.map_or(0, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    // One of those that are kept is the newest.
+    let many = (all.len() + 1).saturating_sub(keep.keep as usize);
+    for (index, run) in all.iter().enumerate() {
+        if (index < many || run.id.milliseconds() < oldest) && !run.goes_on() {
+            fs::remove_dir_all(&run.folder)?;
+        }
+    }
+    Ok(())
+}
+
+impl Records {
+    /// Those of the project in a folder; where there is none, those of plans applied without one.
+    pub(super) fn beside(directory: &Path) -> io::Result<Self> {
+        if is_project(directory) {
+            return Ok(Self { folders: vec![of_project(directory)] });
+        }
+        let mut folders = Vec::new();
+        match fs::read_dir(of_state("")) {
+            Ok(entries) => {
+                for entry in entries {
+                    folders.push(entry?.path());
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Self { folders })
+    }
+
+    /// In this folder alone.
+    pub(super) fn only(folder: PathBuf) -> Self {
+        Self { folders: vec![folder] }
+    }
+
+    /// All runs, the newest first.
+    pub(super) fn all(&self) -> io::Result<Vec<Recorded>> {
+        let mut all = Vec::new();
+        for folder in &self.folders {
+            all.extend(within(folder)?);
+        }
+        all.sort_by(|one, other| other.id.cmp(&one.id));
+        Ok(all)
+    }
+
+    /// The one run whose id begins so, or what is wrong with that.
+    pub(super) fn find(&self, start: &str) -> Result<Recorded, String> {
+        let all =
+            self.all().map_err(|error| format!("cannot read the records of runs: {error}"))?;
+        let wanted = start.trim_end_matches('…').to_ascii_uppercase();
+        let fits = |run: &&Recorded| !wanted.is_empty() && run.id.as_str().starts_with(&wanted);
+        let found: Vec<&Recorded> = all.iter().filter(fits).collect();
+        let shown = start.escape_debug();
+        match found.as_slice() {
+            [one] => Ok((*one).clone()),
+            [] => Err(format!(
+                "no recorded run has an id that begins with `{shown}`\n  help: trueup runs lists all"
+            )),
+            several => {
+                let ids: Vec<&str> = several.iter().take(5).map(|run| run.id.as_str()).collect();
+                let more = several.len() - ids.len();
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                let (ids, count) = (ids.join(", "), several.len());
+                Err(format!(
+                    "{count} runs have an id that begins with `{shown}`\n  \
+                     help: give more of it: {ids}{more}"
+                ))
+            }
+        }
+    }
+}
+
+impl Recorded {
+    fn text(&self, name: &str) -> Result<String, String> {
+        let path = self.folder.join(name);
+        let said = |error: io::Error| format!("cannot read {}: {error}", path.display());
+        let mut text = Vec::new();
+        File::open(&path).and_then(|file| file.take(MOST).read_to_end(&mut text)).map_err(said)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn form<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, String> {
+        let wrong = |error| format!("{}: {error}", self.folder.join(name).display());
+        serde_json::from_str(&self.text(name)?).map_err(wrong)
+    }
+
+    /// Its plan, as it was then.
+    pub(super) fn plan(&self) -> Result<PlanJson, String> {
+        self.form(PLAN)
+    }
+
+    /// What became of it, as far as that is known.
+    pub(super) fn summary(&self) -> Result<SummaryJson, String> {
+        let goes_on = self.goes_on();
+        if self.folder.join(SUMMARY).exists() {
+            return self.form(SUMMARY);
+        }
+        let run: RunJson = self.form(RUN)?;
+        let status = if goes_on { RunStatus::Running } else { RunStatus::Interrupted };
+        // The last line of a program that was killed may be half a line.
+        let events = self.text(EVENTS).unwrap_or_default();
+        let events = events.lines().map_while(|line| serde_json::from_str(line).ok());
+        let events: Vec<EventJson> = events.collect();
+        Ok(SummaryJson::open(run, status, &self.plan()?, &events))
+    }
+
+    /// Whether its apply still holds the lock on it.
+    fn goes_on(&self) -> bool {
+        let Ok(file) = File::open(self.folder.join(EVENTS)) else { return false };
+        let tried = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
+        matches!(tried, Err(error) if error == rustix::io::Errno::WOULDBLOCK)
+    }
+}

@@ -1,0 +1,52 @@
+//! One host's memory, looked at by itself: read, unlocked, forgotten.
+
+use super::Settings;
+use super::host::{Ended, ended, libraries};
+use super::remember::Recall;
+use super::session::{Program, Session};
+use crate::ledger::Memory;
+use crate::model::Host;
+use crate::shell::Script;
+
+/// What a host remembers of a project.
+///
+/// # Errors
+/// When the host cannot be asked.
+pub async fn remembered(host: &Host, project: &str, settings: &Settings) -> Result<Memory, Ended> {
+    let wrong = |error| ended(0, host, error);
+    let mut session = Session::open(host, &libraries(), settings).await.map_err(wrong)?;
+    let (place, mut program) = (format!("{project}/{}", host.name), Program::default());
+    let recall = Recall::ask(&place, settings, &mut session, &mut program);
+    program.seconds = settings.probe_timeout;
+    let answers = session.exchange(program, |_| {}).await.map_err(wrong)?;
+    session.close().await;
+    recall.read((project, &host.name), 0, &answers)
+}
+
+/// Ends the apply of this run that holds the lock, or takes away what the host remembers where `run` is
+/// none. What the host says of it: an empty text where it was done.
+///
+/// # Errors
+/// When the host cannot be asked.
+pub async fn end(
+    host: &Host,
+    project: &str,
+    run: Option<&str>,
+    settings: &Settings,
+) -> Result<String, Ended> {
+    let wrong = |error| ended(0, host, error);
+    let mut session = Session::open(host, &libraries(), settings).await.map_err(wrong)?;
+    let base = settings.state.as_deref().unwrap_or_default();
+    let place = format!("{project}/{}", host.name);
+    let mut inner = Script::new();
+    match run {
+        Some(run) => inner.text("unlock").args([place.as_str(), base, run]),
+        None => inner.text("forget").args([place.as_str(), base]),
+    };
+    let mut program = Program { seconds: settings.probe_timeout, ..Program::default() };
+    program.ask(session.seq(), &inner);
+    let answers = session.exchange(program, |_| {}).await.map_err(wrong)?;
+    session.close().await;
+    let said = answers.first().map(|answer| answer.payload.clone()).unwrap_or_default();
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}

@@ -1,0 +1,168 @@
+//! Runs that are recorded: as a list, and one of them as its apply ended.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::Style;
+use super::escape::visible;
+use super::inventory::columns;
+use super::palette::{Label, paint};
+use super::plan::{bad, counts, names};
+use super::record::{ListedJson, RunStatus, SelectionJson, SummaryJson};
+use super::summary::{last_line, troubles};
+use super::view::{EndView, HostEndView};
+use crate::model::Outcome;
+
+/// All runs, one a line.
+#[must_use]
+pub fn list(style: Style, runs: &[ListedJson]) -> String {
+    let head = ["run", "began (UTC)", "took", "hosts", "changes"].map(str::to_owned).to_vec();
+    let rows = runs.iter().map(|run| {
+        let took = run.seconds.map_or_else(|| "-".to_owned(), took);
+        vec![run.short.clone(), moment(&run.since), took, hosts(run), changes(&run.counts)]
+    });
+    let text = columns(&[vec![head], rows.collect()].concat());
+    let (head, rest) = text.split_once('\n').unwrap_or_default();
+    format!("{}\n{rest}", paint(style, Label::Heading, head))
+}
+
+/// Hosts by outcome, and what is to be said of the run itself.
+fn hosts(run: &ListedJson) -> String {
+    let mut parts = Vec::new();
+    match run.status {
+        RunStatus::Ended => {}
+        RunStatus::Running => parts.push("running:".to_owned()),
+        RunStatus::Interrupted => parts.push("interrupted:".to_owned()),
+    }
+    let counts: Vec<String> = Outcome::ALL
+        .iter()
+        .rev()
+        .filter_map(|outcome| {
+            run.hosts.get(outcome.word()).map(|count| format!("{count} {}", outcome.word()))
+        })
+        .collect();
+    parts.push(if counts.is_empty() { "no host".to_owned() } else { counts.join(", ") });
+    parts.join(" ")
+}
+
+/// `2 creates, 1 reload`: each kind of change with its number.
+fn changes(counts: &BTreeMap<String, usize>) -> String {
+    let each = counts.iter().map(|(word, count)| match count {
+        1 => format!("1 {}", visible(word)),
+        _ if word == "known after" => format!("{count} {word}"),
+        _ => format!("{count} {}s", visible(word)),
+    });
+    let all = each.collect::<Vec<_>>().join(", ");
+    if all.is_empty() { "none".to_owned() } else { all }
+}
+
+/// A time of a record without its letters.
+fn moment(time: &str) -> String {
+    let time = visible(time).replace('T', " ");
+    time.split(['.', 'Z']).next().unwrap_or_default().to_owned()
+}
+
+/// How long something took.
+fn took(seconds: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds")]
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{seconds:.1} s"),
+        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// One run: who began it and for what, what was done on which hosts, and the end as apply printed it.
+///
+/// # Errors
+/// When a word in its record is not known.
+pub fn show(style: Style, summary: &SummaryJson) -> Result<String, String> {
+    let end = summary.view()?;
+    let run = &summary.run;
+    let mut text = paint(style, Label::Heading, &format!("Run {}", visible(&run.id)));
+    let _ = writeln!(text, "  began {} UTC, by {}", moment(&run.since), visible(&run.who));
+    let mut about = vec![visible(&run.project), visible(&run.inventory)];
+    about.extend(selection(&run.selection));
+    about.retain(|word| !word.is_empty());
+    let _ = writeln!(text, "{}", about.join(", "));
+    let _ = writeln!(text, "trueup {}\n", visible(&run.trueup_version));
+    done(style, &mut text, &end);
+    text.push_str(&troubles(style, &end));
+    let last = match summary.status {
+        RunStatus::Ended => last_line(&end),
+        RunStatus::Running => format!("The run goes on: {}.", so_far(&end)),
+        RunStatus::Interrupted => format!(
+            "Interrupted: nothing was heard of the run after {} UTC: {}.\n\
+             To go on: trueup apply --resume {}",
+            moment(&summary.ended),
+            so_far(&end),
+            visible(&run.id)
+        ),
+    };
+    let _ = writeln!(text, "{last}");
+    Ok(text)
+}
+
+/// What the command line selected, as it was typed.
+fn selection(selection: &SelectionJson) -> Vec<String> {
+    let mut words = Vec::new();
+    words.extend(selection.limit.iter().map(|limit| format!("--limit {}", visible(limit))));
+    let lists = [
+        ("--tags", &selection.tags),
+        ("--skip-tags", &selection.skip_tags),
+        ("--target", &selection.targets),
+    ];
+    for (flag, list) in lists {
+        words.extend(list.iter().map(|word| format!("{flag} {}", visible(word))));
+    }
+    let vars = selection.vars.iter();
+    words.extend(vars.map(|(name, value)| format!("--var {}={}", visible(name), visible(value))));
+    let hidden = selection.sensitive_vars.iter();
+    words.extend(hidden.map(|name| format!("--var {}=(sensitive)", visible(name))));
+    words.extend(selection.saved_plan.iter().map(|id| format!("saved plan {}", visible(id))));
+    words.extend(selection.resumes.iter().map(|id| format!("--resume {}", visible(id))));
+    words
+}
+
+/// What was done, each list once with the hosts that share it.
+fn done(style: Style, text: &mut String, end: &EndView) {
+    let mut alike: Vec<Vec<&HostEndView>> = Vec::new();
+    for host in &end.hosts {
+        let same = alike
+            .iter_mut()
+            .find(|hosts| hosts[0].done == host.done && hosts[0].outcome == host.outcome);
+        match same {
+            Some(hosts) => hosts.push(host),
+            None => alike.push(vec![host]),
+        }
+    }
+    for hosts in alike {
+        let (done, outcome) = (&hosts[0].done, hosts[0].outcome);
+        // Who did nothing and did not end well stands below, with why.
+        if done.is_empty() && outcome > Outcome::Changed {
+            continue;
+        }
+        let hosts: Vec<&str> = hosts.iter().map(|host| host.host.as_str()).collect();
+        let heading = paint(style, Label::Heading, &names(&hosts));
+        let label = if outcome > Outcome::Changed { Label::Bad } else { Label::Quiet };
+        let _ = writeln!(text, "{heading}  {}", paint(style, label, outcome.word()));
+        for (address, change) in done {
+            let glyph = paint(style, Label::of(change.action), change.action.glyph());
+            let fired = change.fired.as_ref().map(|fired| format!("  {}", fired.kind.word()));
+            let _ = writeln!(text, "  {glyph} {}{}", visible(address), fired.unwrap_or_default());
+        }
+        text.push('\n');
+    }
+}
+
+/// How far a run came.
+fn so_far(end: &EndView) -> String {
+    let outcomes: Vec<Outcome> = end.hosts.iter().map(|host| host.outcome).collect();
+    let good = outcomes.iter().filter(|outcome| **outcome <= Outcome::Changed).count();
+    let done = counts(end.hosts.iter().flat_map(|host| &host.done).map(|(_, change)| change));
+    let done = if done.is_empty() { "no change completed".to_owned() } else { done };
+    let mut parts = vec![format!("{good} of {} hosts done", outcomes.len())];
+    parts.extend(bad(&outcomes));
+    format!("{}; {done}", parts.join(", "))
+}

@@ -1,0 +1,438 @@
+//! What a host remembers: drift and change, what nobody declares any more, what is owed, who is at work.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Output, Project};
+
+/// A project on this machine, with a folder that its resources are about.
+struct Bench {
+    project: Project,
+    folder: TempDir,
+}
+
+impl Bench {
+    /// With these declarations; `ROOT` stands for the folder.
+    fn new(declared: &str) -> Self {
+        let bench =
+            Self { project: Project::new(), folder: tempfile::tempdir().expect("a folder") };
+        bench
+            .project
+            .file(
+                "trueup.toml",
+                "[project]\nname = \"bench\"\ninventory = \"inventory.toml\"\n[[stage]]\nname = \"one\"\n\
+                 hosts = \"all\"\nmodules = [\"m\"]\n",
+            )
+            .file("inventory.toml", "[connection]\ntransport = \"local\"\n[hosts.here]\n");
+        bench.declare(declared);
+        bench
+    }
+
+    fn declare(&self, declared: &str) {
+        let root = self.folder.path().to_str().expect("UTF-8");
+        self.project.file("modules/m/module.toml", declared.replace("ROOT", root));
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.path(path), text).expect("a file");
+    }
+
+    fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap_or_default()
+    }
+
+    /// What the host keeps of this project.
+    fn state(&self, path: &str) -> PathBuf {
+        self.project.path().join(".host-state/bench/here").join(path)
+    }
+
+    #[track_caller]
+    fn apply(&self) -> Output {
+        self.project.run(&["apply", "--yes"]).expect(0)
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.project.run(words)
+    }
+
+    /// What was printed, with what differs from run to run taken out.
+    fn told(&self, output: &Output) -> String {
+        let text = format!("{}{}", output.stdout, output.stderr);
+        let text = text.replace(self.folder.path().to_str().expect("UTF-8"), "ROOT");
+        let run = regex::Regex::new("01[0-9A-HJKMNP-TV-Z]{24}").expect("a regex");
+        let text = run.replace_all(&text, "RUN");
+        let day = regex::Regex::new("20[0-9]{2}-[0-9]{2}-[0-9]{2}(T[0-9:]+Z)?").expect("a regex");
+        let text = day.replace_all(&text, "DAY");
+        let who = regex::Regex::new("[^ ]+( [0-9]+)?@[^ ,]+, run").expect("a regex");
+        let text = who.replace_all(&text, "WHO, run");
+        let time = regex::Regex::new(r"in [0-9.]+ s").expect("a regex");
+        time.replace_all(&text, "in T s").into_owned()
+    }
+
+    /// For each change of the plan its address without the module, and what moved.
+    fn origins(&self) -> Vec<(String, String)> {
+        let plan = self.run(&["plan", "--json"]).expect(0);
+        let plan: Value = serde_json::from_str(&plan.stdout).expect("JSON");
+        let sets = plan["sets"].as_array().expect("sets").iter();
+        let changes = sets.flat_map(|set| set["changes"].as_array().expect("changes"));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let short = |address: String| {
+            address.replace("m/", "").replace(self.folder.path().to_str().expect("UTF-8"), "ROOT")
+        };
+        changes.map(|one| (short(text(&one["address"])), text(&one["origin"]))).collect()
+    }
+
+    /// Starts an apply that is left running.
+    fn start(&self, words: &[&str]) -> (Child, TempDir) {
+        let (mut command, home) = self.project.command_cleared(words);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        (command.spawn().expect("the program under test"), home)
+    }
+
+    /// The process of the remote shell that holds the lock.
+    fn holder(&self) -> u32 {
+        let lock = fs::read_to_string(self.state("lock")).expect("a lock");
+        lock.split(' ').next().and_then(|word| word.parse().ok()).expect("a process")
+    }
+}
+
+/// Waits until something is so.
+#[track_caller]
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !so() {
+        assert!(Instant::now() < end, "{what}: not within a minute");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn kill(signal: &str, process: u32) {
+    let process = process.to_string();
+    let status = std::process::Command::new("kill").args(["-s", signal, &process]).status();
+    assert!(status.expect("kill(1)").success());
+}
+
+const TWO: &str = r#"
+[file."ROOT/a"]
+content = "one\n"
+mode = "0640"
+[file."ROOT/b"]
+content = "two\n"
+mode = "0644"
+"#;
+
+#[test]
+fn drift_is_told_from_change() {
+    let bench = Bench::new(TWO);
+    assert_eq!(bench.origins().len(), 2);
+    assert!(bench.origins().iter().all(|(_, origin)| origin == "new"));
+    bench.apply();
+    bench.write("a", "by hand\n");
+    bench.declare(&TWO.replace("two", "three"));
+    let origin = |name: &str, word: &str| (format!("file[ROOT/{name}]"), word.to_owned());
+    assert_eq!(bench.origins(), [origin("a", "drift"), origin("b", "change")]);
+    bench.write("b", "also by hand\n");
+    assert_eq!(bench.origins(), [origin("a", "drift"), origin("b", "both")]);
+    let drift = bench.run(&["drift"]).expect(2);
+    insta::assert_snapshot!("drift", bench.told(&drift));
+    // A file that is gone moved; one that the files alone changed did not.
+    bench.apply();
+    fs::remove_file(bench.path("a")).expect("a file");
+    bench.declare(&TWO.replace("0644", "0600").replace("two", "three"));
+    assert_eq!(bench.origins(), [origin("a", "drift"), origin("b", "change")]);
+    bench.apply();
+    let none = bench.run(&["drift"]).expect(0);
+    insta::assert_snapshot!("drift_none", bench.told(&none));
+    let json = bench.run(&["drift", "--json"]).expect(0);
+    assert_eq!(
+        serde_json::from_str::<Value>(&json.stdout).expect("JSON")["sets"],
+        Value::Array(vec![])
+    );
+}
+
+#[test]
+fn what_held_before_the_first_apply_is_remembered_too() {
+    let bench = Bench::new(TWO);
+    bench.write("a", "one\n");
+    bench.write("b", "two\n");
+    fs::set_permissions(bench.path("a"), std::os::unix::fs::PermissionsExt::from_mode(0o640))
+        .unwrap();
+    bench.apply();
+    bench.write("a", "by hand\n");
+    assert_eq!(bench.origins(), [("file[ROOT/a]".to_owned(), "drift".to_owned())]);
+}
+
+const MANY: &str = r#"
+[file."ROOT/kept"]
+content = "kept\n"
+[directory."ROOT/made"]
+[directory."ROOT/there"]
+[file."ROOT/made/whole"]
+content = "x\n"
+[file."ROOT/made/frame"]
+[file."ROOT/frame"]
+[symlink."ROOT/made/link"]
+target = "whole"
+[line.l]
+path = "ROOT/made/frame"
+line = "a line"
+[block.b]
+path = "ROOT/frame"
+content = "a block\n"
+[command.c]
+command = "echo ran >> ROOT/ran"
+creates = "ROOT/ran"
+[command.told]
+command = "echo told >> ROOT/told"
+run_on = ["file[ROOT/**]"]
+"#;
+
+#[test]
+fn what_nobody_declares_any_more_goes_when_that_is_asked_for() {
+    let bench = Bench::new(MANY);
+    fs::create_dir(bench.path("there")).expect("a folder");
+    bench.write("frame", "mine\n");
+    bench.apply();
+    let left = "[file.\"ROOT/kept\"]\ncontent = \"kept\\n\"\n[command.told]\n\
+                command = \"echo told >> ROOT/told\"\nrun_on = [\"file[ROOT/**]\"]\n";
+    bench.declare(left);
+    let plan = bench.run(&["plan"]).expect(0);
+    insta::assert_snapshot!("orphans", bench.told(&plan));
+    let most = bench.run(&["plan", "--prune", "--max-removals", "3"]).expect(1);
+    assert!(most.stderr.contains("this plan removes 4 things"), "{}", most.stderr);
+    let refused = bench.run(&["apply", "--yes", "--prune", "--max-removals", "3"]).expect(1);
+    assert!(refused.stderr.contains("more than --max-removals 3"), "{}", refused.stderr);
+    assert!(bench.path("made/whole").exists(), "nothing was done");
+    let prune = bench.run(&["apply", "--yes", "--prune"]).expect(0);
+    insta::assert_snapshot!("pruned", bench.told(&prune));
+    assert!(!bench.path("made").exists());
+    assert!(bench.path("there").exists(), "it was there before");
+    assert_eq!(bench.text("frame"), "mine\n", "its block went, and no more");
+    assert_eq!(bench.text("told").lines().count(), 2, "what is removed sets triggers off");
+    assert!(bench.path("ran").exists(), "what a command did stays");
+    let again = bench.run(&["plan", "--prune"]).expect(0);
+    assert_eq!(again.stdout, "here  no changes\n\nPlan: 1 host: 1 unchanged.\n");
+}
+
+#[test]
+fn a_saved_plan_prunes_what_it_says() {
+    let bench = Bench::new(TWO);
+    bench.apply();
+    bench.declare("[file.\"ROOT/a\"]\ncontent = \"one\\n\"\nmode = \"0640\"\n");
+    let path = bench.path("plan");
+    let path = path.to_str().expect("UTF-8");
+    bench.run(&["plan", "--prune", "-o", path]).expect(0);
+    bench.run(&["apply", path]).expect(0);
+    assert!(!bench.path("b").exists() && bench.path("a").exists());
+    assert_eq!(bench.run(&["plan"]).stdout, "here  no changes\n\nPlan: 1 host: 1 unchanged.\n");
+}
+
+#[test]
+fn an_address_that_moved_is_no_orphan() {
+    let bench = Bench::new("[line.old]\npath = \"ROOT/f\"\nline = \"x\"\n");
+    bench.write("f", "x\n");
+    bench.apply();
+    let new = "moved = [{ from = \"line[old]\", to = \"line[new]\" }]\n\
+               [line.new]\npath = \"ROOT/f\"\nline = \"x\"\n";
+    bench.declare(new);
+    let plan = bench.run(&["plan"]).expect(0);
+    assert_eq!(plan.stdout, "here  no changes\n\nPlan: 1 host: 1 unchanged.\n");
+    bench.apply();
+    bench.declare(&new.replace("moved = [{ from = \"line[old]\", to = \"line[new]\" }]", ""));
+    assert_eq!(bench.run(&["plan"]).stdout, "here  no changes\n\nPlan: 1 host: 1 unchanged.\n");
+    let ledger = bench.run(&["ledger", "here", "--json"]).expect(0);
+    let ledger: Value = serde_json::from_str(&ledger.stdout).expect("JSON");
+    let known: Vec<&String> = ledger["resources"].as_object().expect("resources").keys().collect();
+    assert_eq!(known, ["m/line[new]"]);
+}
+
+/// A file, a command that it triggers, and between them one that waits for `ROOT/go`.
+const TRIGGER: &str = r#"
+[file."ROOT/a"]
+content = "first\n"
+[command.gate]
+command = "touch ROOT/gate; until [ -e ROOT/go ]; do sleep 0.05; done"
+run_on = ["file[ROOT/a]"]
+[command.told]
+command = "echo told >> ROOT/told"
+run_on = ["file[ROOT/a]"]
+"#;
+
+/// T20: cut between a change and the restart that it calls for; the restart still comes, once.
+#[test]
+fn a_trigger_is_owed_until_it_is_done() {
+    for cut in ["controller", "shell"] {
+        let bench = Bench::new(TRIGGER);
+        bench.write("go", "");
+        bench.apply();
+        assert_eq!(bench.text("told").lines().count(), 1);
+        fs::remove_file(bench.path("go")).expect("a file");
+        fs::remove_file(bench.path("gate")).expect("a file");
+        bench.declare(&TRIGGER.replace("first", "second"));
+        let (mut child, _home) = bench.start(&["apply", "--yes"]);
+        until("the gate is reached", || bench.path("gate").exists());
+        let shell = bench.holder();
+        if cut == "controller" {
+            kill("KILL", child.id());
+        } else {
+            kill("KILL", shell);
+        }
+        child.wait().expect("the program");
+        bench.write("go", "");
+        until("the shell is gone", || !PathBuf::from(format!("/proc/{shell}")).exists());
+        assert_eq!(bench.text("a"), "second\n");
+        assert_eq!(bench.text("told").lines().count(), 1, "it was cut before");
+        let plan = bench.run(&["plan"]).expect(0);
+        if cut == "controller" {
+            insta::assert_snapshot!("owed", bench.told(&plan));
+        }
+        assert!(plan.stdout.contains("run, owed since run"), "{cut}: {}", plan.stdout);
+        // What is not selected stays owed.
+        bench.run(&["apply", "--yes", "--target", "m/file[**]"]).expect(0);
+        assert!(bench.run(&["plan"]).stdout.contains("command[told]"), "{cut}");
+        bench.apply();
+        assert_eq!(bench.text("told").lines().count(), 2, "{cut}: exactly once");
+        let after = bench.run(&["plan"]).expect(0);
+        assert_eq!(after.stdout, "here  no changes\n\nPlan: 1 host: 1 unchanged.\n");
+    }
+}
+
+#[test]
+fn a_trigger_that_failed_is_owed() {
+    let bench = Bench::new(&TRIGGER.replace("echo told", "[ -e ROOT/may ] && echo told"));
+    bench.write("go", "");
+    bench.run(&["apply", "--yes"]).expect(3);
+    let plan = bench.run(&["plan"]).expect(0);
+    assert!(plan.stdout.contains("run, owed since run"), "{}", plan.stdout);
+    bench.write("may", "");
+    bench.apply();
+    assert_eq!(bench.text("told").lines().count(), 1);
+    assert_eq!(bench.run(&["plan"]).last_line(), "Plan: 1 host: 1 unchanged.");
+}
+
+/// A trigger that the selection leaves out is not lost: it is owed.
+#[test]
+fn a_trigger_that_is_not_selected_is_owed() {
+    let bench = Bench::new(TRIGGER);
+    bench.write("go", "");
+    bench.apply();
+    bench.declare(&TRIGGER.replace("first", "second"));
+    bench.run(&["apply", "--yes", "--target", "m/file[**]"]).expect(0);
+    assert_eq!(bench.text("told").lines().count(), 1);
+    let plan = bench.run(&["plan"]).expect(0);
+    assert!(plan.stdout.contains("run, owed since run"), "{}", plan.stdout);
+    bench.apply();
+    assert_eq!(bench.text("told").lines().count(), 2);
+}
+
+/// E1, T34, T35: one apply at a time; the second says who is first; a dead one holds nothing.
+#[test]
+fn one_apply_at_a_time() {
+    let bench = Bench::new(TRIGGER);
+    let (mut first, _home) = bench.start(&["apply", "--yes"]);
+    until("the gate is reached", || bench.path("gate").exists());
+    let second = bench.run(&["apply", "--yes", "--lock-timeout", "0"]).expect(3);
+    insta::assert_snapshot!("locked", bench.told(&second));
+    let plan = bench.run(&["plan"]).expect(0);
+    assert!(plan.stdout.contains("another apply is at work there: "), "{}", plan.stdout);
+    let forget = bench.run(&["ledger", "here", "--forget", "--yes"]).expect(3);
+    assert!(forget.stderr.contains("an apply is at work there"), "{}", forget.stderr);
+    let other = bench.run(&["unlock", "here", "--run", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "--yes"]);
+    assert!(other.expect(3).stderr.contains("it is another run's"));
+    let (mut waiting, _home2) = bench.start(&["apply", "--yes", "--lock-timeout", "60"]);
+    std::thread::sleep(Duration::from_millis(300));
+    bench.write("go", "");
+    assert!(first.wait().expect("the first").success());
+    assert!(waiting.wait().expect("the second").success(), "it waited");
+    assert_eq!(bench.text("told").lines().count(), 1, "the second found nothing to do");
+}
+
+#[test]
+fn unlock_ends_the_apply_that_holds_it() {
+    let bench =
+        Bench::new(&TRIGGER.replace("sleep 0.05", "sleep 0.05; [ ! -e ROOT/ends ] || exit 0"));
+    let (mut first, _home) = bench.start(&["apply", "--yes"]);
+    until("the gate is reached", || bench.path("gate").exists());
+    let who = bench.run(&["unlock", "here"]).expect(1);
+    let run =
+        who.stderr.split("run ").nth(1).and_then(|rest| rest.split(',').next()).expect("a run");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // The step that runs ends; no other begins.
+            std::thread::sleep(Duration::from_millis(500));
+            bench.write("ends", "");
+        });
+        bench.run(&["unlock", "here", "--run", run, "--yes"]).expect(0);
+    });
+    assert!(!first.wait().expect("the first").success());
+    assert_eq!(bench.text("told"), "", "nothing was begun after it");
+    bench.write("go", "");
+    bench.apply();
+    assert_eq!(bench.text("told").lines().count(), 1, "what was owed came");
+}
+
+/// T41: whatever stands in the place of a ledger, a plan is no lie and an apply destroys nothing.
+#[test]
+fn a_damaged_ledger_is_told_and_made_anew() {
+    let bench = Bench::new(TWO);
+    bench.apply();
+    // The second apply takes the journal of the first in.
+    bench.declare(&TWO.replace("two", "three"));
+    bench.apply();
+    let whole = fs::read(bench.state("ledger")).expect("a ledger");
+    let garbage: [&[u8]; 4] =
+        [b"", b"\0\xff\x1b[31m{{7*7}}", b"trueup-ledger 1 x y z\n", &[b'a'; 100_000]];
+    let cuts = (1..whole.len()).step_by(37).map(|end| whole[..end].to_vec());
+    for (round, bytes) in garbage.iter().map(|bytes| bytes.to_vec()).chain(cuts).enumerate() {
+        fs::write(bench.state("ledger"), &bytes).expect("a ledger");
+        bench.write("b", "by hand\n");
+        let plan = bench.run(&["plan"]).expect(0);
+        assert!(plan.stdout.contains("~ m/file["), "{round}: {}", plan.stdout);
+        assert!(!plan.stdout.contains('\u{1b}'));
+        if round == 1 {
+            insta::assert_snapshot!("damaged", bench.told(&plan));
+        }
+        bench.apply();
+        assert_eq!(bench.text("b"), "three\n");
+        let after = bench.run(&["plan"]).expect(0);
+        assert_eq!(after.stdout, "here  no changes\n\nPlan: 1 host: 1 unchanged.\n", "{round}");
+    }
+    // Another host's, another project's, and one of a newer program are not touched.
+    let text = String::from_utf8(whole).expect("UTF-8");
+    for foreign in [
+        text.replacen("bench here", "bench there", 1),
+        text.replacen("bench here", "other here", 1),
+        text.replacen("trueup-ledger 1", "trueup-ledger 9", 1),
+    ] {
+        fs::write(bench.state("ledger"), &foreign).expect("a ledger");
+        bench.write("b", "by hand\n");
+        assert!(bench.run(&["plan"]).expect(0).stdout.contains("is not to be used"));
+        let apply = bench.run(&["apply", "--yes"]).expect(3);
+        assert!(apply.stdout.contains("--forget"), "{}", apply.stdout);
+        assert_eq!(bench.text("b"), "by hand\n");
+        assert_eq!(fs::read_to_string(bench.state("ledger")).expect("a ledger"), foreign);
+    }
+    bench.run(&["ledger", "here", "--forget", "--yes"]).expect(0);
+    bench.apply();
+}
+
+#[test]
+fn a_ledger_is_read() {
+    let bench = Bench::new(TWO);
+    let empty = bench.run(&["ledger", "here"]).expect(0);
+    assert_eq!(empty.stdout, "here: 0 resources.\n");
+    bench.apply();
+    let ledger = bench.run(&["ledger", "here"]).expect(0);
+    insta::assert_snapshot!("ledger", bench.told(&ledger));
+    let mode = fs::metadata(bench.state("")).expect("a folder").permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o700);
+}
