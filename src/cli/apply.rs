@@ -117,11 +117,7 @@ async fn planned(mut run: Run<'_>, about: &About<'_>, telling: &Telling) -> Exit
         report::print("Nothing was changed.\n");
         return Exit::Good;
     }
-    let (counts, unsettled) = run.fleet.settle(idle).await;
-    for (target, why) in unsettled {
-        let host = &run.ready.resolver.targets[target].host.name;
-        report::print_error(&format!("warning: {host}: its ledger was not written: {why}\n"));
-    }
+    let counts = settle(&run, idle).await;
     run.record = run.mark.as_ref().and_then(|mark| Record::begin(about, run.ready, (mark, &whole)));
     // Where nothing is to be done the plan has said so.
     let silent = runs.is_empty() && opened.is_none() && !telling.json();
@@ -137,6 +133,16 @@ async fn planned(mut run: Run<'_>, about: &About<'_>, telling: &Telling) -> Exit
     let exit = if silent { telling.end_quietly(&end, exit) } else { telling.end(&end, exit) };
     tell_cost(&verb.hosts, counts.plus(applied));
     exit
+}
+
+/// Lets hosts on which nothing changes remember what holds there.
+async fn settle(run: &Run<'_>, idle: Vec<HostRun>) -> Counts {
+    let (counts, unsettled) = run.fleet.settle(idle).await;
+    for (target, why) in unsettled {
+        let host = &run.ready.resolver.targets[target].host.name;
+        report::print_error(&format!("warning: {host}: its ledger was not written: {why}\n"));
+    }
+    counts
 }
 
 /// Why a plan is not done that removes more than was allowed.

@@ -142,8 +142,7 @@ fn opened(
     };
     let planned: Vec<&str> = saved.hosts().collect();
     if let Some(limit) = &limit {
-        let names = &ready.resolver.targets;
-        let of_plan = names.iter().map(|target| &target.host);
+        let of_plan = ready.resolver.targets.iter().map(|target| &target.host);
         let of_plan = of_plan.filter(|host| planned.contains(&host.name.as_str()));
         if let Some((name, _)) = limit.unmatched(&of_plan).first() {
             return Err(format!(

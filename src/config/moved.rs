@@ -27,7 +27,7 @@ pub(super) fn read(
         return Vec::new();
     };
     let mut all: Vec<Moved> = Vec::new();
-    for item in items.iter() {
+    for item in items {
         let Some(mut fields) = Fields::of(&MOVED, file, item, found) else { continue };
         let from = fields.need("from", "from = \"type[name]\"").is_some();
         let to = fields.need("to", "to = \"type[name]\"").is_some();
@@ -35,7 +35,8 @@ pub(super) fn read(
         let to = to.then(|| fields.string("to", found)).flatten();
         fields.finish(found);
         let (Some(from), Some(to)) = (from, to) else { continue };
-        let (Some(from), Some(to)) = (whole(module, from, found), whole(module, to, found)) else {
+        let (Some(from), Some(to)) = (whole(module, &from, found), whole(module, &to, found))
+        else {
             continue;
         };
         if from.value == to.value {
@@ -53,7 +54,7 @@ pub(super) fn read(
 /// An address with its module in front.
 fn whole(
     module: Option<&str>,
-    text: Located<String>,
+    text: &Located<String>,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Located<String>> {
     let bare = text.value.split_once('[').is_some_and(|(head, _)| !head.contains('/'));

@@ -60,9 +60,7 @@ pub(super) struct Applying {
     session: Option<Session>,
     /// Nothing more is done on this host.
     pub(super) over: bool,
-    /// A saved plan was used up here.
-    spent: bool,
-    /// The run was written down on the host.
+    /// The first wave was sent: a saved plan is used up, and the run is written down on the host.
     begun: bool,
     project: String,
     /// It was used up before, or could not be.
@@ -83,9 +81,9 @@ impl Applying {
         };
         let owed = run.memory.ledger.due(&run.desired);
         let (history, observed) = (History { owed, ..History::default() }, Vec::new());
-        let (over, spent, barred, begun) = (false, false, false, false);
+        let (over, barred, begun) = (false, false, false);
         let project = project.to_owned();
-        Self { run, plan, history, observed, applied, session, over, spent, begun, project, barred }
+        Self { run, plan, history, observed, applied, session, over, begun, project, barred }
     }
 
     /// The host's index in the run.
@@ -128,9 +126,8 @@ impl Applying {
                 break;
             }
             let mut steps = Wave::new(settings.live);
-            if let Some(spend) = settings.spend.as_ref().filter(|_| !self.spent) {
+            if let Some(spend) = settings.spend.as_ref().filter(|_| !self.begun) {
                 steps.spend(spend, &self.run.name, &mut session);
-                self.spent = true;
             }
             self.fill(&mut steps, (&wave, &mut session), settings);
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program);
@@ -177,8 +174,8 @@ impl Applying {
             let base = writing.base(&self.project);
             let notes = writing.notes(base.is_some(), &body.steps);
             steps.remember(base, notes.text(), seqs);
-            self.begun = true;
         }
+        self.begun = true;
         steps.append(body);
     }
 

@@ -109,7 +109,7 @@ pub(super) struct Writing<'w> {
 }
 
 impl Writing<'_> {
-    fn ledger(&self) -> &Ledger {
+    const fn ledger(&self) -> &Ledger {
         &self.run.memory.ledger
     }
 

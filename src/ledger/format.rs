@@ -108,7 +108,7 @@ fn parse(text: &str, boot: &str, whose: (&str, &str)) -> Result<Ledger, Damage> 
     };
     if !rest.trim().is_empty() {
         let journal = Journal::read(rest, boot);
-        journal::fold(&mut ledger, journal);
+        journal::fold(&mut ledger, &journal);
     }
     Ok(ledger)
 }

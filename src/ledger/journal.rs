@@ -70,7 +70,7 @@ impl Notes {
 
     /// How many lines there are.
     #[must_use]
-    pub fn lines(&self) -> usize {
+    pub const fn lines(&self) -> usize {
         self.lines.len()
     }
 
@@ -100,7 +100,7 @@ impl Journal {
     pub(super) fn read(text: &str, boot: &str) -> Self {
         let mut journal = Self::default();
         for line in text.lines() {
-            let mark = line.split_once(' ').and_then(|(word, seq)| Some((word, seq.trim())));
+            let mark = line.split_once(' ').map(|(word, seq)| (word, seq.trim()));
             match mark {
                 Some(("boot", then)) => journal.cut |= then != boot,
                 Some(("begun", seq)) => journal.begun.extend(seq.parse::<u64>().ok()),
@@ -128,7 +128,7 @@ pub(super) fn is_first(text: &str) -> bool {
 }
 
 /// Takes a journal into the ledger that it was written beside.
-pub(super) fn fold(ledger: &mut Ledger, journal: Journal) {
+pub(super) fn fold(ledger: &mut Ledger, journal: &Journal) {
     let Some(Line::Run(serial, last)) = journal.lines.first() else { return };
     if *serial != ledger.serial {
         // It was taken in already.
@@ -146,10 +146,10 @@ pub(super) fn fold(ledger: &mut Ledger, journal: Journal) {
         match line {
             Line::Run(..) => {}
             Line::Entry(address, entry) => {
-                drop(ledger.entries.insert(address.clone(), entry.clone()))
+                drop(ledger.entries.insert(address.clone(), entry.clone()));
             }
             Line::Change(seq, address, entry) => {
-                change(ledger, &journal, (*seq, address, entry.as_ref()));
+                change(ledger, journal, (*seq, address, entry.as_ref()));
             }
             Line::Gone(address) => drop(ledger.entries.remove(address)),
             Line::Owed(owed) => ledger.owed.push(owed.clone()),
@@ -217,7 +217,7 @@ mod tests {
         });
         notes.change(4, "m/service[s]".into(), Some(entry("s")));
         let text = format!("{}boot x\n{marks}", notes.text());
-        fold(&mut ledger, Journal::read(&text, "x"));
+        fold(&mut ledger, &Journal::read(&text, "x"));
         ledger
     }
 
@@ -254,7 +254,7 @@ mod tests {
         notes.run(0, LastRun { run: "R2".into(), who: String::new() });
         notes.change(3, "m/file[a]".into(), Some(entry("new")));
         let text = format!("{}boot x\n", notes.text());
-        fold(&mut ledger, Journal::read(&text, "y"));
+        fold(&mut ledger, &Journal::read(&text, "y"));
         assert!(ledger.entries["m/file[a]"].unsettled);
     }
 
@@ -264,7 +264,7 @@ mod tests {
         let mut notes = notes();
         notes.run(1, LastRun { run: "R2".into(), who: String::new() });
         notes.holds("m/file[a]".into(), entry("x"));
-        fold(&mut ledger, Journal::read(&notes.text(), "x"));
+        fold(&mut ledger, &Journal::read(&notes.text(), "x"));
         assert!(ledger.entries.is_empty());
     }
 }

@@ -1,5 +1,6 @@
-//! What a host remembers of a project: what was applied last, what is owed, and who is at work. It says
-//! of a plan what moved (the host, the files or both), what nobody declares any more, and what is still
+//! What a host remembers of a project: what was applied last, what is owed, and who is at work.
+//!
+//! It says of a plan what moved (the host, the files or both), what nobody declares any more, and what is still
 //! to be done. The file and the journal beside it are written by the host's own shell.
 
 mod format;
@@ -79,7 +80,6 @@ pub enum Parted {
 }
 
 impl Parted {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's way")]
     const fn is_nothing(&self) -> bool {
         matches!(self, Self::Nothing)
     }

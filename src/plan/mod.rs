@@ -52,6 +52,12 @@ pub enum Status {
     Problem(String),
 }
 
+impl Item {
+    fn new(status: Status, against: Option<&Erased>) -> Self {
+        Self { status, against: against.cloned(), origin: Origin::New }
+    }
+}
+
 impl Plan {
     /// The items that change, with their index.
     pub fn changes(&self) -> impl Iterator<Item = (usize, &Change)> {
@@ -99,11 +105,7 @@ pub fn compare(desired: &Desired, observed: &[Result<Erased, String>], history: 
     for (index, (instance, observed)) in desired.resources.iter().zip(observed).enumerate() {
         if history.past.contains(&index) {
             world.changed.extend(history.changed.get(&index));
-            items.push(Item {
-                status: Status::Same("done".into()),
-                against: None,
-                origin: Origin::New,
-            });
+            items.push(Item::new(Status::Same("done".into()), None));
             continue;
         }
         let owed = history.owed.get(&index);
@@ -141,11 +143,7 @@ impl World {
             (Some(predicted), _) => predicted,
             (None, Ok(observed)) => observed,
             (None, Err(why)) => {
-                return Item {
-                    status: Status::Problem(why.clone()),
-                    against: None,
-                    origin: Origin::New,
-                };
+                return Item::new(Status::Problem(why.clone()), None);
             }
         };
         let mut new = false;
@@ -154,11 +152,7 @@ impl World {
             Verdict::Same(why) => Ok(why),
             Verdict::Change(change) => Err(change),
             Verdict::Refused(why) => {
-                return Item {
-                    status: Status::Problem(why),
-                    against: Some(against.clone()),
-                    origin: Origin::New,
-                };
+                return Item::new(Status::Problem(why), Some(against));
             }
             Verdict::Blocked { need, message, then } => {
                 let made = need.as_ref().is_some_and(|need| self.made.contains(need));
@@ -169,17 +163,12 @@ impl World {
                     None => {
                         let left = need.and_then(|need| not_selected(desired, need));
                         let status = Status::Problem(left.unwrap_or(message));
-                        return Item {
-                            status,
-                            against: Some(against.clone()),
-                            origin: Origin::New,
-                        };
+                        return Item::new(status, Some(against));
                     }
                 }
             }
         };
-        let owed = owed.cloned();
-        let fired = match (self.fired(desired, index), owed) {
+        let fired = match (self.fired(desired, index), owed.cloned()) {
             (Some(fired), Some(owed)) => Some(fired.and(owed)),
             (fired, owed) => fired.or(owed),
         };
@@ -201,7 +190,7 @@ impl World {
                 Status::Change(change)
             }
         };
-        Item { status, against: Some(against.clone()), origin: Origin::New }
+        Item::new(status, Some(against))
     }
 
     /// A verdict with what nobody can know of it because of an opaque change before.

@@ -11,10 +11,14 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod connection;
+
+use connection::SavedConnection;
+
 use super::document::Document;
 use super::json::{ContentJson, FORMAT, PlanJson};
 use crate::model::change::{TriggerKind, sha256_hex};
-use crate::model::{Address, Become, Body, Connection, Host, Key, TransportKind};
+use crate::model::{Address, Body, Host, Key};
 use crate::resolve::{Desired, Instance, LeftOut, Places, Resolver, Source, Together};
 
 /// What a saved plan holds.
@@ -60,17 +64,6 @@ struct SavedHost {
     /// Those that go in together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     sets: Vec<Together>,
-}
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-struct SavedConnection {
-    transport: Option<String>,
-    user: Option<String>,
-    port: Option<u16>,
-    identity: Option<String>,
-    jump: Option<String>,
-    r#become: Option<String>,
-    command: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -388,40 +381,5 @@ impl<P: Fn(&Instance) -> String> Saving<'_, P> {
         });
         self.known.insert(Arc::as_ptr(instance), index);
         index
-    }
-}
-
-impl SavedConnection {
-    fn of(connection: &Connection) -> Self {
-        let transport = connection
-            .transport
-            .and_then(|kind| TransportKind::NAMES.into_iter().find(|(_, known)| *known == kind));
-        let r#become = connection
-            .r#become
-            .and_then(|how| Become::NAMES.into_iter().find(|(_, known)| *known == how));
-        Self {
-            transport: transport.map(|(name, _)| name.to_owned()),
-            user: connection.user.clone(),
-            port: connection.port,
-            identity: connection.identity.clone(),
-            jump: connection.jump.clone(),
-            r#become: r#become.map(|(name, _)| name.to_owned()),
-            command: connection.command.clone(),
-        }
-    }
-
-    fn restore(&self) -> Connection {
-        let (transport, r#become) = (self.transport.as_deref(), self.r#become.as_deref());
-        let transport = TransportKind::NAMES.into_iter().find(|(name, _)| Some(*name) == transport);
-        let r#become = Become::NAMES.into_iter().find(|(name, _)| Some(*name) == r#become);
-        Connection {
-            transport: transport.map(|(_, kind)| kind),
-            user: self.user.clone(),
-            port: self.port,
-            identity: self.identity.clone(),
-            jump: self.jump.clone(),
-            r#become: r#become.map(|(_, how)| how),
-            command: self.command.clone(),
-        }
     }
 }

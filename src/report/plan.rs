@@ -119,7 +119,9 @@ pub(super) fn block(
         if let Some(set) = &members[0].set {
             change::set(style, text, set, members.len());
         }
-        members.iter().for_each(|planned| resource(style, text, planned));
+        for planned in members {
+            resource(style, text, planned);
+        }
     }
     text.push('\n');
 }

@@ -50,22 +50,7 @@ pub(super) fn cycle(
             .code("cycle")
             .help(format!("take it out of `{key}`"));
     }
-    let said = |(at, from): (usize, usize)| {
-        let (short, other) = (instance(at).address.short(), instance(from).address.short());
-        // What comes before one member of a set comes before all of them.
-        let mates = edges.mates.get(&at).into_iter().flatten().filter(|&&mate| mate != at);
-        let mut mates = mates.map(|&mate| (mate, says(&drafts[mate], instance(from))));
-        match (says(&drafts[at], instance(from)), mates.find(|(_, said)| said.is_some())) {
-            (None, Some((mate, Some((place, _))))) => {
-                let mate = instance(mate).address.short();
-                (place, format!("{mate} comes after {other}, and {short} goes in with it"))
-            }
-            (said, _) => {
-                let place = said.map_or(instance(at).place, |(place, _)| place);
-                (place, format!("{short} comes after {other}"))
-            }
-        }
-    };
+    let said = |step: (usize, usize)| step_said(drafts, edges, step);
     let (place, text) = said(steps[0]);
     let mut mistake =
         Diagnostic::at(place, format!("`{}` waits for itself", first.address)).code("cycle");
@@ -75,6 +60,25 @@ pub(super) fn cycle(
         mistake = mistake.related(place, text);
     }
     mistake.help("take one of these out of `requires` or the triggers")
+}
+
+/// Why `at` comes after `from`, and where that is said. What comes before one member of a set comes before all
+/// of them.
+fn step_said(drafts: &[Placed], edges: &Edges, (at, from): (usize, usize)) -> (Span, String) {
+    let instance = |index: usize| &drafts[index].draft.instance;
+    let (short, other) = (instance(at).address.short(), instance(from).address.short());
+    let mates = edges.mates.get(&at).into_iter().flatten().filter(|&&mate| mate != at);
+    let mut mates = mates.map(|&mate| (mate, says(&drafts[mate], instance(from))));
+    match (says(&drafts[at], instance(from)), mates.find(|(_, said)| said.is_some())) {
+        (None, Some((mate, Some((place, _))))) => {
+            let mate = instance(mate).address.short();
+            (place, format!("{mate} comes after {other}, and {short} goes in with it"))
+        }
+        (said, _) => {
+            let place = said.map_or(instance(at).place, |(place, _)| place);
+            (place, format!("{short} comes after {other}"))
+        }
+    }
 }
 
 /// Where a resource says that it comes after another one, and by which key.

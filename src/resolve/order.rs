@@ -92,28 +92,6 @@ impl Desired {
         }
         beside
     }
-
-    /// Resources that stand in their order already, in one stage, each with those before it.
-    #[must_use]
-    pub fn in_order(resources: Vec<(Arc<Instance>, Vec<usize>)>) -> Self {
-        let count = resources.len();
-        let (resources, after) = resources.into_iter().unzip();
-        let order = Order {
-            sequence: (0..count).collect(),
-            stages: vec![0; count],
-            after,
-            triggers: vec![Vec::new(); count],
-        };
-        let sets = Vec::new();
-        Self {
-            resources,
-            sets,
-            left_out: Vec::new(),
-            beside: None,
-            unselected: HashMap::new(),
-            order: Arc::new(order),
-        }
-    }
 }
 
 /// Orders by the shapes and stages that they were made for.

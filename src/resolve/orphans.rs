@@ -1,6 +1,7 @@
 //! What nobody declares any more and is to go, beside what is declared: before it, so that what is
 //! declared hears of it, but for what others may still need until then.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Desired, Instance, Order, Together};
@@ -10,6 +11,27 @@ use crate::resources::Claim;
 const LAST: [&str; 3] = ["package", "user", "group"];
 
 impl Desired {
+    /// Resources that stand in their order already, in one stage, each with those before it.
+    #[must_use]
+    pub fn in_order(resources: Vec<(Arc<Instance>, Vec<usize>)>) -> Self {
+        let count = resources.len();
+        let (resources, after) = resources.into_iter().unzip();
+        let order = Order {
+            sequence: (0..count).collect(),
+            stages: vec![0; count],
+            after,
+            triggers: vec![Vec::new(); count],
+        };
+        Self {
+            resources,
+            sets: Vec::new(),
+            left_out: Vec::new(),
+            beside: None,
+            unselected: HashMap::new(),
+            order: Arc::new(order),
+        }
+    }
+
     /// As `self`, with `orphans`: the resources, and for each the place in `self` that it stood at.
     #[must_use]
     pub fn with_orphans(&self, mut orphans: Vec<Instance>) -> (Self, Vec<Option<usize>>) {

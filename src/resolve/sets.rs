@@ -13,7 +13,7 @@ use super::template::{Needs, is_template, named};
 use crate::config::{FileSet, Module};
 use crate::model::suggest::nearest;
 use crate::model::{AddressPattern, Diagnostic, Located, Span, Value, a};
-use crate::resources::{REGISTRY, STAGED, find};
+use crate::resources::{REGISTRY, ResourceType, STAGED, find};
 
 /// A set as one use of its module declares it on one host.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ impl Desired {
         let all = sets.iter().flat_map(|set| &set.members);
         for &member in all {
             let kind = self.resources.get(member).map(|instance| instance.kind);
-            if !kind.is_some_and(|kind| kind.in_sets()) || !seen.insert(member) {
+            if !kind.is_some_and(ResourceType::in_sets) || !seen.insert(member) {
                 return Err("a set has members that it cannot have");
             }
         }

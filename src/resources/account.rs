@@ -1,6 +1,6 @@
 //! What a host's user database says of users and groups, and what its answers mean.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 /// Shell functions of users and groups.
 pub(super) const LIBRARY: &str = include_str!("account.sh");
@@ -16,8 +16,8 @@ pub(super) struct Entry {
     pub(super) home: String,
     pub(super) shell: String,
     pub(super) shadow: Option<Shadow>,
-    /// Whether its home directory is there; asked where it is to be removed.
-    pub(super) home_there: bool,
+    /// The number of its home directory's owner, where that is there; asked where it is to be removed.
+    pub(super) home_owner: Option<String>,
     /// Whether userdel takes the group of its name away with it.
     pub(super) own_group: bool,
 }
@@ -95,7 +95,7 @@ pub(super) struct Database<'a> {
     /// `None` where it cannot be read.
     shadow: Option<HashMap<&'a str, &'a str>>,
     today: i64,
-    homes: HashSet<&'a str>,
+    homes: HashMap<&'a str, &'a str>,
     usergroups: bool,
     /// Name and primary group of all local users, where that was asked.
     local: Vec<(&'a str, &'a str)>,
@@ -117,7 +117,7 @@ impl<'a> Database<'a> {
             groups: first.lines().filter_map(group).collect(),
             shadow: Some(HashMap::new()),
             today: 0,
-            homes: HashSet::new(),
+            homes: HashMap::new(),
             usergroups: false,
             local: Vec::new(),
         };
@@ -129,7 +129,7 @@ impl<'a> Database<'a> {
                     let lines = lines.lines().filter_map(|line| line.split_once(':'));
                     found.shadow = (section.lines().nth(1) != Some("!")).then(|| lines.collect());
                 }
-                Some(("home", name)) => drop(found.homes.insert(name)),
+                Some(("home", home)) => found.homes.extend(home.split_once(' ')),
                 Some(("usergroups", word)) => {
                     found.usergroups = word == "yes";
                     found.local = lines.lines().filter_map(|line| line.split_once(':')).collect();
@@ -163,7 +163,7 @@ impl<'a> Database<'a> {
             home: fields[5].to_owned(),
             shell: fields[6].to_owned(),
             shadow,
-            home_there: self.homes.contains(name),
+            home_owner: self.homes.get(name).map(|&owner| owner.to_owned()),
             own_group: group == name && self.goes(name, fields[3]),
         }))
     }

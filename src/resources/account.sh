@@ -39,14 +39,14 @@ usergroups() {
   echo "@usergroups $n"
   cut -d : -f 1,4 /etc/passwd
 }
-# homes LINES NAME…: a line for each user of LINES whose home directory is there.
+# homes LINES NAME…: a line for each user of LINES whose home directory is there, with the number of its owner.
 homes() {
   l=$1
   shift
   for p do
     pick "$p" "$l"
     n=${E%:*}
-    [ -z "$E" ] || [ ! -d "${n##*:}" ] || echo "@home $p"
+    [ -z "$E" ] || [ ! -d "${n##*:}" ] || echo "@home $p $(command stat -L -c %u -- "${n##*:}" 2>&1)"
   done
 }
 # shadow NAME HASH LINES: E, what shadow(5) says: whether the password is `open`, `locked` or there is

@@ -208,12 +208,10 @@ impl Resource for AuthorizedKey {
     }
 
     fn parting(desired: &Self) -> Parting {
-        if desired.state == Presence::Absent {
-            return Parting::Nothing;
-        }
         let keys = desired.keys.iter().map(|key| text_of(&key.identity())).collect();
-        let user = ("user", text_of(&desired.user));
-        Parting::Goes(absent([user, ("keys", Value::List(keys))]))
+        let table = [("user", text_of(&desired.user)), ("keys", Value::List(keys))];
+        let present = desired.state == Presence::Present;
+        if present { Parting::Goes(absent(table)) } else { Parting::Nothing }
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

@@ -248,7 +248,7 @@ impl Resource for File {
         let validate = file.validate.clone().unwrap_or_default();
         let mode = mode_after(work);
         let words = [meta, digest, mode, file.access.chown(), validate, seconds];
-        Some(Member::put(&file.path, words, new_content(work.change)))
+        Some(Member::put(&file.path, &words, new_content(work.change)))
     }
 
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {

@@ -284,7 +284,8 @@ access() {
 shared() {
   if owned "$T" "$5" && n=$(stat -c %U:%u -- "$T") && [ "${n##*:}" != 0 ]; then
     M=$(as "$n" chmod -- "$4" "$T" 2>&1 3<&- 4>&- 7>&- 9>&-) && return
-    [ "${6:--}" != - ] || return 1
+    [ "${6:--}" != - ] || fail "$M
+declare its content too, so that it is replaced whole" || return
   fi
   if [ "${6:--}" != - ]; then
     put "$1" "$2" "$6" "$4" "$5" '' 60 "$6 $1"

@@ -24,7 +24,7 @@ pub enum Parting {
 /// `{ state = "absent", … }` with more keys.
 pub(super) fn absent<const N: usize>(keys: [(&str, Value); N]) -> String {
     let state = ("state", Value::String("absent".to_owned()));
-    let all = [state].into_iter().chain(keys);
+    let all = std::iter::once(state).chain(keys);
     Value::Table(all.map(|(key, value)| (key.to_owned(), value)).collect()).to_string()
 }
 

@@ -294,6 +294,13 @@ impl Resource for Service {
 }
 
 impl Service {
+    /// How a unit will run: behind a mask that stays it is stopped too.
+    fn leaves(&self, unit: &Unit) -> Option<&'static str> {
+        let state = self.state?;
+        let masked = matches!(unit.load, Load::Masked { .. }) && self.enabled != Some(true);
+        Some(if masked && state == State::Stopped { State::Masked } else { state }.word())
+    }
+
     /// What differs on a unit that is there.
     fn compare(&self, unit: &Unit) -> Verdict {
         let mut attributes = Vec::new();
@@ -316,7 +323,7 @@ impl Service {
                     self.unit
                 ));
             }
-            attributes.push(Attribute::value("state", Some(unit.runs()), Some(state.word())));
+            attributes.push(Attribute::value("state", Some(unit.runs()), self.leaves(unit)));
         }
         if let Some(wanted) = self.enabled {
             let now = unit.boots();

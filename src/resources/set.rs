@@ -32,7 +32,7 @@ pub struct Member {
 impl Member {
     /// A file that is made or replaced: what was there (`stat` and digest), mode, owner, its own validator and the
     /// seconds that it may take.
-    pub(super) fn put(path: &str, words: [String; 6], body: Option<&Body>) -> Self {
+    pub(super) fn put(path: &str, words: &[String; 6], body: Option<&Body>) -> Self {
         let replaces = words[0] != "absent";
         let (path, words, body) = (path.to_owned(), words.to_vec(), body.cloned());
         Self { path, kind: "put", words, body, replaces }
@@ -151,7 +151,8 @@ pub fn common(paths: &[&str]) -> String {
         let same = shared.iter().zip(&other).take_while(|(one, other)| one == other);
         same.map(|(part, _)| part.clone()).collect()
     });
-    shared.iter().filter(|part| !part.is_empty()).map(|part| format!("/{part}")).collect()
+    let parts = shared.iter().filter(|part| !part.is_empty());
+    parts.flat_map(|part| ["/", part.as_str()]).collect()
 }
 
 #[cfg(test)]
@@ -185,7 +186,7 @@ mod tests {
     #[test]
     fn equal_contents_are_sent_once() {
         let body = Body::of(*b"same");
-        let members = ["/a", "/b"].map(|path| Member::put(path, words("absent"), Some(&body)));
+        let members = ["/a", "/b"].map(|path| Member::put(path, &words("absent"), Some(&body)));
         let set = SetStep {
             folder: "R-m-s",
             label: "m/set[s]",
@@ -202,8 +203,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_new_cannot_be_laid_over_one_by_one() {
-        let old = Member::put("/a", words("81a4 0 0"), None);
-        let new = Member::put("/b", words("absent"), None);
+        let old = Member::put("/a", &words("81a4 0 0"), None);
+        let new = Member::put("/b", &words("absent"), None);
         assert_eq!(over(std::slice::from_ref(&old)), ["/a"]);
         assert!(over(&[old, new]).is_empty());
     }

@@ -318,7 +318,15 @@ impl User {
                 entry.home
             ));
         }
-        if entry.home_there {
+        if let Some(owner) = &entry.home_owner {
+            if *owner != entry.uid.to_string() {
+                // userdel(8) finds it out when the user is gone already.
+                return Verdict::Refused(format!(
+                    "its home {} belongs to number {owner}, not to it: leave `remove_home` out, and say of the \
+                     directory itself what becomes of it",
+                    entry.home
+                ));
+            }
             attributes.push(Attribute::value("home", Some(&entry.home), None::<&str>));
         }
         let change = Change::new(Action::Delete, attributes);

@@ -205,7 +205,7 @@ impl Reader {
 /// Whether a screen is what was said: times, runs and who began them may differ, and a line `…` stands for any lines.
 fn like(page: &[String], said: &[String]) -> bool {
     static TIME: LazyLock<Regex> = LazyLock::new(|| {
-        let (run, date) = (r"\b01[0-9A-HJKMNP-TV-Z]{6,24}\b", r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d");
+        let (run, date) = (r"\b01[0-9A-HJKMNP-TV-Z]{6,24}\b", r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d)?");
         Regex::new(&format!(r"\bin \d+\.\d s\b|\b\d+\.\d s\b|{run}|{date}|by \S+@\S+")).unwrap()
     });
     match page {

@@ -50,6 +50,6 @@ pub(super) fn step(work: &Work<'_, Service>, first: bool) -> Step {
     let id = if unit.id.is_empty() { &service.unit } else { &unit.id };
     script.text("unit").args([&seconds, id]);
     script.args([if runs { unit.runs() } else { "-" }, if boots { unit.boots() } else { "-" }]);
-    script.args([service.state.map_or("-", State::word), boot]).args(verbs(work));
+    script.args([service.leaves(unit).unwrap_or("-"), boot]).args(verbs(work));
     Step::new(script)
 }

@@ -42,7 +42,8 @@ pub(super) struct Table {
     system: bool,
     /// Whether a new user's home directory is made; if absent, it is made unless `system` is true.
     create_home: Option<bool>,
-    /// With `state = "absent"`: whether its home directory and mail go with it.
+    /// With `state = "absent"`: whether its home directory and mail go with it. A home of
+    /// which another user is the owner is refused.
     #[schemars(with = "Option<bool>", extend("default" = false))]
     remove_home: Option<Spanned<bool>>,
     /// Whether nobody can log in with it, by password or key: its password is locked and its account expired; as it is if absent.

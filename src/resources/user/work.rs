@@ -30,7 +30,7 @@ pub(super) fn step(work: &Work<'_, User>) -> Step {
                 script.arg("--system");
             }
             script.arg(if user.create_home { "--create-home" } else { "--no-create-home" });
-            if user.locked == Some(true) {
+            if user.locked == Some(true) && !user.system {
                 script.args(["--expiredate", PAST]);
             }
         }
@@ -46,6 +46,11 @@ pub(super) fn step(work: &Work<'_, User>) -> Step {
         }
     }
     fields(work, &differs, &mut script);
+    if work.change.action == Action::Create && user.system && user.locked == Some(true) {
+        // useradd(8) heeds no day of a system account.
+        script.text(" &&\naccount").args([&seconds, &user.name]);
+        script.args(["usermod", "--expiredate", PAST]);
+    }
     if differs("password") {
         script.text(" &&\npassword").args([&seconds, &user.name]).arg(new_password(work));
     }

@@ -10,6 +10,7 @@ mod logins;
 mod matrix;
 mod outcomes;
 mod paths;
+mod sets;
 mod signals;
 mod sudo;
 mod system;

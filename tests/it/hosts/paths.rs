@@ -337,6 +337,24 @@ fn a_folder_of_somebody_else_leads_nowhere() {
     );
 }
 
+/// Whose file it is may be nobody, or somebody who cannot come where it is.
+#[test]
+fn a_mode_in_a_folder_of_somebody_else_is_changed_whoever_owns_the_file() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let made = "cd /srv/eve; mkdir shut; echo x | tee nobody shut/x shut/y >/dev/null; chown 7499 nobody; \
+                chown daemon shut/x shut/y; chown eve shut; chmod 0700 shut; chmod 0600 nobody shut/?";
+    let modes = || lab().on("spare1", "cd /srv/eve; stat -c '%n %a %u' nobody shut/x shut/y");
+    let module = "[file.\"/srv/eve/nobody\"]\nmode = \"0604\"\n[file.\"/srv/eve/shut/x\"]\ncontent = \"x\\n\"\nmode = \"0604\"\n";
+    led(module, made).expect(0);
+    assert_eq!(modes(), "nobody 604 7499\nshut/x 604 1\nshut/y 600 1\n");
+    let apply = led("[file.\"/srv/eve/shut/y\"]\nmode = \"0604\"\n", made).expect(3);
+    assert!(apply.stdout.contains("declare its content too"), "{}", apply.stdout);
+    assert_eq!(modes(), "nobody 600 7499\nshut/x 600 1\nshut/y 600 1\n");
+}
+
 /// A race: eve swaps a folder of hers for a link to the victim's and back, as fast as she can.
 #[test]
 fn a_folder_that_is_swapped_all_the_time_leads_nowhere() {

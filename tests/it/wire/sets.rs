@@ -79,12 +79,11 @@ fn again(bench: &mut Bench, shell: &Shell, edits: &[Edit]) -> Result<String, Str
     hold(bench)
 }
 
+/// A program and its contents.
+type Sent = (Script, Vec<std::sync::Arc<[u8]>>);
+
 /// The set's step for what differs.
-fn step(
-    bench: &mut Bench,
-    items: &[Item],
-    validate: Option<&str>,
-) -> Result<(Script, Vec<std::sync::Arc<[u8]>>), String> {
+fn step(bench: &mut Bench, items: &[Item], validate: Option<&str>) -> Result<Sent, String> {
     let observed = bench.look(items)?;
     let changes = changes(items, &observed);
     let member = |(index, change): &(usize, trueup::model::Change)| -> Member {

@@ -48,6 +48,27 @@ fn a_user_is_locked_given_a_password_and_taken_away_with_its_home() {
     );
     insta::assert_snapshot!("user_gone", keyless(&gone));
     assert_ne!(lab.try_on("spare1", "ls -d /home/acc1 || getent group acc1", b"").0, 0);
+
+    settle("[user.acc1]\nsystem = true\nlocked = true\n");
+    assert_eq!(line(), "!:1\nacc1\n");
+    clean();
+}
+
+#[test]
+fn a_home_of_another_user_is_not_removed() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    clean();
+    lab().on("spare1", "useradd -m acc1; chown 7499 /home/acc1");
+    let project = project("[user.acc1]\nstate = \"absent\"\nremove_home = true\n");
+    let refused = project.on_lab(&["apply", "--yes"]).expect(3);
+    let says = "its home /home/acc1 belongs to number 7499, not to it";
+    let text = format!("{}{}", refused.stdout, refused.stderr).replace('\n', " ");
+    assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(says), "{text}");
+    lab().on("spare1", "getent passwd acc1 && rm -r /home/acc1");
+    clean();
 }
 
 /// Keyed digests differ with each project's key, and times with each run.

@@ -153,8 +153,13 @@ fn files(random: &mut Random, draft: &mut Draft, owners: &[&str]) {
         let keys = if absent {
             "state = \"absent\"".to_owned()
         } else {
-            // In a folder of another user a file gets another owner with its content alone.
-            let of = if name.contains('/') { &CONTENTS[..CONTENTS.len() - 1] } else { &CONTENTS };
+            // In a folder of another user a file gets another owner with its content alone; with that
+            // alone one is parted from its other names, and hands give one to f2.
+            let of = if name.contains('/') || name == "f2" {
+                &CONTENTS[..CONTENTS.len() - 1]
+            } else {
+                &CONTENTS
+            };
             let mut keys = format!("{}\n", random.one(of));
             if random.chance(4) {
                 "source = \"files/large\"\n".clone_into(&mut keys);
@@ -162,7 +167,6 @@ fn files(random: &mut Random, draft: &mut Draft, owners: &[&str]) {
             keys.push_str(&access(random, &MODES, owners));
             keys.push_str(random.maybe(20, "validate = \"test -e {{ candidate }}\"\n"));
             keys.push_str(random.maybe(15, "sensitive = true\n"));
-            // Hands give f2 a second name.
             keys.push_str(if name == "f2" { "break_hardlinks = true\n" } else { "" });
             keys
         };

@@ -92,7 +92,9 @@ fn read(said: &str) -> World {
                 set(thing(), "password", password);
                 set(thing(), "expires", expires);
                 let open = !password.starts_with('!') || password.len() < 3;
-                let locked = match (open, expires == "1") {
+                // Days of those that are set here: in 1970, or in 2020 by hand.
+                let over = expires.parse::<u32>().is_ok_and(|day| day < 20_000);
+                let locked = match (open, over) {
                     (false, true) => "true",
                     (true, true) if password.len() < 3 => "true",
                     (true, false) => "false",
@@ -197,6 +199,12 @@ pub(super) fn drift(random: &mut Random, shell: &mut Shell, shape: Shape) {
         if random.chance(15) && shape == Shape::Whole {
             let _ = writeln!(text, "{{ {}; }} >/dev/null 2>&1", act.replace("KEY", KEYS[3]));
         }
+    }
+    if shape == Shape::Whole {
+        // To remove a home of which another number is the owner is refused.
+        text.push_str(
+            "for u in tu1 tu2 tu3; do h=$(getent passwd $u | cut -d : -f 6); [ ! -d \"$h\" ] || chown $u \"$h\"; done\n",
+        );
     }
     shell.run(&text);
 }
