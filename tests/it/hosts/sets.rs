@@ -59,7 +59,8 @@ fn files_that_only_work_together_go_in_together_or_not_at_all() {
     assert!(refused.stdout.contains("host not found in upstream \"app\""), "{}", refused.stdout);
     assert_eq!(lab.on("spare2", running), before);
 
-    lab.on("spare2", "journalctl --rotate -q; journalctl -q --vacuum-time=1s >/dev/null; :");
+    // The step was begun, so that its reload is owed.
+    project.on_lab(&["apply", "--yes"]).expect(0);
     let reloads = "journalctl -q -u nginx -o cat | grep -c '^Reload\\(ed\\|ing\\)' || :";
     let was: u32 = lab.on("spare2", reloads).trim().parse().expect("a number");
     let plan = project.on_lab(&["plan", "--var", "port=8082"]).expect(0);
@@ -67,7 +68,7 @@ fn files_that_only_work_together_go_in_together_or_not_at_all() {
     let applied = project.on_lab(&["apply", "--yes", "--verbose", "--var", "port=8082"]).expect(0);
     let said = format!("{}{}", applied.stdout, applied.stderr);
     assert!(said.contains("validated in a private mount namespace"), "{said}");
-    assert!(applied.last_line().ends_with("1 update, 1 reload."), "{}", applied.stdout);
+    assert!(applied.last_line().contains("1 update, 1 reload."), "{}", applied.stdout);
     let now: u32 = lab.on("spare2", reloads).trim().parse().expect("a number");
     assert!(
         now > was && now - was <= 2,
