@@ -36,6 +36,12 @@ pub(super) fn run(common: &Common, verb: &Apply) -> Exit {
 fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>) -> Exit {
     let style = settings::style(common, settings::zoom(&verb.hosts.shown));
     let telling = Telling::new(style, verb.form.output(), verb.junit.clone());
+    if let Some(path) = &verb.junit
+        && let Err(error) = report::writable(path)
+    {
+        report::print_error(&format!("error: cannot write {}: {error}\n", path.display()));
+        return Exit::Mistake;
+    }
     let mark = settings::mark();
     let (only, resumes) = left.unzip();
     if let Some(path) = &verb.plan {
@@ -101,7 +107,9 @@ async fn planned(mut run: Run<'_>, about: &About<'_>, telling: &Telling) -> Exit
     }
     run.json = telling.json();
     let whole = plan.clone();
-    let (mut runs, mut idle, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    let outside = opened.iter().flat_map(|opened| &opened.outside);
+    let mut ends: Vec<_> = outside.map(|(host, was)| view::outside(host, *was)).collect();
+    let (mut runs, mut idle) = (Vec::new(), Vec::new());
     for (result, host) in results.into_iter().zip(plan.hosts) {
         let changes = host.outcome() == Outcome::Changed;
         if !changes {
@@ -135,7 +143,7 @@ async fn planned(mut run: Run<'_>, about: &About<'_>, telling: &Telling) -> Exit
     exit
 }
 
-/// Lets hosts on which nothing changes remember what holds there.
+/// Writes down what hosts on which nothing changes should remember; what cannot be is told.
 async fn settle(run: &Run<'_>, idle: Vec<HostRun>) -> Counts {
     let (counts, unsettled) = run.fleet.settle(idle).await;
     for (target, why) in unsettled {

@@ -12,8 +12,9 @@ use super::key::ProjectKey;
 use super::project::{self, Asked, Ready};
 use super::run::Run;
 use super::settings;
+use crate::config::HostPattern;
 use crate::execute::HostResult;
-use crate::model::{Host, Key, Outcome};
+use crate::model::{Connection, Host, Key, Outcome};
 use crate::plan::json::PlanJson;
 use crate::plan::saved::{Saved, SavedError, Selected};
 use crate::plan::{Document, HostPlan, HostState, moved};
@@ -88,6 +89,8 @@ pub(super) fn text(path: &Path) -> Result<String, String> {
 pub(super) struct Opened {
     pub(super) saved: Saved,
     pub(super) ready: Ready,
+    /// Hosts that were asked for when it was made and are no part of it, and how they ended then.
+    pub(super) outside: Vec<(String, Outcome)>,
 }
 
 /// Opens a plan to apply it; tells what is wrong and gives `None` where that may not be.
@@ -119,27 +122,7 @@ fn opened(
             .to_owned());
     }
     let limit = settings::limit(common).map_err(|mistake| mistake.message)?;
-    let mut ready = if saved.needs_project() {
-        let Selected { tags, skip_tags, targets } = saved.selected.clone();
-        let select = Select { tags, skip_tags, targets, allow_empty: false };
-        let asked = Asked { select: &select, keep: true, only: None };
-        let Some(ready) = project::ready(common, &asked, style) else { return Ok(None) };
-        if ready.project.name != saved.plan.project {
-            return Err(format!(
-                "{} is a plan of project `{}`; this is `{}`",
-                path.display(),
-                saved.plan.project,
-                ready.project.name
-            ));
-        }
-        ready
-    } else {
-        let (resolver, desired) =
-            saved.restore().map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
-        let hosts = desired.into_iter().enumerate();
-        let hosts = hosts.map(|(index, desired)| (index, Some(desired))).collect();
-        Ready { project: resolver.shared_project(), resolver: Arc::new(resolver), hosts, key }
-    };
+    let Some(mut ready) = hosts_of(&saved, (path, key), common, style)? else { return Ok(None) };
     let planned: Vec<&str> = saved.hosts().collect();
     if let Some(limit) = &limit {
         let of_plan = ready.resolver.targets.iter().map(|target| &target.host);
@@ -158,7 +141,57 @@ fn opened(
         planned.contains(&host.name.as_str())
             && limit.as_ref().is_none_or(|limit| limit.matches(host))
     });
-    Ok(Some(Opened { saved, ready }))
+    let outside = outside(&saved, limit.as_ref())
+        .map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
+    Ok(Some(Opened { saved, ready, outside }))
+}
+
+/// The hosts that a plan is about, with what they should be: from the project where it is needed.
+fn hosts_of(
+    saved: &Saved,
+    (path, key): (&Path, ProjectKey),
+    common: &Common,
+    style: Style,
+) -> Result<Option<Ready>, String> {
+    let path = path.display();
+    let Some(kept) = saved.kept_back().next() else {
+        let restored = saved.restore();
+        let (resolver, desired) =
+            restored.map_err(|why| format!("{path} cannot be read: {why}"))?;
+        let hosts = desired.into_iter().enumerate();
+        let hosts = hosts.map(|(index, desired)| (index, Some(desired))).collect();
+        let project = resolver.shared_project();
+        return Ok(Some(Ready { project, resolver: Arc::new(resolver), hosts, key }));
+    };
+    if !common.directory.join("trueup.toml").exists() {
+        return Err(format!(
+            "{path} holds {kept} as a digest only, because a sensitive value goes into it: the value \
+             comes from the project again, and {} is no project folder\n  \
+             apply it in the project's folder, or name that with -C DIR",
+            common.directory.display()
+        ));
+    }
+    let Selected { tags, skip_tags, targets } = saved.selected.clone();
+    let select = Select { tags, skip_tags, targets, allow_empty: false };
+    let asked = Asked { select: &select, keep: true, only: None };
+    let Some(ready) = project::ready(common, &asked, style) else { return Ok(None) };
+    if ready.project.name == saved.plan.project {
+        return Ok(Some(ready));
+    }
+    let (planned, here) = (&saved.plan.project, &ready.project.name);
+    Err(format!("{path} is a plan of project `{planned}`; this is `{here}`"))
+}
+
+/// The hosts of a plan that could not be planned when it was made.
+fn outside(saved: &Saved, limit: Option<&HostPattern>) -> Result<Vec<(String, Outcome)>, String> {
+    let limited = |name: &str| {
+        let (name, address, groups) = (name.to_owned(), String::new(), Vec::new());
+        let host = Host { name, address, groups, connection: Connection::default() };
+        limit.is_none_or(|limit| limit.matches(&host))
+    };
+    let hosts = saved.plan.document()?.hosts.into_iter();
+    let ended = hosts.filter(|host| host.outcome() > Outcome::Changed && limited(&host.host));
+    Ok(ended.map(|host| (host.host.clone(), host.outcome())).collect())
 }
 
 /// What is wrong with a file, and what to do.
@@ -207,16 +240,13 @@ fn refusal(
     if opened.saved.needs_project()
         && let Some((address, sensitive)) = opened.saved.changed_in_files(&host.host, desired, key)
     {
-        let what = if sensitive { "the sensitive value in " } else { "" };
+        // Of what a sensitive value goes into only a digest is known: not which of its parts moved.
+        let what = if sensitive { "what goes into " } else { "" };
         let message = format!("{what}{address} changed in the project after this plan was made");
         return Some(HostState::Ended { outcome, message, help: Some(again) });
     }
-    if let HostState::Compared { problems, .. } = &host.state
-        && !problems.is_empty()
-    {
-        return None;
-    }
-    let moved = moved(before.changes(), host.changes());
+    let HostState::Compared { changes, problems } = &host.state else { return None };
+    let moved = moved(before.changes(), changes, problems);
     let first = moved.first()?;
     let more = match moved.len() {
         1 => String::new(),

@@ -40,15 +40,6 @@ fn shown(key: &ProjectKey, desired: &Desired, index: usize, change: &Change) -> 
     change
 }
 
-/// What a host said about a resource, as it may be shown.
-fn said(desired: &Desired, index: Option<usize>, message: String) -> String {
-    if index.is_some_and(|index| desired.resources[index].sensitive) {
-        "failed; what was said is not shown, because a sensitive value went into it".to_owned()
-    } else {
-        message
-    }
-}
-
 /// Where the values of a change come from.
 fn whence(resolver: &Resolver, explained: Vec<Explained>) -> Vec<Why> {
     let each = explained.into_iter().map(|value| {
@@ -142,8 +133,27 @@ pub(super) fn untouched(plan: HostPlan) -> HostEndView {
         (_, None) => Some("Nothing was changed.".to_owned()),
     };
     let host = plan.host;
-    let (done, not_done, lost) = (Vec::new(), Vec::new(), Vec::new());
-    HostEndView { host, outcome, done, problems, notes: Vec::new(), help, not_done, lost }
+    HostEndView {
+        host,
+        outcome,
+        done: Vec::new(),
+        problems,
+        notes: Vec::new(),
+        needless: Vec::new(),
+        help,
+        not_done: Vec::new(),
+        lost: Vec::new(),
+    }
+}
+
+/// A host that a saved plan says nothing of, because of how it ended when the plan was made.
+pub(super) fn outside(host: &str, was: Outcome) -> HostEndView {
+    let message = format!("not part of this plan: it was {} when the plan was made", was.word());
+    let state = HostState::Ended { outcome: Outcome::NotAttempted, message, help: None };
+    let (orphans, notes) = (Vec::new(), Vec::new());
+    let view = untouched(HostPlan { host: host.to_owned(), state, orphans, notes });
+    let help = Some(format!("Nothing was changed. Plan again: trueup plan --limit {host}"));
+    HostEndView { help, ..view }
 }
 
 /// What a plan announces, for the end of its apply.
@@ -161,13 +171,20 @@ pub(super) fn applied(
     announced: &[(usize, Change)],
     (target, applied): (usize, Applied),
 ) -> HostEndView {
-    let problems = applied.incidents.into_iter().map(|incident| Problem {
+    let sensitive =
+        |index: Option<usize>| index.is_some_and(|index| desired.resources[index].sensitive);
+    let problems = applied.incidents.iter().map(|incident| Problem {
         resource: incident.resource.map(|index| named(resolver, desired, index)),
-        message: said(desired, incident.resource, incident.message),
+        message: incident.told(sensitive(incident.resource)),
     });
     let shown = applied.notes.into_iter().filter(|(index, _)| !desired.resources[*index].sensitive);
     let notes = shown.map(|(index, note)| (desired.resources[index].address.to_string(), note));
     let notes = notes.collect();
+    let needless = applied.needless.iter().map(|needless| {
+        let instance = &desired.resources[needless.resource];
+        let why = if instance.sensitive { String::new() } else { format!(": {}", needless.why) };
+        (instance.address.to_string(), format!("nothing to do at its turn{why}"))
+    });
     let not_done = applied.not_done.iter().filter_map(|index| {
         let (_, change) = announced.iter().find(|(announced, _)| announced == index)?;
         Some((desired.resources[*index].address.to_string(), change.clone()))
@@ -197,6 +214,7 @@ pub(super) fn applied(
             .collect(),
         problems: problems.collect(),
         notes,
+        needless: needless.collect(),
         help: None,
         not_done,
         lost,

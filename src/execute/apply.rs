@@ -1,31 +1,24 @@
 //! A host's plan carried out: waves of steps, each probed in the exchange that carries it, and at the
 //! end a look whether everything is as wanted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use super::Settings;
 use super::host::HostRun;
 use super::probe::Probe;
+use super::reason::{Incident, of_step};
 use super::remember::Writing;
 use super::resolve::Lost;
 use super::session::{Counts, Program, Session, SessionError};
+use super::stepped::{Needless, emit_said, not_run, stepped};
 use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Steps, Wave};
 use crate::ledger::notes;
-use crate::model::event::Stepped;
 use crate::model::{Change, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
 use crate::resources::{Erased, Verdict};
 use crate::shell::{Answer, AnswerKind};
-
-/// Something that did not go as planned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Incident {
-    /// The resource that it is about, if one is.
-    pub resource: Option<usize>,
-    pub message: String,
-}
 
 /// What became of a host's plan.
 #[derive(Debug)]
@@ -38,6 +31,8 @@ pub struct Applied {
     pub notes: Vec<(usize, String)>,
     /// What the plan named and was not done.
     pub not_done: Vec<usize>,
+    /// What the plan named and no longer differed at its turn.
+    pub needless: Vec<Needless>,
     pub counts: Counts,
 }
 
@@ -58,6 +53,8 @@ pub(super) struct Applying {
     pub(super) applied: Applied,
     /// `None` once the connection was lost.
     session: Option<Session>,
+    /// Why resources that the plan named do not differ any more, by index.
+    pub(super) same: BTreeMap<usize, String>,
     /// Nothing more is done on this host.
     pub(super) over: bool,
     /// The first wave was sent: a saved plan is used up, and the run is written down on the host.
@@ -77,13 +74,14 @@ impl Applying {
             incidents: Vec::new(),
             notes: Vec::new(),
             not_done: Vec::new(),
+            needless: Vec::new(),
             counts: Counts::default(),
         };
         let owed = run.memory.ledger.due(&run.desired);
         let (history, observed) = (History { owed, ..History::default() }, Vec::new());
         let (over, barred, begun) = (false, false, false);
-        let project = project.to_owned();
-        Self { run, plan, history, observed, applied, session, over, begun, project, barred }
+        let (project, same) = (project.to_owned(), BTreeMap::new());
+        Self { run, plan, history, observed, applied, session, same, over, begun, project, barred }
     }
 
     /// The host's index in the run.
@@ -201,7 +199,7 @@ impl Applying {
     pub(super) async fn finish(mut self, ended: &str, settings: &Settings) -> (usize, Applied) {
         let left = !next_wave(&self.run.desired, &self.plan).is_empty() && !self.over;
         if left {
-            self.incident(None, ended.to_owned());
+            self.incident(None, (ended.to_owned(), ended));
         }
         self.verify();
         if let Some(mut session) = self.session.take() {
@@ -263,42 +261,42 @@ impl Applying {
         let covers: HashMap<u64, &Vec<usize>> =
             steps.iter().map(|(seq, covers)| (*seq, covers)).collect();
         let mut good = true;
-        let mut failed: Vec<(Vec<usize>, String)> = Vec::new();
+        let mut failed: Vec<(Vec<usize>, &Answer)> = Vec::new();
         for answer in &results {
             let items = covers.get(&answer.seq).copied().cloned().unwrap_or_default();
             match answer.kind {
                 AnswerKind::Done => {
-                    self.done(&items);
-                    self.note(&items, answer);
+                    if let (Some(why), &[resource]) = (not_run(answer), items.as_slice()) {
+                        self.applied.needless.push(Needless { resource, why, stepped: true });
+                    } else {
+                        self.done(&items);
+                        self.note(&items, answer);
+                    }
                 }
                 AnswerKind::Failed => {
                     good = false;
-                    let said = String::from_utf8_lossy(&answer.payload).trim_end().to_owned();
-                    let said = if said.is_empty() {
-                        format!("exit status {}", answer.status)
-                    } else {
-                        said
-                    };
-                    failed.push((items, said));
+                    failed.push((items, answer));
                 }
                 _ => good = false,
             }
         }
-        for (items, said) in failed {
-            self.failed_step(&items, said);
+        for (items, answer) in failed {
+            self.failed_step(&items, answer);
         }
         good
     }
 
     /// A step that failed: of several resources in it some may be done all the same, which the last
     /// probe shows; the first that is not is to blame.
-    fn failed_step(&mut self, items: &[usize], said: String) {
+    fn failed_step(&mut self, items: &[usize], answer: &Answer) {
         let several = items.len() > 1;
         let (done, open): (Vec<usize>, Vec<usize>) =
             items.iter().partition(|index| several && self.holds(**index));
         self.done(&done);
         self.barred |= items.is_empty();
-        self.incident(open.first().or_else(|| items.first()).copied(), said);
+        let said = String::from_utf8_lossy(&answer.payload);
+        let blamed = open.first().or_else(|| items.first()).copied();
+        self.applied.incidents.push(of_step(blamed, &said, answer.status));
     }
 
     /// Whether the last probe found a resource as wanted.
@@ -330,8 +328,10 @@ impl Applying {
         self.applied.notes.extend(lines.map(|line| (first, line.to_owned())));
     }
 
-    pub(super) fn incident(&mut self, resource: Option<usize>, message: String) {
-        self.applied.incidents.push(Incident { resource, message });
+    /// Something that went wrong; `plain` is what of it holds no value of its resource.
+    pub(super) fn incident(&mut self, resource: Option<usize>, (message, plain): (String, &str)) {
+        let plain = Some(plain.to_owned());
+        self.applied.incidents.push(Incident { resource, message, plain });
     }
 
     /// Compares what is left after a wave. Only what the plan announced is done: a resource that was
@@ -342,19 +342,22 @@ impl Applying {
         let end = next.unwrap_or(self.plan.items.len());
         self.history.past.extend(0..end);
         let mut plan = compare(&self.run.desired, &self.observed, &self.history);
+        let mut broken = Vec::new();
         for (index, item) in plan.items.iter_mut().enumerate().skip(end) {
             let announced = matches!(self.run.plan.items[index].status, Status::Change(_));
             match &item.status {
                 Status::Problem(why) if announced => {
-                    self.applied
-                        .incidents
-                        .push(Incident { resource: Some(index), message: why.clone() });
+                    broken.push((index, why.clone()));
                 }
+                Status::Same(why) if announced => drop(self.same.insert(index, why.clone())),
                 Status::Change(_) if !announced => {
                     item.status = Status::Same("not announced".into());
                 }
                 _ => {}
             }
+        }
+        for (index, why) in broken {
+            self.incident(Some(index), (why, "it cannot be done when its turn comes"));
         }
         if plan.problems().next().is_some() {
             self.over = true;
@@ -365,28 +368,4 @@ impl Applying {
         }
         self.plan = plan;
     }
-}
-
-/// What the program of a step prints, unless a sensitive value went into what it is about.
-fn emit_said(run: &HostRun, items: Option<&Vec<usize>>, (answer, emit): (&Answer, Emit<'_>)) {
-    let all = items.into_iter().flatten().map(|&item| &run.desired.resources[item]);
-    if all.clone().any(|instance| instance.sensitive) {
-        return;
-    }
-    if let Some(first) = all.map(|instance| instance.address.clone()).next() {
-        let text = String::from_utf8_lossy(&answer.payload).into_owned();
-        emit(Event::Said { host: run.target, address: first, text });
-    }
-}
-
-/// What a step's answer says of the resources that it is about.
-fn stepped(run: &HostRun, items: Option<&Vec<usize>>, answer: &Answer) -> Event {
-    let how = match answer.kind {
-        AnswerKind::Done => Stepped::Done,
-        AnswerKind::Failed => Stepped::Failed,
-        _ => Stepped::Skipped,
-    };
-    let items = items.into_iter().flatten();
-    let addresses = items.map(|&item| run.desired.resources[item].address.clone());
-    Event::Stepped { host: run.target, addresses: addresses.collect(), how }
 }

@@ -124,7 +124,10 @@ impl Fleet {
         };
         match &result {
             Ok(_) => self.emit(Event::Planned { host: target }),
-            Err(ended) => self.emit(Event::Finished { host: target, outcome: ended.outcome }),
+            Err(ended) => {
+                let why = Some(ended.message.clone()).filter(|why| !why.is_empty());
+                self.emit(Event::Finished { host: target, outcome: ended.outcome, why });
+            }
         }
         result
     }
@@ -175,8 +178,20 @@ impl Fleet {
         for (position, host) in all.into_iter().enumerate() {
             let (fleet, ended) = (self.clone(), ended.to_owned());
             tasks.spawn(async move {
+                let desired = Arc::clone(&host.run.desired);
                 let (target, applied) = host.finish(&ended, &fleet.settings).await;
-                fleet.emit(Event::Finished { host: target, outcome: applied.outcome });
+                for needless in applied.needless.iter().filter(|needless| !needless.stepped) {
+                    let instance = &desired.resources[needless.resource];
+                    let why = Some(needless.why.clone()).filter(|_| !instance.sensitive);
+                    let address = instance.address.clone();
+                    fleet.emit(Event::Needless { host: target, address, why });
+                }
+                let why = applied.incidents.first().map(|incident| {
+                    let about = incident.resource.map(|index| &desired.resources[index]);
+                    let told = incident.told(about.is_some_and(|instance| instance.sensitive));
+                    about.map_or_else(|| told.clone(), |it| format!("{}: {told}", it.address))
+                });
+                fleet.emit(Event::Finished { host: target, outcome: applied.outcome, why });
                 (position, (target, applied))
             });
         }

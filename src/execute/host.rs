@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::accounts::Accounts;
 use super::probe::Probe;
 use super::remember::Recall;
 use super::session::{Counts, Program, Session, SessionError};
@@ -129,6 +130,7 @@ async fn probe(
     let recall = Recall::ask(&place, settings, &mut session, &mut program);
     let waiting = program.seconds;
     let probe = Probe::ask(&desired, &mut session, &mut program);
+    let accounts = Accounts::ask(&desired, &mut session, &mut program);
     let login = root::Login::ask(&desired, &mut session, &mut program);
     program.seconds = settings.probe_timeout.saturating_add(probe.seconds).saturating_add(waiting);
     program.whole = Some(program.seconds);
@@ -155,6 +157,9 @@ async fn probe(
     let history = History { owed: memory.ledger.due(&desired), ..History::default() };
     let mut plan = compare(&desired, &observed, &history);
     memory.ledger.judge(&mut plan, &desired);
+    if let Some(accounts) = accounts {
+        accounts.refuse(&mut plan, &desired, &answers);
+    }
     if let Some(remote) = session.remote {
         login.refuse(&mut plan, &desired, (remote, &answers));
     }

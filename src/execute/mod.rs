@@ -1,5 +1,6 @@
 //! Carries plans out: connections, exchanges and concurrency. It emits events and prints nothing.
 
+mod accounts;
 mod apply;
 mod facts;
 mod fleet;
@@ -10,23 +11,27 @@ mod password;
 mod probe;
 mod prune;
 mod reading;
+mod reason;
 mod remember;
 mod resolve;
 mod root;
 mod session;
 mod sets;
+mod stepped;
 mod stop;
 mod verify;
 mod wave;
 
-pub use apply::{Applied, Incident};
+pub use apply::Applied;
 pub use facts::read as read_facts;
 pub use fleet::{Fleet, HostResult, Run};
 pub use host::{Ended, HostRun};
 pub use memory::{end as end_apply, remembered};
 pub use password::{Password, Question};
 pub use prune::Prune;
+pub use reason::Incident;
 pub use session::Counts;
+pub use stepped::Needless;
 pub use stop::{Stop, Stopper};
 
 use std::sync::Arc;

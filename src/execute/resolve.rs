@@ -47,7 +47,11 @@ impl Applying {
         let Lost { wave, error, session } = lost;
         self.over = true;
         self.applied.counts = session.counts;
-        let running = wave.iter().copied().find(|index| !self.history.changed.contains(index));
+        let over = |index: &usize| {
+            let needless = self.applied.needless.iter().any(|needless| needless.resource == *index);
+            needless || self.history.changed.contains(index)
+        };
+        let running = wave.iter().copied().find(|index| !over(index));
         let look = match (&error, session.remote) {
             // What garbles its answers is not asked again.
             (SessionError::Stopped | SessionError::Frame(_), _) | (_, None) => None,
@@ -57,7 +61,8 @@ impl Applying {
             },
         };
         if matches!(error, SessionError::Stopped) {
-            self.incident(None, "stopped at once; what ran then is not known".to_owned());
+            let why = "stopped at once; what ran then is not known";
+            self.incident(None, (why.to_owned(), why));
         }
         let stands = match look {
             None => return self.unknown(running, &error.to_string()),
@@ -73,8 +78,8 @@ impl Applying {
             }
         };
         let Some(running) = running else {
-            return self
-                .incident(None, format!("{error}; the host was read again: all of it is done"));
+            let why = format!("{error}; the host was read again: all of it is done");
+            return self.incident(None, (why, ""));
         };
         let instance = &self.run.desired.resources[running];
         if !instance.kind.verifiable(&instance.desired) {
@@ -82,12 +87,14 @@ impl Applying {
             return self.unknown(Some(running), &why);
         }
         let word = if stands.contains(&running) { "it is done" } else { "it is not done" };
-        self.incident(None, format!("{error}, and made again to see what stands"));
-        self.incident(Some(running), format!("{error} while this ran; read again: {word}"));
+        self.incident(None, (format!("{error}, and made again to see what stands"), ""));
+        let plain = format!("the connection was lost while this ran; read again: {word}");
+        let why = format!("{error} while this ran; read again: {word}");
+        self.incident(Some(running), (why, &plain));
     }
 
     fn unknown(&mut self, running: Option<usize>, why: &str) {
-        self.incident(running, why.to_owned());
+        self.incident(running, (why.to_owned(), "what became of it is not known"));
         self.applied.outcome = Outcome::Unknown;
     }
 

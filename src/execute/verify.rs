@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::apply::{Applied, Applying};
-use crate::model::{Action, Attribute, Change, Difference, Outcome};
+use super::stepped::Needless;
+use crate::model::{Action, Address, Attribute, Change, Difference, Outcome};
 use crate::plan::Status;
 use crate::resources::Verdict;
 
@@ -32,18 +33,32 @@ impl Applying {
                     Verdict::Change(change) => differs(&change),
                 },
             };
-            found.push((
-                index,
-                if changed.contains(&index) {
-                    format!("not converged: it was done, and still differs: {why}")
-                } else {
-                    format!("not converged: something in this run changed it: {why}")
-                },
-            ));
+            let plain = if changed.contains(&index) {
+                "not converged: it was done, and still differs"
+            } else {
+                "not converged: something in this run changed it"
+            };
+            found.push((index, why, plain));
         }
-        for (index, message) in found {
-            self.incident(Some(index), message);
+        for (index, why, plain) in found {
+            self.incident(Some(index), (format!("{plain}: {why}"), plain));
+            // What does not hold was not done.
+            self.applied.done.retain(|(done, _)| *done != index);
         }
+    }
+
+    /// Why a resource that the plan named was left as it was.
+    fn needless(&self, resource: usize) -> Needless {
+        let fired = match &self.run.plan.items[resource].status {
+            Status::Change(change) if change.action == Action::Trigger => change.fired.as_ref(),
+            _ => None,
+        };
+        let causes = fired.map(|fired| fired.because.iter().map(Address::short));
+        let why = causes.map_or_else(
+            || self.same.get(&resource).cloned().unwrap_or_else(|| "it is as wanted".to_owned()),
+            |causes| format!("{} did not change", causes.collect::<Vec<_>>().join(", ")),
+        );
+        Needless { resource, why, stepped: false }
     }
 
     pub(super) fn summed(mut self) -> Applied {
@@ -57,10 +72,19 @@ impl Applying {
             announced.fired.is_none() && self.holds(*index)
         };
         let trouble = !self.applied.incidents.is_empty();
+        let stepped: BTreeSet<usize> =
+            self.applied.needless.iter().map(|needless| needless.resource).collect();
         let open = self.run.plan.changes().map(|(index, _)| index).filter(|index| {
-            trouble && !self.history.changed.contains(index) && !blamed.contains(index)
+            let done = self.history.changed.contains(index) || stepped.contains(index);
+            !done && !blamed.contains(index)
         });
-        self.applied.not_done = open.filter(|index| !settled(index)).collect();
+        let (open, needless): (Vec<usize>, Vec<usize>) =
+            open.partition(|index| trouble && !settled(index));
+        let needless: Vec<Needless> =
+            needless.into_iter().map(|index| self.needless(index)).collect();
+        self.applied.not_done = open;
+        self.applied.needless.extend(needless);
+        self.applied.needless.sort_by_key(|needless| needless.resource);
         self.applied.outcome = match self.applied.outcome {
             Outcome::Unknown => Outcome::Unknown,
             _ if self.barred => Outcome::Refused,

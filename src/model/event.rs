@@ -53,10 +53,11 @@ impl Outcome {
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stepped {
     Done,
-    Failed,
+    /// And why, without a sensitive value.
+    Failed(String),
     /// Not begun, because one before it failed.
     Skipped,
 }
@@ -78,8 +79,10 @@ pub enum Event {
     Said { host: usize, address: Address, text: String },
     /// A step ended that is about these resources.
     Stepped { host: usize, addresses: Vec<Address>, how: Stepped },
-    /// A host is done.
-    Finished { host: usize, outcome: Outcome },
+    /// A resource that the plan named was as wanted at its turn, and why, where that may be told.
+    Needless { host: usize, address: Address, why: Option<String> },
+    /// A host is done; where that did not go well, why.
+    Finished { host: usize, outcome: Outcome, why: Option<String> },
 }
 
 impl Event {
@@ -94,6 +97,7 @@ impl Event {
             | Self::Applying { host, .. }
             | Self::Said { host, .. }
             | Self::Stepped { host, .. }
+            | Self::Needless { host, .. }
             | Self::Finished { host, .. } => Some(*host),
         }
     }

@@ -152,7 +152,7 @@ impl HostPlan {
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         match &self.state {
-            HostState::Compared { problems, .. } if !problems.is_empty() => Outcome::Failed,
+            HostState::Compared { problems, .. } if !problems.is_empty() => Outcome::Refused,
             HostState::Compared { changes, .. } if !changes.is_empty() => Outcome::Changed,
             HostState::Compared { .. } => Outcome::Ok,
             HostState::Ended { outcome, .. } => *outcome,

@@ -161,7 +161,7 @@ impl World {
                     _ if made && then.action != Action::KnownAfter => Err(then),
                     Some(opaque) => Err(known_after(then, opaque)),
                     None => {
-                        let left = need.and_then(|need| not_selected(desired, need));
+                        let left = need.and_then(|need| not_selected(desired, &need));
                         let status = Status::Problem(left.unwrap_or(message));
                         return Item::new(status, Some(against));
                     }
@@ -251,6 +251,7 @@ impl World {
         if change.action == Action::KnownAfter {
             return;
         }
+        self.made.extend(kind.frees(&instance.desired, against));
         if change.action != Action::Delete {
             self.made.extend(kind.provides(&instance.desired));
         }
@@ -260,15 +261,26 @@ impl World {
 }
 
 /// Why something cannot be made, where what it needs is declared and the selection leaves it out.
-fn not_selected(desired: &Desired, need: Subject) -> Option<String> {
-    let address = desired.unselected(&need)?;
-    let missing = match need {
+fn not_selected(desired: &Desired, need: &Subject) -> Option<String> {
+    desired.unselected(need).map(|_| missing(desired, need, ""))
+}
+
+/// That a host lacks what something needs: where it is declared and not selected, that, else `advice`.
+#[must_use]
+pub fn missing(desired: &Desired, need: &Subject, advice: &str) -> String {
+    let what = match need {
         Subject::Path(path) => format!("{path} does not exist"),
-        Subject::User(name) => format!("there is no user {name} on this host"),
-        Subject::Group(name) => format!("there is no group {name} on this host"),
+        Subject::User(name) => format!("there is no user `{name}` on this host"),
+        Subject::Group(name) => format!("there is no group `{name}` on this host"),
         Subject::Unit(name) => format!("there is no unit {name} on this host"),
+        Subject::FreeUid(number) | Subject::FreeGid(number) => {
+            format!("the number {number} is taken")
+        }
     };
-    Some(format!("{missing}; {address} is declared, but not selected"))
+    match desired.unselected(need) {
+        Some(address) => format!("{what}; {address} is declared, but not selected"),
+        None => format!("{what}; {advice}"),
+    }
 }
 
 /// A restart does all that a reload does.

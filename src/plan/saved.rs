@@ -193,7 +193,13 @@ impl Saved {
     /// Whether a sensitive value is needed that only the project has.
     #[must_use]
     pub fn needs_project(&self) -> bool {
-        self.resources.iter().any(|resource| resource.sensitive)
+        self.kept_back().next().is_some()
+    }
+
+    /// The addresses of which it holds a digest only.
+    pub fn kept_back(&self) -> impl Iterator<Item = &str> {
+        let kept = self.resources.iter().filter(|resource| resource.sensitive);
+        kept.map(|resource| resource.address.as_str())
     }
 
     /// The hosts that change.

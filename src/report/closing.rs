@@ -14,7 +14,7 @@ use crate::plan::{Danger, Document, Planned};
 /// Harmless lines that are shown unless all are asked for.
 const HARMLESS: usize = 20;
 /// Up to so many changes of one set a plan is read at once, and nothing is said twice; so is one of one set
-/// without danger.
+/// without danger. What may cut off the way to the host shows in no sign of a change: that is always said.
 const SHORT: usize = 5;
 
 /// What the lines of one address have in common.
@@ -32,11 +32,13 @@ pub(super) fn list(style: Style, plan: &Document) -> String {
     let short = match sets.as_slice() {
         [] => true,
         [(_, changes)] => {
-            changes.len() <= SHORT || changes.iter().all(|planned| planned.dangers.0.is_empty())
+            let cuts = |planned: &&Planned| planned.dangers.0.contains(&Danger::MayCutAccess);
+            let dangerous = changes.iter().any(|planned| !planned.dangers.0.is_empty());
+            !changes.iter().any(cuts) && (changes.len() <= SHORT || !dangerous)
         }
         _ => false,
     };
-    if short && style.zoom != super::Zoom::Summary {
+    if sets.is_empty() || short && style.zoom != super::Zoom::Summary {
         return String::new();
     }
     let mut lines: BTreeMap<(bool, Key), Vec<&str>> = BTreeMap::new();

@@ -32,12 +32,26 @@ pub enum EventJson {
     StepOutput { time: String, host: String, address: String, text: String },
     /// It was changed.
     StepDone { time: String, host: String, address: String },
-    /// It could not be changed; the last line says why.
-    StepFailed { time: String, host: String, address: String },
+    /// It could not be changed, and why.
+    StepFailed { time: String, host: String, address: String, message: String },
     /// It was not begun, because one before it failed.
     StepSkipped { time: String, host: String, address: String },
-    /// A host is done.
-    HostFinished { time: String, host: String, outcome: String },
+    /// The plan named it, and at its turn there was nothing to do; why, where that holds no sensitive value.
+    StepNeedless {
+        time: String,
+        host: String,
+        address: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
+    /// A host is done; where that did not go well, why.
+    HostFinished {
+        time: String,
+        host: String,
+        outcome: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
     /// The last line.
     End(EndJson),
 }
@@ -69,6 +83,9 @@ pub struct HostEndJson {
     pub done: Vec<String>,
     /// Addresses that the plan named and that were not changed.
     pub not_done: Vec<String>,
+    /// Addresses that the plan named and for which there was nothing to do at their turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needless: Vec<NoteJson>,
     pub problems: Vec<ProblemJson>,
     /// What a reader should know of changes that were done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -87,11 +104,22 @@ pub struct HostEndJson {
     pub lost: Vec<String>,
 }
 
-/// What a reader should know of a change that was done.
+/// What a reader should know of a resource.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct NoteJson {
     pub address: String,
     pub message: String,
+}
+
+impl NoteJson {
+    /// That there was nothing to do, and why, where that may be told.
+    pub(super) fn needless(address: &str, why: Option<&str>) -> Self {
+        let message = match why {
+            Some(why) => format!("nothing to do at its turn: {why}"),
+            None => "nothing to do at its turn".to_owned(),
+        };
+        Self { address: address.to_owned(), message }
+    }
 }
 
 /// The time of now.
@@ -130,14 +158,22 @@ impl EventJson {
                     let (time, host) = (time.clone(), host.clone());
                     match how {
                         Stepped::Done => Self::StepDone { time, host, address },
-                        Stepped::Failed => Self::StepFailed { time, host, address },
+                        Stepped::Failed(why) => {
+                            let message = why.clone();
+                            Self::StepFailed { time, host, address, message }
+                        }
                         Stepped::Skipped => Self::StepSkipped { time, host, address },
                     }
                 };
                 addresses.iter().map(|address| line(address.to_string())).collect()
             }
-            Event::Finished { outcome, .. } => {
-                vec![Self::HostFinished { time, host, outcome: outcome.word().to_owned() }]
+            Event::Needless { address, why, .. } => {
+                let (address, message) = (address.to_string(), why.clone());
+                vec![Self::StepNeedless { time, host, address, message }]
+            }
+            Event::Finished { outcome, why, .. } => {
+                let (outcome, message) = (outcome.word().to_owned(), why.clone());
+                vec![Self::HostFinished { time, host, outcome, message }]
             }
         }
     }
@@ -190,10 +226,10 @@ fn host(host: &HostEndView) -> HostEndJson {
         let (address, place) = problem.resource.clone().unzip();
         ProblemJson { address, place, message: problem.message.clone() }
     });
-    let notes = host
-        .notes
-        .iter()
-        .map(|(address, message)| NoteJson { address: address.clone(), message: message.clone() });
+    let note = |(address, message): &(String, String)| NoteJson {
+        address: address.clone(),
+        message: message.clone(),
+    };
     let all = || host.done.iter().chain(&host.not_done);
     let triggered = all().filter(|(_, change)| change.fired.is_some());
     HostEndJson {
@@ -201,8 +237,9 @@ fn host(host: &HostEndView) -> HostEndJson {
         outcome: host.outcome.word().to_owned(),
         done: addresses(&host.done),
         not_done: addresses(&host.not_done),
+        needless: host.needless.iter().map(note).collect(),
         problems: problems.collect(),
-        notes: notes.collect(),
+        notes: host.notes.iter().map(note).collect(),
         help: host.help.clone(),
         actions: all().map(|(address, change)| (address.clone(), actions(change))).collect(),
         triggered: triggered.map(|(address, _)| address.clone()).collect(),

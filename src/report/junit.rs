@@ -41,6 +41,11 @@ fn suite(host: &HostEndView) -> TestSuite {
         status.set_description(lines.into_iter().chain(place).collect::<Vec<_>>().join("\n"));
         suite.add_test_case(case(address, status));
     }
+    for (address, why) in &host.needless {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message(visible(why));
+        suite.add_test_case(case(address, status));
+    }
     for (address, _) in &host.not_done {
         let mut status = TestCaseStatus::skipped();
         status.set_message("not done");

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use super::counted;
 use super::escape::visible;
 use super::events::now;
 use crate::model::Event;
@@ -36,10 +37,22 @@ impl Log {
         text.lines().filter(|line| !line.trim().is_empty()).for_each(|line| self.line(line));
     }
 
+    /// Writes a line and why, with further lines of that below it.
+    fn because(&mut self, line: &str, why: &str) {
+        let mut lines = why.lines();
+        match lines.next() {
+            None => self.line(line),
+            Some(first) => self.line(&format!("{line}: {first}")),
+        }
+        lines.for_each(|more| self.line(&format!("    {more}")));
+    }
+
     /// Writes what happened on the host, or in the stage, of this name.
     pub fn event(&mut self, event: &Event, host: &str) {
         match event {
-            Event::Stage { hosts, .. } => self.line(&format!("stage {host}  {hosts} hosts")),
+            Event::Stage { hosts, .. } => {
+                self.line(&format!("stage {host}  {}", counted(*hosts, "host")));
+            }
             Event::Through { .. } => {}
             Event::Started { .. } => self.line(&format!("{host}  started")),
             Event::Planned { .. } => self.line(&format!("{host}  compared")),
@@ -52,15 +65,25 @@ impl Log {
             Event::Stepped { addresses, how, .. } => {
                 let word = match how {
                     Stepped::Done => "done",
-                    Stepped::Failed => "failed",
+                    Stepped::Failed(_) => "failed",
                     Stepped::Skipped => "skipped",
                 };
                 for address in addresses {
-                    self.line(&format!("{host}  {word} {address}"));
+                    match how {
+                        Stepped::Failed(why) => {
+                            self.because(&format!("{host}  {word} {address}"), why);
+                        }
+                        _ => self.line(&format!("{host}  {word} {address}")),
+                    }
                 }
             }
-            Event::Finished { outcome, .. } => {
-                self.line(&format!("{host}  ended: {}", outcome.word()));
+            Event::Needless { address, why, .. } => {
+                let line = format!("{host}  nothing to do at its turn: {address}");
+                self.because(&line, why.as_deref().unwrap_or_default());
+            }
+            Event::Finished { outcome, why, .. } => {
+                let line = format!("{host}  ended: {}", outcome.word());
+                self.because(&line, why.as_deref().unwrap_or_default());
             }
         }
     }

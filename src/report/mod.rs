@@ -159,6 +159,25 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     std::fs::write(path, bytes)
 }
 
+/// Whether a file can be written, as far as that is known before it is; leaves all as it is.
+///
+/// # Errors
+/// When it cannot be.
+#[expect(clippy::disallowed_methods, reason = "the other end of what this room writes")]
+pub fn writable(path: &Path) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    match std::fs::metadata(path) {
+        Ok(there) if there.is_file() => options.append(true).open(path).map(drop),
+        Ok(there) if there.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            options.write(true).create_new(true).open(path)?;
+            std::fs::remove_file(path)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Writes what is not the result: mistakes, notes, questions.
 pub fn print_error(text: &str) {
     let mut out = io::stderr().lock();

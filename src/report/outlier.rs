@@ -42,7 +42,7 @@ pub(super) fn told(
     if differing.is_empty() || differing.len() > MOST || !related {
         return Vec::new();
     }
-    let mut told = vec![format!("unlike the other {many} hosts with changes:")];
+    let mut told = vec![format!("unlike the {many} hosts of the last block:")];
     told.extend(differing.iter().flat_map(|text| text.lines().map(|line| format!("  {line}"))));
     told.iter().map(|line| paint(style, Label::Unknown, line)).collect()
 }

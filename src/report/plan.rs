@@ -147,7 +147,7 @@ pub(super) fn troubles(style: Style, text: &mut String, plan: &Document) {
                 let _ = writeln!(
                     text,
                     "{heading}  {}: nothing will be done on this host",
-                    paint(style, Label::Bad, "failed")
+                    paint(style, Label::Bad, Outcome::Refused.word())
                 );
                 for problem in problems {
                     self::problem(style, text, problem);

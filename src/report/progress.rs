@@ -65,8 +65,11 @@ impl Progress {
                 let line = |line: &str| format!("{name} | {}\n", visible(line));
                 self.above(&text.lines().map(line).collect::<String>());
             }
-            Event::Stepped { how, .. } => self.failed += usize::from(*how == Stepped::Failed),
-            Event::Finished { host, outcome } => {
+            Event::Stepped { how, .. } => {
+                self.failed += usize::from(matches!(how, Stepped::Failed(_)));
+            }
+            Event::Needless { .. } => {}
+            Event::Finished { host, outcome, .. } => {
                 // A step that failed was counted when it did.
                 let new =
                     matches!(outcome, Outcome::Unreachable | Outcome::Refused | Outcome::Unknown);

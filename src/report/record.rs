@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::events::{EndJson, EventJson, HostEndJson};
+use super::events::{EndJson, EventJson, HostEndJson, NoteJson};
 use super::view::{EndView, HostEndView};
 use crate::model::{Change, Outcome, change::Fired};
 use crate::plan::Problem;
@@ -197,6 +197,7 @@ impl EventJson {
             | Self::StepDone { time, .. }
             | Self::StepFailed { time, .. }
             | Self::StepSkipped { time, .. }
+            | Self::StepNeedless { time, .. }
             | Self::HostFinished { time, .. } => Some(time),
             Self::End(end) => Some(&end.time),
         }
@@ -207,7 +208,10 @@ impl EventJson {
 #[derive(Default)]
 struct Heard {
     done: Vec<String>,
-    failed: Vec<String>,
+    /// Addresses that failed, and why.
+    failed: Vec<(String, String)>,
+    /// Addresses for which there was nothing to do.
+    needless: Vec<NoteJson>,
     running: Option<String>,
     outcome: Option<String>,
 }
@@ -224,8 +228,12 @@ impl Heard {
                     heard.done.push(address.clone());
                     heard.running = None;
                 }
-                EventJson::StepFailed { host, address, .. } if host == name => {
-                    heard.failed.push(address.clone());
+                EventJson::StepFailed { host, address, message, .. } if host == name => {
+                    heard.failed.push((address.clone(), message.clone()));
+                    heard.running = None;
+                }
+                EventJson::StepNeedless { host, address, message, .. } if host == name => {
+                    heard.needless.push(NoteJson::needless(address, message.as_deref()));
                     heard.running = None;
                 }
                 EventJson::HostFinished { host, outcome, .. } if host == name => {
@@ -258,7 +266,6 @@ fn so_far(plan: &PlanJson, planned: &HostJson, events: &[EventJson]) -> HostEndJ
     };
     let begun = planned.outcome == Outcome::Changed.word();
     let outcome = if begun { heard.outcome() } else { planned.outcome.clone() };
-    let failed = "it failed; why was not written before the run was interrupted";
     let ran = "it ran when something was last heard of the run";
     let open = begun && heard.outcome.is_none() && outcome == Outcome::Unknown.word();
     let open = open.then(|| "the run was at work on it when something was last heard".to_owned());
@@ -268,9 +275,12 @@ fn so_far(plan: &PlanJson, planned: &HostJson, events: &[EventJson]) -> HostEndJ
     });
     let problems = message
         .chain(planned.problems.iter().cloned())
-        .chain(heard.failed.iter().map(|address| problem(address, failed)))
+        .chain(heard.failed.iter().map(|(address, why)| problem(address, why)))
         .chain(heard.running.iter().map(|address| problem(address, ran)));
-    let left = changes.iter().filter(|change| !heard.done.contains(&change.address));
+    let over = |address: &String| {
+        heard.done.contains(address) || heard.needless.iter().any(|note| note.address == *address)
+    };
+    let left = changes.iter().filter(|change| !over(&change.address));
     let actions = changes.iter().map(|change| (change.address.clone(), change.actions.clone()));
     let triggered = changes.iter().filter(|change| !change.because.is_empty());
     HostEndJson {
@@ -280,6 +290,7 @@ fn so_far(plan: &PlanJson, planned: &HostJson, events: &[EventJson]) -> HostEndJ
         actions: actions.collect(),
         triggered: triggered.map(|change| change.address.clone()).collect(),
         problems: problems.collect(),
+        needless: heard.needless,
         notes: Vec::new(),
         help: planned.help.clone(),
         lost: Vec::new(),
@@ -304,13 +315,14 @@ fn host_view(host: &HostEndJson) -> Result<HostEndView, String> {
         resource: problem.address.clone().zip(Some(problem.place.clone().unwrap_or_default())),
         message: problem.message.clone(),
     });
-    let notes = host.notes.iter().map(|note| (note.address.clone(), note.message.clone()));
+    let note = |note: &NoteJson| (note.address.clone(), note.message.clone());
     Ok(HostEndView {
         host: host.host.clone(),
         outcome: outcome?,
         done: changes(&host.done)?,
         problems: problems.collect(),
-        notes: notes.collect(),
+        notes: host.notes.iter().map(note).collect(),
+        needless: host.needless.iter().map(note).collect(),
         help: host.help.clone(),
         not_done: changes(&host.not_done)?,
         lost: host.lost.clone(),

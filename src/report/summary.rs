@@ -37,7 +37,7 @@ pub(super) fn troubles(style: Style, end: &EndView) -> String {
 fn notes(style: Style, text: &mut String, end: &EndView) {
     let mut all: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for host in &end.hosts {
-        for (address, note) in &host.notes {
+        for (address, note) in host.notes.iter().chain(&host.needless) {
             all.entry((address, note)).or_default().push(&host.host);
         }
     }

@@ -16,6 +16,8 @@ pub struct HostEndView {
     pub problems: Vec<Problem>,
     /// Addresses of resources that were done, with what a reader should know of it.
     pub notes: Vec<(String, String)>,
+    /// Addresses that the plan named and for which there was nothing to do at their turn, and why.
+    pub needless: Vec<(String, String)>,
     pub help: Option<String>,
     /// Addresses that the plan named and that were not done, with their changes.
     pub not_done: Vec<(String, Change)>,

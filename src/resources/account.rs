@@ -2,8 +2,35 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::{Subject, Verdict};
+use crate::model::Change;
+
 /// Shell functions of users and groups.
 pub(super) const LIBRARY: &str = include_str!("account.sh");
+
+/// Who has a number that another account is to get: asked with the names, since both are keys of one database.
+pub(super) fn holder(text: &str, (name, number): (&str, Option<u32>)) -> Option<String> {
+    let number = number?.to_string();
+    let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<&str>>());
+    let taken = |fields: &Vec<&str>| {
+        fields.len() >= 4 && fields[2] == number && !fields[0].is_empty() && fields[0] != name
+    };
+    lines.find(taken).map(|fields| fields[0].to_owned())
+}
+
+/// A change that needs a number which somebody else has.
+pub(super) fn taken(then: Change, need: Subject, holder: &str) -> Verdict {
+    let (what, number) = match need {
+        Subject::FreeGid(number) => ("group", number),
+        Subject::FreeUid(number) => ("user", number),
+        _ => unreachable!("a number is what is taken"),
+    };
+    let message = format!(
+        "the number {number} belongs to the {what} `{holder}` on this host; \
+         choose another, or declare `{holder}` absent or with another number before"
+    );
+    Verdict::Blocked { need: Some(need), message, then }
+}
 
 /// A user's entry in passwd(5), the groups that list it, and its line of shadow(5) where that was asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

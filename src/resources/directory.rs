@@ -212,6 +212,12 @@ impl Resource for Directory {
             .map(|entry| Attribute::value("entry", Some(entry), None::<&str>))
             .collect();
         if desired.state == Presence::Absent {
+            if entries.mounted {
+                let message =
+                    format!("{} is a mount point, which is not removed: unmount it", desired.path);
+                let then = Change::new(Action::Delete, gone);
+                return Verdict::Blocked { need: None, message, then };
+            }
             if gone.is_empty() || desired.purge {
                 return Verdict::Change(Change::new(Action::Delete, gone));
             }

@@ -1,7 +1,7 @@
 # Shell functions of the probe and the steps of directories.
 
 # listing FOLDER NAME…: what is in FOLDER besides entries that a pattern NAME matches: a line for each of them
-# and for all below, `e MODE INODE DEVICE SIZE TIME PATH`, and `m PATH` for each mount point. No mount is
+# and for all below, `e MODE INODE DEVICE SIZE TIME PATH`, and `m PATH` for each mount point, FOLDER itself too. No mount is
 # entered and no link is followed. At most 10,001 lines; `x 0` at the end says that it is whole.
 listing() {
   k=$1
@@ -14,7 +14,7 @@ listing() {
   done
   {
     [ ! -r /proc/self/mountinfo ] || while read -r l l l l n l; do
-      case $n in "$k"/*) echo "m $n" ;; esac
+      case $n in "$k" | "$k"/*) echo "m $n" ;; esac
     done </proc/self/mountinfo
     find "$k" -mindepth 1 -maxdepth 1 "$@" -exec sh -c 'find "$@" -xdev -exec stat -c "e %f %i %d %s %Y %n" "{""}" +' sh {} +
     echo "x $?"

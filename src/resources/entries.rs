@@ -26,6 +26,8 @@ pub(super) struct Entries {
     digest: String,
     /// Mount points in or at an entry.
     mounts: Vec<String>,
+    /// Whether something is mounted on the directory itself.
+    pub(super) mounted: bool,
     too_many: bool,
 }
 
@@ -161,12 +163,13 @@ fn listing(folder: &[u8], mut lines: Vec<&[u8]>) -> Result<Entries, String> {
         let name = below.and_then(|below| below.split(|&byte| byte == b'/').next());
         all.iter().any(|entry| Some(entry.name.as_slice()) == name)
     };
+    let mounted = mounts.contains(&folder);
     let mounts = mounts.into_iter().filter(goes);
     let mounts = mounts.map(|mount| String::from_utf8_lossy(mount).into_owned()).collect();
     lines.sort_unstable();
     let mut text = lines.join(&b'\n');
     text.push(b'\n');
-    Ok(Entries { all, digest: sha256_hex(&text), mounts, too_many: false })
+    Ok(Entries { all, digest: sha256_hex(&text), mounts, mounted, too_many: false })
 }
 
 /// What a folder's own size is says nothing to a reader.

@@ -39,6 +39,8 @@ struct Table {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Observed {
     gid: Option<u32>,
+    /// Who has the wanted number.
+    taken: Option<String>,
     lacks: Lacks,
 }
 
@@ -92,8 +94,14 @@ impl Resource for Group {
         }
     }
 
+    fn frees(desired: &Self, observed: &Observed) -> Option<Subject> {
+        let kept = (desired.state == Presence::Present).then_some(desired.gid.or(observed.gid));
+        observed.gid.filter(|gid| kept.flatten() != Some(*gid)).map(Subject::FreeGid)
+    }
+
     fn probe(items: &[&Self], script: &mut Script) {
         script.text("database group").args(items.iter().map(|group| &group.name));
+        script.args(items.iter().filter_map(|group| Some(group.gid?.to_string())));
         script.text("\ntools groupadd groupmod groupdel\n").text(able::ROOT);
     }
 
@@ -115,13 +123,14 @@ impl Resource for Group {
                         format!("the user database has a group {} without a number", group.name)
                     })
                 });
-                Ok(Observed { gid: gid.transpose()?, lacks: lacks.clone() })
+                let taken = account::holder(&text, (&group.name, group.gid));
+                Ok(Observed { gid: gid.transpose()?, taken, lacks: lacks.clone() })
             })
             .collect()
     }
 
     fn diff(desired: &Self, observed: &Observed) -> Verdict {
-        observed.lacks.stop(match (desired.state, observed.gid) {
+        let verdict = observed.lacks.stop(match (desired.state, observed.gid) {
             (Presence::Absent, None) => Verdict::Same("not there".into()),
             (Presence::Absent, Some(gid)) => {
                 let gid = Attribute::value("gid", Some(gid), None::<u32>);
@@ -138,7 +147,13 @@ impl Resource for Group {
                 }
                 _ => Verdict::Same("as wanted".into()),
             },
-        })
+        });
+        match (verdict, &observed.taken, desired.gid) {
+            (Verdict::Change(change), Some(holder), Some(gid)) => {
+                account::taken(change, Subject::FreeGid(gid), holder)
+            }
+            (verdict, ..) => verdict,
+        }
     }
 
     fn record(desired: &Self) -> Record {
@@ -157,7 +172,7 @@ impl Resource for Group {
             Presence::Absent => None,
             Presence::Present => desired.gid.or(observed.gid).or(Some(u32::MAX)),
         };
-        Observed { gid, lacks: observed.lacks.clone() }
+        Observed { gid, taken: None, lacks: observed.lacks.clone() }
     }
 
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {

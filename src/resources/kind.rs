@@ -41,6 +41,7 @@ pub trait ResourceType: Sync {
     fn parse(&self, input: &Input<'_>) -> Result<Erased, Vec<Diagnostic>>;
     fn subject<'d>(&self, desired: &'d Erased) -> &'d str;
     fn provides(&self, desired: &Erased) -> Vec<Subject>;
+    fn frees(&self, desired: &Erased, observed: &Erased) -> Option<Subject>;
     fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str>;
     fn wants(&self, desired: &Erased) -> Vec<Subject>;
     fn claims(&self, desired: &Erased) -> Vec<Claim>;
@@ -123,6 +124,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn provides(&self, desired: &Erased) -> Vec<Subject> {
         R::provides(typed(desired))
+    }
+    fn frees(&self, desired: &Erased, observed: &Erased) -> Option<Subject> {
+        R::frees(typed(desired), typed(observed))
     }
     fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str> {
         R::removes(typed(desired))

@@ -109,6 +109,11 @@ pub trait Resource: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// What others may have once the change is done, and may not before: a number.
+    fn frees(_desired: &Self::Desired, _observed: &Self::Observed) -> Option<Subject> {
+        None
+    }
+
     /// The path that it takes away: a folder above it that goes too goes after it.
     fn removes(_desired: &Self::Desired) -> Option<&str> {
         None
@@ -210,6 +215,9 @@ pub enum Subject {
     Group(String),
     /// A systemd unit, with its suffix.
     Unit(String),
+    /// A number of the user database that nobody has.
+    FreeUid(u32),
+    FreeGid(u32),
 }
 
 /// Acts when one of the named resources changes.

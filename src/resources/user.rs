@@ -51,6 +51,8 @@ struct Hash {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Observed {
     entry: Option<Entry>,
+    /// Who has the wanted number.
+    taken: Option<String>,
     lacks: Lacks,
 }
 
@@ -121,6 +123,12 @@ impl Resource for User {
         desired.group.iter().chain(&desired.groups.names).cloned().map(Subject::Group).collect()
     }
 
+    fn frees(desired: &Self, observed: &Observed) -> Option<Subject> {
+        let uid = observed.entry.as_ref()?.uid;
+        let kept = desired.uid.unwrap_or(uid) == uid && desired.state == Presence::Present;
+        (!kept).then_some(Subject::FreeUid(uid))
+    }
+
     fn claims(desired: &Self) -> Vec<Claim> {
         let home = || desired.home.clone().unwrap_or_else(|| format!("/home/{}", desired.name));
         let there = desired.state == Presence::Present;
@@ -134,6 +142,7 @@ impl Resource for User {
         let homes = names(Self::removes_home).next().is_some();
         script.text(if homes { "users=$(database passwd" } else { "database passwd" });
         script.args(names(|_| true));
+        script.args(items.iter().filter_map(|user| Some(user.uid?.to_string())));
         if homes {
             script.text(")\nprintf '%s\\n' \"$users\"");
         }
@@ -166,13 +175,15 @@ impl Resource for User {
         let lacks = Lacks::read(&text);
         let observed = |user: &&Self| {
             let entry = database.entry(&user.name, user.asks_shadow())?;
-            Ok(Observed { entry, lacks: lacks.clone() })
+            let users = text.split("@groups\n").next().unwrap_or_default();
+            let taken = account::holder(users, (&user.name, user.uid));
+            Ok(Observed { entry, taken, lacks: lacks.clone() })
         };
         items.iter().map(observed).collect()
     }
 
     fn diff(desired: &Self, observed: &Observed) -> Verdict {
-        observed.lacks.stop(match (desired.state, &observed.entry) {
+        let verdict = observed.lacks.stop(match (desired.state, &observed.entry) {
             (Presence::Absent, None) => Verdict::Same("not there".into()),
             (Presence::Absent, Some(entry)) => desired.removal(entry),
             (Presence::Present, None) => {
@@ -189,7 +200,13 @@ impl Resource for User {
                     None => change,
                 })
             }
-        })
+        });
+        match (verdict, &observed.taken, desired.uid) {
+            (Verdict::Change(change), Some(holder), Some(uid)) => {
+                account::taken(change, Subject::FreeUid(uid), holder)
+            }
+            (verdict, ..) => verdict,
+        }
     }
 
     fn record(desired: &Self) -> Record {
@@ -215,7 +232,7 @@ impl Resource for User {
     fn predict(desired: &Self, observed: &Observed) -> Observed {
         let lacks = observed.lacks.clone();
         if desired.state == Presence::Absent {
-            return Observed { entry: None, lacks };
+            return Observed { entry: None, taken: None, lacks };
         }
         let new = || Entry {
             uid: u32::MAX,
@@ -242,7 +259,7 @@ impl Resource for User {
         if let Some(shadow) = &mut entry.shadow {
             desired.set_shadow(shadow);
         }
-        Observed { entry: Some(entry), lacks }
+        Observed { entry: Some(entry), taken: None, lacks }
     }
 
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {

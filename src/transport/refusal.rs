@@ -96,13 +96,19 @@ fn unreachable(last: &str, lines: &[&str], seconds: u16) -> String {
         return format!("`{name}` leads to no address: {}", why.to_lowercase());
     }
     if line("during banner exchange").or_else(|| line("timed out waiting for")).is_some() {
-        // On a busy machine ssh says so of a host that never answered, too.
+        // The connection was made: something takes it, and no sshd speaks.
+        let silent = line("during banner exchange").is_some();
+        let what = if silent {
+            format!("it takes connections and says nothing for {seconds} s")
+        } else {
+            format!("connection timed out after {seconds} s")
+        };
         let mut places = lines.iter().filter_map(|line| {
             line.trim().strip_prefix("Connection to ")?.strip_suffix(" timed out")
         });
         return match places.next() {
-            Some(place) => format!("connection timed out after {seconds} s ({place})"),
-            None => format!("connection timed out after {seconds} s"),
+            Some(place) => format!("{what} ({place})"),
+            None => what,
         };
     }
     if let Some(line) = line("connect to host ") {
@@ -212,7 +218,7 @@ mod tests {
             ),
             (
                 "Connection timed out during banner exchange\nConnection to 10.0.0.9 port 22 timed out",
-                "unreachable: connection timed out after 10 s (10.0.0.9 port 22)",
+                "unreachable: it takes connections and says nothing for 10 s (10.0.0.9 port 22)",
             ),
             (
                 "kex_exchange_identification: Connection closed by remote host\nConnection closed by 10.0.0.9 port 22",

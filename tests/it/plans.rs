@@ -275,8 +275,7 @@ fn a_saved_plan_holds_no_secret_and_takes_it_from_the_project() {
     let right = fs::read_to_string(&inventory).expect("the inventory");
     fs::write(&inventory, right.replace("Tr0ub4dor", "An0ther")).expect("the inventory");
     let refused = bench.apply(&plan).expect(3);
-    let why =
-        "the sensitive value in m/file[ROOT/web1] changed in the project after this plan was made";
+    let why = "what goes into m/file[ROOT/web1] changed in the project after this plan was made";
     assert!(bench.told(&refused.stdout).contains(why), "{}", refused.stdout);
     fs::write(&inventory, right).expect("the inventory");
     bench.apply(&plan).expect(0);
@@ -344,7 +343,7 @@ fn an_apply_for_machines_is_lines_of_json_and_nothing_else() {
     assert_eq!((count("host_finished"), count("end")), (4, 1));
     let end = lines.last().expect("a last line");
     assert_eq!((&end["event"], &end["exit_status"]), (&"end".into(), &3.into()));
-    assert_eq!(end["hosts"][3]["outcome"], "failed");
+    assert_eq!(end["hosts"][3]["outcome"], "refused");
     assert_eq!(end["hosts"][0]["done"].as_array().expect("a list").len(), 4);
     let log = fs::read_to_string(log).expect("the log");
     assert_eq!(log.matches("  done m/command[note]").count(), 4, "{log}");
@@ -428,4 +427,154 @@ fn what_a_command_prints_is_told_while_it_runs_where_that_is_asked_for() {
     assert_eq!(texts, ["one", "two\u{1b}[2J"], "in JSON as it is, and nothing that is sensitive");
     let log = fs::read_to_string(log).expect("the log");
     assert!(log.contains("web1 | two\\x1b[2J") && !log.contains("Tr0ub4dor"), "{log}");
+}
+
+#[test]
+fn an_account_that_nobody_makes_is_told_by_the_plan() {
+    let declared = "[file.\"ROOT/x\"]\ncontent = \"x\"\nowner = \"nobody-has-it\"\n\
+                    group = \"nor-this\"\n[file.\"ROOT/y\"]\ncontent = \"y\"\nowner = \"4711\"\n";
+    let bench = Bench::new(declared);
+    let plan = bench.run(&["plan", "--limit", "web1"]).expect(3);
+    let why = "there is no user `nobody-has-it` on this host; declare it, or name another";
+    assert!(plan.stdout.contains(why), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("4711 on this host"), "{}", plan.stdout);
+    // What a change before makes is there by then; what an opaque one does nobody knows.
+    let bench = Bench::new(
+        &declared
+            .replace("[file.\"ROOT/x\"]", "[command.makes]\ncommand = \"true\"\n[file.\"ROOT/x\"]"),
+    );
+    bench.run(&["plan", "--limit", "web1"]).expect(0);
+    let bench = Bench::new(&format!("[user.nobody-has-it]\n[group.nor-this]\n{declared}"));
+    bench.run(&["plan", "--limit", "web1"]).expect(0);
+}
+
+#[test]
+fn a_failure_of_what_is_sensitive_tells_our_own_reason_and_no_value() {
+    let bench = Bench::new(
+        "[file.\"ROOT/{{ host.name }}.conf\"]\ncontent = \"{{ params.token }}\"\n\
+         validate = \"cat {{ candidate }}; exit 3\"\nwhen = \"host.name == 'web1'\"\n\
+         [command.wait]\ncommand = \"echo {{ params.token }}\"\ncreates = \"ROOT/never\"\n\
+         when = \"host.name == 'web2'\"\n",
+    );
+    let log = bench.path("log");
+    let words = ["apply", "--yes", "--json", "--limit", "web1 or web2", "--log"];
+    let output = bench.run(&[words.as_slice(), &[log.to_str().expect("UTF-8")]].concat()).expect(3);
+    assert!(!output.stdout.contains("Tr0ub4dor"), "{}", output.stdout);
+    let lines = events(&bench, &output);
+    let end = lines.last().expect("an end");
+    let withheld = "what was said is not shown, because a sensitive value went into it";
+    let told = |host: usize| end["hosts"][host]["problems"][0]["message"].as_str().expect("a text");
+    let validate = "the old content stays, because validate failed (exit status 3)";
+    assert_eq!(told(0), format!("{validate}; {withheld}"));
+    assert_eq!(told(1), format!("not converged: it was done, and still differs; {withheld}"));
+    // What did not converge is not done.
+    assert_eq!(end["hosts"][1]["done"], serde_json::json!([]));
+    // The reason stands where the failure is told first.
+    let failed = lines.iter().find(|line| line["event"] == "step_failed").expect("a failure");
+    assert_eq!(failed["message"], format!("{validate}; {withheld}"));
+    let ended = lines.iter().filter(|line| line["event"] == "host_finished");
+    assert!(ended.clone().count() > 0 && ended.into_iter().all(|line| line["message"].is_string()));
+    let log = fs::read_to_string(log).expect("the log");
+    assert!(
+        log.contains(
+            &format!("failed m/file[ROOT/web1.conf]: {validate}")
+                .replace("ROOT", &bench.folder.path().display().to_string())
+        ),
+        "{log}"
+    );
+    assert!(log.contains("web2  ended: failed: m/command[wait]: not converged"), "{log}");
+    assert!(!log.contains("Tr0ub4dor"), "{log}");
+}
+
+#[test]
+fn what_was_not_needed_at_its_turn_is_told() {
+    let bench = Bench::new(
+        "[command.first]\ncommand = \"touch ROOT/b ROOT/c\"\ncreates = \"ROOT/b\"\n\
+         [command.second]\ncommand = \"true\"\ncreates = \"ROOT/b\"\n\
+         [command.third]\ncommand = \"true\"\ncreates = \"ROOT/c\"\nrequires = [\"command[first]\"]\n\
+         [command.fourth]\ncommand = \"true\"\nrun_on = [\"command[third]\"]\n",
+    );
+    let (log, junit) = (bench.path("log"), bench.path("junit"));
+    let files = ["--log", log.to_str().expect("UTF-8"), "--junit", junit.to_str().expect("UTF-8")];
+    let words = ["apply", "--yes", "--limit", "web1"];
+    let output = bench.run(&[words.as_slice(), &files].concat()).expect(0);
+    let (_, end) = output.stdout.split_once("Plan:").expect("a plan");
+    let end =
+        end.split_once('\n').and_then(|(_, end)| end.split_once("Applied to")).expect("an end").0;
+    insta::assert_snapshot!("needless", bench.told(end));
+    let log = bench.told(&fs::read_to_string(log).expect("the log"));
+    for told in [
+        "nothing to do at its turn: m/command[second]: ROOT/b is there now",
+        "nothing to do at its turn: m/command[third]: ROOT/c is there",
+        "nothing to do at its turn: m/command[fourth]: command[third] did not change",
+    ] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+    let junit = fs::read_to_string(junit).expect("a report");
+    assert_eq!(junit.matches("<testcase").count(), 4, "{junit}");
+    assert_eq!(junit.matches("skipped message=\"nothing to do at its turn").count(), 3, "{junit}");
+}
+
+#[test]
+fn a_file_that_became_a_directory_refuses_the_plan_with_what_moved() {
+    let bench = own();
+    let plan = bench.saved();
+    fs::create_dir_all(bench.path("web2/made")).expect("a folder");
+    let output = bench.apply(&plan).expect(3);
+    let told = bench.told(&output.stdout);
+    assert!(told.contains("web2  refused: m/"), "{told}");
+    assert!(told.contains("is a directory, not a file"), "{told}");
+    assert!(told.contains("Plan again: trueup plan --limit web2"), "{told}");
+    assert!(told.contains("Applied to 4 of 5 hosts"), "{told}");
+}
+
+#[test]
+fn a_plan_with_a_digest_alone_says_which_project_it_needs() {
+    let bench = Bench::new("[file.\"ROOT/secret\"]\ncontent = \"{{ params.token }}\"\n");
+    let plan = bench.saved();
+    fs::remove_file(bench.project.path().join("trueup.toml")).expect("a file");
+    let output = bench.apply(&plan).expect(1);
+    assert!(output.stderr.contains("holds m/file["), "{}", output.stderr);
+    assert!(output.stderr.contains("as a digest only"), "{}", output.stderr);
+    assert!(output.stderr.contains("or name that with -C DIR"), "{}", output.stderr);
+    assert!(!output.stderr.contains("trueup init"), "{}", output.stderr);
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_anything_is_done() {
+    let bench = Bench::new("[file.\"ROOT/made\"]\ncontent = \"x\"\n");
+    for path in ["none/junit.xml", "."] {
+        let path = bench.path(path);
+        let words = ["apply", "--yes", "--junit", path.to_str().expect("UTF-8")];
+        let output = bench.run(&words).expect(1);
+        assert!(output.stderr.contains("cannot write"), "{}", output.stderr);
+        assert!(!bench.path("made").exists(), "nothing was done");
+    }
+}
+
+#[test]
+fn a_host_that_a_saved_plan_left_out_is_named_when_it_is_applied() {
+    let bench = own();
+    fs::write(bench.path("web4"), "in the way").expect("a file");
+    let path = bench.path("plan");
+    bench.run(&["plan", "-o", path.to_str().expect("UTF-8")]).expect(3);
+    let output = bench.apply(&path).expect(3);
+    let told = bench.told(&output.stdout);
+    let why = "web4  not attempted: not part of this plan: it was refused when the plan was made";
+    assert!(told.contains(why), "{told}");
+    assert!(told.contains("Plan again: trueup plan --limit web4"), "{told}");
+    assert!(told.contains("1 not attempted."), "{told}");
+}
+
+#[test]
+fn what_may_cut_access_is_said_of_the_smallest_plan_and_nothing_heads_nothing() {
+    let bench = Bench::new("[file.\"ROOT/.ssh/authorized_keys\"]\nstate = \"absent\"\n");
+    fs::create_dir(bench.path(".ssh")).expect("a folder");
+    fs::write(bench.path(".ssh/authorized_keys"), "").expect("a file");
+    let plan = bench.run(&["plan", "--limit", "web1"]).expect(0);
+    let short = plan.stdout.split("In short").nth(1).expect("a closing list");
+    assert!(short.contains("deletes, may cut access  web1"), "{}", plan.stdout);
+    let bench = Bench::new("[file.\"ROOT/none/x\"]\ncontent = \"x\"\n");
+    let plan = bench.run(&["plan", "--summary"]).expect(3);
+    assert!(!plan.stdout.contains("In short"), "{}", plan.stdout);
 }

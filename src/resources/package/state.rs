@@ -71,22 +71,26 @@ impl Observed {
             let message = format!("apt cannot do it: {}", simulation.errors.join("; "));
             return Verdict::Blocked { need: None, message, then: change };
         }
-        if simulation.asked.first().is_none_or(|(first, _)| first != name) {
-            return Verdict::Change(change);
-        }
         let unnamed: Vec<&str> = simulation.unnamed();
-        if !unnamed.is_empty() {
+        if !unnamed.is_empty() && simulation.asked.first().is_some_and(|(first, _)| first == name) {
             let message = format!(
                 "apt would also remove {}; where that is meant, declare it with `state = \"absent\"`",
                 unnamed.join(", ")
             );
             return Verdict::Blocked { need: None, message, then: change };
         }
-        Verdict::Change(simulation.told(change))
+        let bears = simulation.bears(name);
+        Verdict::Change(if bears { simulation.told(change) } else { change })
     }
 }
 
 impl Simulation {
+    /// Whether what comes along is told of this one: the first that is installed; where all go, the first.
+    fn bears(&self, name: &str) -> bool {
+        let installed = self.asked.iter().find(|(_, gone)| !gone);
+        installed.or_else(|| self.asked.first()).is_some_and(|(first, _)| first == name)
+    }
+
     pub(super) fn asks(&self, name: &str) -> bool {
         self.asked.iter().any(|(asked, _)| asked == name)
     }
@@ -269,5 +273,29 @@ impl Simulation {
             "E:" => self.errors.push(line["E: ".len()..].trim().to_owned()),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Action;
+
+    #[test]
+    fn what_comes_along_is_told_of_the_first_that_is_installed() {
+        let note = |answer: &str, name: &str| {
+            let observed = Answer::read(answer).of(name, Lacks::default());
+            let change = Change::new(Action::Update, Vec::new());
+            match observed.together(name, Verdict::Change(change)) {
+                Verdict::Change(change) => change.note,
+                verdict => panic!("a change, not {verdict:?}"),
+            }
+        };
+        let both = "@simulated old- new\nRemv old [1]\nInst new (1 lab)\nInst lib (2 lab)\n";
+        assert_eq!(note(both, "old"), None);
+        assert_eq!(note(both, "new").as_deref(), Some("apt also installs lib 2"));
+        let gone = "@simulated old- older-\nRemv old [1]\nRemv older [1]\nInst lib (2 lab)\n";
+        assert_eq!(note(gone, "old").as_deref(), Some("apt also installs lib 2"));
+        assert_eq!(note(gone, "older"), None);
     }
 }

@@ -3,6 +3,7 @@
 mod broken;
 mod canaries;
 mod cost;
+mod crash;
 mod hostile;
 mod language;
 mod limits;
