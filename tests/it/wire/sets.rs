@@ -230,26 +230,28 @@ fn in_a_private_mount_absolute_paths_lead_to_the_new_files() {
 }
 
 /// Of several members one was changed by hand after the plan: none goes in.
+pub fn moved_holds_all(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    for moved in ["a.conf", "gone.conf", "mode.conf"] {
+        let mut bench = bench(shell, edits)?;
+        let items = bench.items(SET);
+        let (script, contents) = step(&mut bench, &items, None)?;
+        fs::write(bench.tree.join(moved), "by hand\n").expect("a file");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(bench.tree.join(moved), mode).expect("a mode");
+        let before = bench.tree();
+        let answers = bench.session.exchange(&script, &contents)?;
+        let answer = &answers[0];
+        if answer.kind != AnswerKind::Failed || !said(answer).contains(moved) {
+            return Err(format!("{moved}: {:?}: {}", answer.kind, said(answer)));
+        }
+        is(&bench, &before, moved)?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_member_that_moved_holds_all_of_them() {
-    everywhere(|shell| {
-        for moved in ["a.conf", "gone.conf", "mode.conf"] {
-            let mut bench = bench(shell, &[])?;
-            let items = bench.items(SET);
-            let (script, contents) = step(&mut bench, &items, None)?;
-            fs::write(bench.tree.join(moved), "by hand\n").expect("a file");
-            let mode = fs::Permissions::from_mode(0o755);
-            fs::set_permissions(bench.tree.join(moved), mode).expect("a mode");
-            let before = bench.tree();
-            let answers = bench.session.exchange(&script, &contents)?;
-            let answer = &answers[0];
-            if answer.kind != AnswerKind::Failed || !said(answer).contains(moved) {
-                return Err(format!("{moved}: {:?}: {}", answer.kind, said(answer)));
-            }
-            is(&bench, &before, moved)?;
-        }
-        Ok(())
-    });
+    everywhere(|shell| moved_holds_all(shell, &[]));
 }
 
 /// Counts what it is about to run in a file, and at the number FAIL ends as if it were killed.
@@ -324,33 +326,51 @@ fn killed_anywhere_all_are_old_or_all_are_new() {
     });
 }
 
+/// All are in their places, and nothing says yet that the new ones count.
+const DIES: Edit = ("each stands && each over", "each stands && each over && kill -9 $$");
+
 /// What somebody put there after the crash is not overwritten by what puts the old files back.
+pub fn changed_is_left_alone(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    // All are in their places, and nothing says yet that the new ones count.
+    let mut bench = bench(shell, &[DIES])?;
+    let alive = swap(&mut bench, None).is_ok();
+    if alive {
+        return Err("it was not killed".into());
+    }
+    fs::write(bench.tree.join("a.conf"), "by hand\n").expect("a file");
+    let told = again(&mut bench, shell, edits)?;
+    if !told.contains("its old files are back, but for what was changed since: ")
+        || !told.contains("a.conf")
+    {
+        return Err(told);
+    }
+    let content = fs::read_to_string(bench.tree.join("a.conf")).expect("a file");
+    if content != "by hand\n"
+        || !bench.tree.join("gone.conf").exists()
+        || bench.tree.join("d/b.conf").exists()
+    {
+        return Err(format!("{:?}", bench.tree()));
+    }
+    nothing_left(&bench)
+}
+
 #[test]
 fn what_was_changed_after_a_crash_is_left_alone() {
-    everywhere(|shell| {
-        // All are in their places, and nothing says yet that the new ones count.
-        let mut bench = bench(
-            shell,
-            &[("each stands && each over", "each stands && each over && kill -9 $$")],
-        )?;
-        let alive = swap(&mut bench, None).is_ok();
-        if alive {
-            return Err("it was not killed".into());
-        }
-        fs::write(bench.tree.join("a.conf"), "by hand\n").expect("a file");
-        let told = again(&mut bench, shell, &[])?;
-        if !told.contains("its old files are back, but for what was changed since: ")
-            || !told.contains("a.conf")
-        {
-            return Err(told);
-        }
-        let content = fs::read_to_string(bench.tree.join("a.conf")).expect("a file");
-        if content != "by hand\n"
-            || !bench.tree.join("gone.conf").exists()
-            || bench.tree.join("d/b.conf").exists()
-        {
-            return Err(format!("{:?}", bench.tree()));
-        }
-        nothing_left(&bench)
-    });
+    everywhere(|shell| changed_is_left_alone(shell, &[]));
+}
+
+/// A shell that is killed when all members are in their places, and before that counts: the next one puts all back.
+pub fn left_in_the_middle(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let mut bench = bench(shell, &[DIES])?;
+    let before = bench.tree();
+    if swap(&mut bench, None).is_ok() {
+        return Err("it was not killed".into());
+    }
+    again(&mut bench, shell, edits)?;
+    is(&bench, &before, "put back")
+}
+
+#[test]
+fn what_was_left_in_the_middle_is_put_back() {
+    everywhere(|shell| left_in_the_middle(shell, &[]));
 }
