@@ -8,7 +8,7 @@ use crate::execute::{Applied, Ended, HostRun};
 use crate::ledger::{Memory, Parted};
 use crate::model::{Change, Facts, Outcome};
 use crate::plan::{
-    HostPlan, HostState, Orphaned, Planned, Problem, Why, dangers, guarded, told, window,
+    HostPlan, HostState, InSet, Orphaned, Planned, Problem, Why, dangers, guarded, told, window,
 };
 use crate::report::view::HostEndView;
 use crate::resolve::{Desired, Explained, Resolver};
@@ -82,7 +82,9 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<
             let instance = &run.desired.resources[index];
             whence(resolver, resolver.why(instance, explained, run.facts.as_ref()))
         });
-        Planned { stage, address, place, change, origin, dangers, why }
+        let set = run.desired.set_of(index);
+        let set = set.map(|set| InSet { name: set.label(), validate: set.said() });
+        Planned { stage, address, place, change, origin, set, dangers, why }
     });
     let problems = run.plan.problems().map(|(index, why)| Problem {
         resource: Some(named(resolver, &run.desired, index)),
@@ -95,7 +97,7 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<
 
 /// What is told of a host's memory.
 fn remembered(run: &HostRun) -> (Vec<Orphaned>, Vec<String>) {
-    let Memory { lock, ledger, damage } = &run.memory;
+    let Memory { lock, ledger, damage, sets } = &run.memory;
     let lock = lock.as_ref().map(|who| format!("another apply is at work there: {who}"));
     let damage = damage.as_ref().map(|damage| {
         format!("{damage}; what moved and what is not declared any more is not known")
@@ -109,7 +111,7 @@ fn remembered(run: &HostRun) -> (Vec<Orphaned>, Vec<String>) {
         };
         Some(Orphaned { address: orphan.address, becomes, run: orphan.run })
     });
-    (orphans.collect(), lock.into_iter().chain(damage).collect())
+    (orphans.collect(), lock.into_iter().chain(damage).chain(sets.iter().cloned()).collect())
 }
 
 /// A host that could not be compared.

@@ -197,6 +197,19 @@ pub struct Module {
     pub r#use: Option<Vec<ModuleEntry>>,
     /// Addresses of this module that changed: what hosts remember of the old one is the new one's.
     pub moved: Option<Vec<Moved>>,
+    /// Files and symlinks that go in together or not at all, by a name for them.
+    pub set: Option<BTreeMap<String, FileSet>>,
+}
+
+/// `[set.NAME]`
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct FileSet {
+    /// Addresses of files and symlinks of this module: `file[/etc/app.conf]`, `file[/etc/app/**]`.
+    #[schemars(length(min = 1))]
+    pub members: Vec<String>,
+    /// Text for sh(1) that must succeed before any of them goes in; `{{ staged }}` is the folder around them, as it will be.
+    pub validate: Option<String>,
 }
 
 /// `[params] NAME = { … }`

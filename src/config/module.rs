@@ -8,6 +8,7 @@ use toml::de::DeValue;
 use super::moved::{self, Moved};
 use super::param::{Param, check_name, read_param};
 use super::project::{ModuleUse, module_uses};
+use super::set::{self, FileSet};
 use super::table::{TomlTable, TomlValue, located, to_value, wrong_type};
 use crate::model::{Diagnostic, FileId, Located, Span, Value, key_text};
 
@@ -28,6 +29,8 @@ pub struct Module {
     pub locals: BTreeMap<String, (Span, TomlValue)>,
     /// Modules whose resources come before its own.
     pub uses: Vec<ModuleUse>,
+    /// Files that go in together, in the order of the document.
+    pub sets: Vec<FileSet>,
     /// Addresses that changed.
     pub moved: Vec<Moved>,
     /// In the order of the document.
@@ -52,6 +55,7 @@ impl Module {
             unread: BTreeSet::new(),
             locals: BTreeMap::new(),
             uses: Vec::new(),
+            sets: Vec::new(),
             moved: Vec::new(),
             resources: Vec::new(),
             strange: Vec::new(),
@@ -77,9 +81,9 @@ pub struct Declaration {
 }
 
 /// Keys at the top of a module that are no resource types.
-pub const MODULE_KEYS: [&str; 5] = ["description", "params", "locals", "use", "moved"];
+pub const MODULE_KEYS: [&str; 6] = ["description", "params", "locals", "use", "set", "moved"];
 /// Keys that later versions give a meaning to.
-const RESERVED: [&str; 2] = ["set", "types"];
+const RESERVED: [&str; 1] = ["types"];
 
 /// Reads module.toml. Templates and files are put in by the loader.
 pub(super) fn read(
@@ -98,6 +102,7 @@ pub(super) fn read(
             "params" => read_params(&mut module, value, found),
             "locals" => read_locals(&mut module, value, found),
             "use" => module.uses = module_uses(file, "use", value, found),
+            "set" => module.sets = set::read(file, value, found),
             "moved" => module.moved = moved::read(file, Some(name), value, found),
             reserved if RESERVED.contains(&reserved) => found.push(
                 Diagnostic::at(key.span, format!("`{reserved}` is reserved for a later version"))

@@ -134,7 +134,7 @@ impl Applying {
             let seconds = seconds.max(settings.probe_timeout.saturating_add(probe.seconds));
             steps.program.seconds = seconds + MARGIN;
             let beside = session.beside(settings);
-            let Wave { program, steps } = steps;
+            let Wave { program, steps, .. } = steps;
             let received = Mutex::new(Vec::new());
             let taking = (&steps, &probe, &received);
             let exchange = self.exchange(&mut session, program, taking, emit);
@@ -171,7 +171,8 @@ impl Applying {
         settings: &Settings,
     ) -> Option<Armed> {
         let [seqs @ .., arming] = [session.seq(), session.seq(), session.seq()];
-        let mut body = Wave::default();
+        let run = settings.run.as_ref().map(|mark| mark.id.as_str().to_owned());
+        let mut body = Wave { run: run.unwrap_or_default(), ..Wave::default() };
         body.changes(&self.run, &self.plan, (wave, session));
         let armed = settings.run.as_ref().and_then(|mark| {
             let begun = self.begun;

@@ -17,6 +17,7 @@ mod remember;
 mod resolve;
 mod root;
 mod session;
+mod sets;
 mod stepped;
 mod stop;
 mod verify;

@@ -22,7 +22,8 @@ pub(super) struct Recall {
 
 impl Recall {
     /// Adds the question to a program, before everything else in it: where something may be changed the
-    /// lock comes first, so that nothing that is seen is another apply's work that goes on.
+    /// lock comes first, so that nothing that is seen is another apply's work that goes on; then sets that a
+    /// run left in the middle are put back.
     pub(super) fn ask(
         place: &str,
         settings: &Settings,
@@ -35,7 +36,7 @@ impl Recall {
             let seconds = settings.lock_timeout.to_string();
             let script = &mut program.script;
             script.text("hold").args([place, base, &seconds, &told(run)]);
-            script.text("\nask ").number(seq).text(" $? \"$M\"\n");
+            script.text(" && mend\nask ").number(seq).text(" $? \"$M\"\n");
             program.expected.push((seq, Expected::Question));
             program.seconds = program.seconds.saturating_add(settings.lock_timeout);
             seq
@@ -71,6 +72,8 @@ impl Recall {
         let mut memory = read(payload, (project, host));
         // Who holds it now is this run.
         memory.lock = memory.lock.filter(|_| self.lock.is_none());
+        let mended = self.lock.and_then(answer).map(|answer| answer.payload.as_slice());
+        memory.mended(mended.unwrap_or_default());
         match &memory.damage {
             Some(damage @ Damage::Foreign(_)) if self.lock.is_some() => {
                 let help = format!(

@@ -6,7 +6,7 @@ use super::confirm::Armed;
 use super::host::HostRun;
 use super::remember::Base;
 use super::session::{Expected, Program, Session};
-use super::{Settings, Spend};
+use super::{Settings, Spend, sets};
 use crate::model::RunMark;
 use crate::model::change::sha256_hex;
 use crate::plan::{Plan, Status};
@@ -27,6 +27,8 @@ pub(super) type Steps = Vec<(u64, Vec<usize>)>;
 pub(super) struct Wave {
     pub(super) program: Program,
     pub(super) steps: Steps,
+    /// The run's id, for names on the host.
+    pub(super) run: String,
 }
 
 impl Wave {
@@ -98,8 +100,8 @@ impl Wave {
         self.steps.extend(other.steps);
     }
 
-    /// Turns changes into a program: neighbours of one type together, so that a type can do many at
-    /// once.
+    /// Turns changes into a program: the members of a set in one step, and other neighbours of one type together,
+    /// so that a type can do many at once.
     pub(super) fn changes(
         &mut self,
         run: &HostRun,
@@ -108,11 +110,23 @@ impl Wave {
     ) {
         let kind = |index: usize| run.desired.resources[index].kind;
         let mut folders = BTreeSet::new();
-        for group in wave.chunk_by(|one, other| kind(*one).name() == kind(*other).name()) {
+        let set = |index: usize| run.desired.set_of(index);
+        let together = |one: &usize, other: &usize| match (set(*one), set(*other)) {
+            (None, None) => kind(*one).name() == kind(*other).name(),
+            (one, other) => one == other,
+        };
+        for group in wave.chunk_by(together) {
             let parts: Vec<Part<'_>> = group.iter().map(|&index| part(run, plan, index)).collect();
             let seconds = group.iter().map(|&index| patience(run, index)).max();
             self.program.seconds = self.program.seconds.max(seconds.unwrap_or(0));
-            for (covers, step) in kind(group[0]).steps(&parts) {
+            let steps = match set(group[0]) {
+                None => kind(group[0]).steps(&parts),
+                Some(set) => {
+                    let step = sets::step(run, set, (group, &parts), &self.run);
+                    vec![((0..group.len()).collect(), step)]
+                }
+            };
+            for (covers, step) in steps {
                 let seq = session.seq();
                 let retries = covers.iter().map(|&at| run.desired.resources[group[at]].retries);
                 self.add(seq, &step, retries.max().unwrap_or(0));

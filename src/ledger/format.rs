@@ -45,6 +45,20 @@ pub struct Memory {
     pub lock: Option<String>,
     pub ledger: Ledger,
     pub damage: Option<Damage>,
+    /// What is to be known of sets that a run left in the middle.
+    pub sets: Vec<String>,
+}
+
+/// Words of the host's that are told, at most.
+const TOLD: usize = 600;
+
+impl Memory {
+    /// Takes in what the host said of the sets that it put back, one a line.
+    pub fn mended(&mut self, said: &[u8]) {
+        let said = String::from_utf8_lossy(said);
+        let lines = said.lines().take(20).map(|line| line.chars().take(TOLD).collect());
+        self.sets.extend(lines);
+    }
 }
 
 /// Reads the answer of `recall`.
@@ -62,6 +76,14 @@ pub fn read(answer: &[u8], (project, host): (&str, &str)) -> Memory {
                 let why = format!("{path} is not a folder of this login's alone");
                 memory.damage = Some(Damage::Foreign(why));
             }
+            // While somebody is at work it is in the middle for good reasons.
+            ("set", label) if memory.lock.is_none() && memory.sets.len() < 20 => {
+                let label: String = label.chars().take(TOLD).collect();
+                memory.sets.push(format!(
+                    "{label} was left in the middle by a run that died: the next apply puts its old files back first"
+                ));
+            }
+            ("set", _) => {}
             ("journal", _) => memory.ledger.open = true,
             _ => break,
         }

@@ -22,6 +22,7 @@ recall() {
   booted
   echo "= boot $boot"
   holder && printf '= lock %s\n' "$who"
+  unfinished
   [ -e "$state/ledger" ] || [ -e "$state/journal" ] || return 0
   [ ! -e "$state/journal" ] || echo '= journal'
   echo '= ledger'

@@ -56,10 +56,21 @@ pub struct Planned {
     pub place: String,
     pub change: Change,
     pub origin: Origin,
+    /// The set that it goes in with.
+    pub set: Option<InSet>,
     pub dangers: Dangers,
     /// Where the values that went into it come from, where that was asked for. No part of what makes
     /// two hosts' changes the same.
     pub why: Vec<Why>,
+}
+
+/// A set as its members show it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InSet {
+    /// `module/set[name]`.
+    pub name: String,
+    /// What must succeed before its members go in, as it is written.
+    pub validate: Option<String>,
 }
 
 /// What moved, so that a resource differs.
@@ -116,6 +127,7 @@ impl PartialEq for Planned {
             && self.place == other.place
             && self.change == other.change
             && self.origin == other.origin
+            && self.set == other.set
     }
 }
 
@@ -123,7 +135,7 @@ impl Eq for Planned {}
 
 impl Hash for Planned {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.stage, &self.address, &self.change, &self.origin).hash(state);
+        (self.stage, &self.address, &self.change, &self.origin, &self.set).hash(state);
     }
 }
 

@@ -148,6 +148,9 @@ pub struct ChangeJson {
     /// The run that left what the host had, where the host moved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
+    /// The set that it goes in with: all members of it that change, or none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<InSetJson>,
     /// What is dangerous about it, the worst first: `deletes`, `stops`, `restarts`, `may cut access`,
     /// `runs`, `reloads`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -157,6 +160,16 @@ pub struct ChangeJson {
     /// With `--why`: where the values that went into it come from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<WhyJson>,
+}
+
+/// A set of files that go in together.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct InSetJson {
+    /// `module/set[name]`.
+    pub name: String,
+    /// What must succeed before its members go in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate: Option<String>,
 }
 
 /// Where a value comes from.

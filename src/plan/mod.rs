@@ -19,7 +19,9 @@ use crate::resolve::{Desired, Instance};
 use crate::resources::{Erased, Subject, Verdict};
 
 pub use danger::{Danger, Dangers, dangers, guarded, told, window};
-pub use document::{Document, HostPlan, HostState, Origin, Orphaned, Planned, Problem, Sets, Why};
+pub use document::{
+    Document, HostPlan, HostState, InSet, Origin, Orphaned, Planned, Problem, Sets, Why,
+};
 pub use moved::{Moved, moved};
 pub use wave::next_wave;
 

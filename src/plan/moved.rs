@@ -122,6 +122,7 @@ mod tests {
             address: "m/service[nginx]".to_owned(),
             place: String::new(),
             change,
+            set: None,
             origin: super::super::Origin::New,
             dangers: super::super::Dangers::default(),
             why: Vec::new(),

@@ -19,7 +19,7 @@ use super::document::Document;
 use super::json::{ContentJson, FORMAT, PlanJson};
 use crate::model::change::{TriggerKind, sha256_hex};
 use crate::model::{Address, Body, Host, Key};
-use crate::resolve::{Desired, Instance, LeftOut, Places, Resolver, Source};
+use crate::resolve::{Desired, Instance, LeftOut, Places, Resolver, Source, Together};
 
 /// What a saved plan holds.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +61,9 @@ struct SavedHost {
     /// Triggers that the selection leaves out: what sets them off, what they do, and to what.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     left_out: Vec<(String, String, String)>,
+    /// Those that go in together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sets: Vec<Together>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -215,6 +218,14 @@ impl Saved {
         key: &Key,
     ) -> Option<(String, bool)> {
         let host = self.hosts.iter().find(|known| known.name == host)?;
+        if let Some(other) = host
+            .sets
+            .iter()
+            .chain(&desired.sets)
+            .find(|set| !host.sets.contains(set) || !desired.sets.contains(set))
+        {
+            return Some((other.label(), false));
+        }
         let planned = host.resources.iter().filter_map(|&index| self.resources.get(index));
         let mut planned: BTreeMap<&str, &SavedResource> =
             planned.map(|resource| (resource.address.as_str(), resource)).collect();
@@ -250,6 +261,7 @@ impl Saved {
                 Desired::ordered(own, order.stages.clone(), order.after.clone(), triggers)?;
             let left_out = host.left_out.iter().map(left_out);
             desired.left_out = left_out.collect::<Option<Vec<_>>>().ok_or("an unknown trigger")?;
+            let desired = desired.with_sets(host.sets.clone())?;
             all.push(Arc::new(desired));
             hosts.push(Host {
                 name: host.name.clone(),
@@ -339,6 +351,7 @@ impl<P: Fn(&Instance) -> String> Saving<'_, P> {
             connection: SavedConnection::of(&host.connection),
             order: at,
             resources,
+            sets: desired.sets.clone(),
             left_out: desired
                 .left_out
                 .iter()

@@ -7,7 +7,7 @@ use super::diff;
 use super::escape::visible;
 use super::palette::{Label, paint};
 use crate::model::{Action, Attribute, Change, Difference, RunId};
-use crate::plan::{Origin, Planned, Why};
+use crate::plan::{InSet, Origin, Planned, Why};
 
 /// The column where the place of a declaration begins, if the address leaves it free.
 const PLACE_COLUMN: usize = 54;
@@ -33,6 +33,18 @@ pub(super) fn resource(style: Style, text: &mut String, planned: &Planned) {
         .chain(planned.why.iter().enumerate().flat_map(|(index, why)| because(style, index, why)));
     for line in lines {
         let _ = writeln!(text, "      {line}");
+    }
+}
+
+/// What stands above the members of a set that change.
+pub(super) fn set(style: Style, text: &mut String, set: &InSet, members: usize) {
+    let name = paint(style, Label::Heading, &visible(&set.name));
+    let _ = match members {
+        1 => writeln!(text, "  {name}: one of its members changes"),
+        many => writeln!(text, "  {name}: these {many} go in together or not at all"),
+    };
+    for line in set.validate.iter().flat_map(|validate| validate.lines()) {
+        let _ = writeln!(text, "      validate  {}", visible(line));
     }
 }
 

@@ -58,7 +58,7 @@ impl LedgerJson {
     /// The form of what a host said.
     #[must_use]
     pub fn of(project: &str, host: &str, memory: Memory) -> Self {
-        let Memory { lock, ledger, damage } = memory;
+        let Memory { lock, ledger, damage, .. } = memory;
         let owed = ledger.owed.into_iter().map(|owed| OwedJson {
             address: owed.address,
             kind: owed.kind,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::change::{placed, resource};
+use super::change::{self, placed, resource};
 use super::escape::visible;
 use super::palette::{Label, paint};
 use super::{Style, Zoom, closing, memory, outlier};
@@ -114,8 +114,14 @@ pub(super) fn block(
     for line in unlike {
         let _ = writeln!(text, "    {line}");
     }
-    for planned in changes {
-        resource(style, text, planned);
+    let members = changes.chunk_by(|one, other| one.set.is_some() && one.set == other.set);
+    for members in members {
+        if let Some(set) = &members[0].set {
+            change::set(style, text, set, members.len());
+        }
+        for planned in members {
+            resource(style, text, planned);
+        }
     }
     text.push('\n');
 }

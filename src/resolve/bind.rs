@@ -9,6 +9,7 @@ use toml::de::DeValue;
 
 use super::locals;
 use super::params;
+use super::sets;
 use super::template::{Compiler, Engine, Needs, Peers, is_template, within};
 use super::undefined;
 use super::wanted::{self, Wanted};
@@ -48,6 +49,7 @@ impl Bound {
         let engine = compiler.finish();
         params::check_defaults(module, found);
         check_declarations(module, found);
+        sets::check(module, found);
         for declaration in &module.resources {
             check_literals(module, &engine, declaration, found);
         }
@@ -238,7 +240,7 @@ fn strange((key, value): &(Located<String>, Value)) -> Diagnostic {
     let mistake = Diagnostic::at(key.span, format!("unknown key `{name}` in a module"))
         .code("unknown-key")
         .suggest(name, MODULE_KEYS)
-        .help("a module has `description`, `use`, `params`, `locals` and resources: [type.name] or [type.\"name\"], one for each");
+        .help("a module has `description`, `use`, `params`, `locals`, `set` and resources: [type.name] or [type.\"name\"], one for each");
     match name.as_str() {
         "name" => mistake.help("its name is its folder's"),
         _ => mistake,

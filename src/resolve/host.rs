@@ -4,18 +4,18 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::bind::Bound;
 use super::expand::{Expansion, Made};
 use super::explain::{self, Explained};
+use super::inside::Inside;
 use super::memo::Memo;
 use super::order::{self, Draft, Orders, Placed};
-use super::params;
 use super::record::Rendered;
-use super::secret::{Secrets, mask, secrets, texts};
+use super::secret::{Secrets, mask, texts};
 use super::select;
-use super::template::{Engine, Needs, Root, Scope, Space, named};
+use super::sets::{self, Declared};
+use super::template::{Engine, Needs, Scope, Space};
 use super::{Desired, Resolver, Target};
-use crate::config::{Module, ModuleUse};
+use crate::config::ModuleUse;
 use crate::model::{Address, Diagnostic, Facts, Value};
 
 /// What a thing is made from: where it is written, and numbers for all that it depends on.
@@ -41,15 +41,7 @@ impl Shelf {
 #[derive(Debug, Default)]
 pub(super) struct Values {
     pub(super) space: Arc<Space>,
-    mistakes: Vec<Diagnostic>,
-}
-
-/// A module from the inside, for one use on one host.
-struct Inside {
-    scope: Scope,
-    secrets: Secrets,
-    /// Params and locals without a value, which was told: what names them is left out.
-    broken: Secrets,
+    pub(super) mistakes: Vec<Diagnostic>,
 }
 
 /// Whether facts are the host's own.
@@ -65,9 +57,10 @@ pub(super) struct Work<'r> {
     pub(super) resolver: &'r Resolver,
     pub(super) facts: FactsAre,
     placed: Vec<Placed>,
+    sets: Vec<Declared>,
     /// What is not selected.
     left: Vec<Placed>,
-    found: Vec<Diagnostic>,
+    pub(super) found: Vec<Diagnostic>,
     /// Types of modules of which some resource could not be made.
     pub(super) failed: BTreeSet<(String, String)>,
     /// Uses of modules that were looked at: again, with all equal, they would make the same.
@@ -85,12 +78,12 @@ type Seen = (String, u32, usize, Secrets, Vec<String>);
 pub(super) type Records = RefCell<BTreeMap<Address, Rendered>>;
 
 /// Where a module is used.
-struct Site<'s> {
-    used: &'s ModuleUse,
+pub(super) struct Site<'s> {
+    pub(super) used: &'s ModuleUse,
     /// Holds what is written there.
-    engine: &'s Engine,
-    scope: &'s Scope,
-    secrets: &'s Secrets,
+    pub(super) engine: &'s Engine,
+    pub(super) scope: &'s Scope,
+    pub(super) secrets: &'s Secrets,
     stage: usize,
     tags: BTreeSet<&'s str>,
 }
@@ -109,12 +102,13 @@ impl Resolver {
         let left = std::mem::take(&mut work.left);
         let unselected = select::provided(&left);
         let all = (!left.is_empty()).then(|| [work.placed.clone(), left.clone()].concat());
-        let mut desired = order::sort(work.placed, &self.shelf.orders, found)?;
+        let mut desired = order::sort(work.placed, &work.sets, &self.shelf.orders, found)?;
+        sets::beside(&mut desired.sets, &work.sets, &left);
         desired.unselected = unselected;
         desired.beside = Some(select::addresses(&left));
         desired.introduce(&left);
         if let Some(all) = all {
-            let all = order::sort(all, &self.shelf.orders, &mut Vec::new());
+            let all = order::sort(all, &work.sets, &self.shelf.orders, &mut Vec::new());
             desired.left_out = all.map_or_else(Vec::new, |all| all.triggers_beside(&desired));
         }
         Some(desired)
@@ -129,7 +123,7 @@ impl Resolver {
         let mut work = Work::new(self, FactsAre::StoodIn, true);
         work.host(&self.targets[target], facts);
         let mut found = work.found;
-        let desired = order::sort(work.placed, &self.shelf.orders, &mut found);
+        let desired = order::sort(work.placed, &work.sets, &self.shelf.orders, &mut found);
         (desired, found, work.failed)
     }
 
@@ -143,7 +137,7 @@ impl Resolver {
         work.records = Some(&records);
         work.host(&self.targets[target], facts);
         let mut found = work.found;
-        let desired = order::sort(work.placed, &self.shelf.orders, &mut found);
+        let desired = order::sort(work.placed, &work.sets, &self.shelf.orders, &mut found);
         let Some(desired) = desired.filter(|_| found.is_empty()) else { return Err(found) };
         let mut records = records.into_inner();
         let instances = desired.resources.iter();
@@ -186,10 +180,10 @@ impl Resolver {
 
 impl<'r> Work<'r> {
     fn new(resolver: &'r Resolver, facts: FactsAre, whole: bool) -> Self {
-        let (placed, left, found) = (Vec::new(), Vec::new(), Vec::new());
+        let (placed, sets, left, found) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (failed, seen) = (BTreeSet::new(), BTreeSet::new());
         let (records, explained) = (None, None);
-        Self { resolver, facts, placed, left, found, failed, seen, whole, records, explained }
+        Self { resolver, facts, placed, sets, left, found, failed, seen, whole, records, explained }
     }
 
     fn host(&mut self, target: &Target, facts: &Facts) {
@@ -263,6 +257,12 @@ impl<'r> Work<'r> {
             records: self.records,
         };
         self.declarations(&expansion, (&secrets, &broken), site);
+        for set in &module.sets {
+            match expansion.set(set, (&secrets, &broken)) {
+                Ok(declared) => self.sets.extend(declared),
+                Err(mistakes) => self.found.extend(mistakes),
+            }
+        }
     }
 
     /// Nothing is known of what a use of a module would make.
@@ -318,83 +318,5 @@ impl<'r> Work<'r> {
         let params = scope.params.as_ref().map_or(0, |params| params.whole(&self.resolver.pool));
         let tags = site.tags.iter().map(|&tag| tag.to_owned()).collect();
         self.seen.insert((name, params, site.stage, secrets.clone(), tags))
-    }
-
-    /// What expressions can name inside a module.
-    fn inside(&mut self, module: &Module, bound: &Bound, site: &Site<'_>) -> Inside {
-        let secrets = secrets(module, bound, (site.used, site.engine, site.secrets));
-        let params = self.params(module, site);
-        let mut scope = site.scope.with_params(Arc::clone(&params.space));
-        self.found.extend(params.mistakes.iter().cloned());
-        let broken = params::broken(module, site.used, &params.space);
-        let mut broken: Secrets = broken.into_iter().map(|name| (Root::Params, name)).collect();
-        if !module.locals.is_empty() {
-            let locals = self.locals(module, bound, (&scope, &broken));
-            self.found.extend(locals.mistakes.iter().cloned());
-            let missing = module.locals.keys().filter(|name| locals.space.get(name).is_none());
-            broken.extend(missing.map(|name| (Root::Locals, name.clone())));
-            scope = scope.with_locals(Arc::clone(&locals.space));
-        }
-        Inside { scope, secrets, broken }
-    }
-
-    fn params(&self, module: &Module, site: &Site<'_>) -> Arc<Values> {
-        let mut needs = Needs::default();
-        for (_, value) in &site.used.with {
-            site.engine.needs_of(value, &mut needs);
-        }
-        let make = || {
-            let mut mistakes = Vec::new();
-            let table = params::evaluate(module, site.used, site.engine, site.scope, &mut mistakes);
-            let space = Arc::new(Space::of(&self.resolver.pool, Value::Table(table)));
-            Arc::new(Values { space, mistakes })
-        };
-        self.shared(std::ptr::from_ref(site.used) as usize, &needs, site.scope, make)
-    }
-
-    fn locals(
-        &self,
-        module: &Module,
-        bound: &Bound,
-        (scope, broken): (&Scope, &Secrets),
-    ) -> Arc<Values> {
-        let make = || {
-            let pool = &self.resolver.pool;
-            let (mut entries, mut mistakes) = (BTreeMap::new(), Vec::new());
-            let mut broken = broken.clone();
-            for name in &bound.locals {
-                let (span, value) = &module.locals[name];
-                let mut needs = Needs::default();
-                bound.engine.needs_of(value, &mut needs);
-                if needs.touch(&broken) {
-                    broken.insert((Root::Locals, name.clone()));
-                    continue;
-                }
-                let known = Arc::new(Space::new(BTreeMap::clone(&entries)));
-                let scope = scope.with_locals(known);
-                match bound.engine.value(span.file, value, &scope) {
-                    Ok(value) => drop(entries.insert(name.clone(), pool.share(value))),
-                    Err(mistake) => {
-                        broken.insert((Root::Locals, name.clone()));
-                        mistakes.push(named(mistake, &format!("local `{name}`")));
-                    }
-                }
-            }
-            Arc::new(Values { space: Arc::new(Space::new(entries)), mistakes })
-        };
-        self.shared(std::ptr::from_ref(module) as usize, &bound.locals_needs, scope, make)
-    }
-
-    fn shared(
-        &self,
-        what: usize,
-        needs: &Needs,
-        scope: &Scope,
-        make: impl FnOnce() -> Arc<Values>,
-    ) -> Arc<Values> {
-        if needs.differ_by_host() {
-            return make();
-        }
-        self.resolver.shelf.spaces.get((what, needs.key(scope, &self.resolver.pool)), make)
     }
 }

@@ -6,7 +6,7 @@ use super::Resolver;
 use super::bind::Bound;
 use super::template::{Names, is_template, names};
 use super::undefined::{each_text, used_modules};
-use crate::config::{Declaration, Module, ModuleUse, TomlValue};
+use crate::config::{Declaration, FileSet, Module, ModuleUse, TomlValue};
 use crate::model::suggest::{list, nearest};
 use crate::model::{Diagnostic, Span};
 
@@ -59,6 +59,11 @@ impl Used {
         }
         module.uses.iter().for_each(|used| self.with(used));
         module.locals.values().for_each(|(_, value)| self.value(value));
+        for text in module.sets.iter().flat_map(FileSet::texts) {
+            if is_template(&text.value) {
+                self.add(&names(&text.value));
+            }
+        }
         module.resources.iter().for_each(|declaration| self.declaration(declaration));
     }
 

@@ -7,6 +7,7 @@
 
 mod among;
 mod bind;
+mod circle;
 mod conflict;
 mod connection;
 mod expand;
@@ -14,6 +15,7 @@ mod explain;
 mod flow;
 mod foreign;
 mod host;
+mod inside;
 mod lint;
 mod locals;
 mod memo;
@@ -25,6 +27,7 @@ mod peers;
 mod record;
 mod secret;
 mod select;
+mod sets;
 mod source;
 mod survey;
 mod template;
@@ -45,6 +48,7 @@ pub use explain::{Explained, Explanation};
 pub use order::Order;
 pub use record::Rendered;
 pub use select::Selection;
+pub use sets::Together;
 pub use source::{Places, Source};
 pub use survey::Survey;
 pub use variables::{Layer, Said};
@@ -103,6 +107,8 @@ impl Instance {
 #[derive(Debug)]
 pub struct Desired {
     pub resources: Vec<Arc<Instance>>,
+    /// Those that go in together.
+    pub sets: Vec<Together>,
     /// Triggers that the selection leaves out although what sets them off is selected.
     pub left_out: Vec<LeftOut>,
     /// What is declared and left out by the selection; `None` where that is not known.

@@ -7,8 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::circle::cycle;
 use super::conflict::{check_owners, unique};
 use super::memo::Memo;
+use super::sets::{self, Declared, Group};
 use super::{Desired, Instance, LeftOut};
 use crate::model::change::TriggerKind;
 use crate::model::{Address, AddressPattern, Diagnostic, Located, Span};
@@ -96,23 +98,32 @@ impl Desired {
 pub(super) type Orders = Memo<Vec<(u32, usize)>, Result<Arc<Order>, Vec<Diagnostic>>>;
 
 /// Edges into each resource, by index.
-struct Edges {
-    explicit: Vec<BTreeSet<usize>>,
+pub(super) struct Edges {
+    pub(super) explicit: Vec<BTreeSet<usize>>,
     implied: Vec<BTreeSet<usize>>,
     triggers: Vec<Vec<(TriggerKind, Vec<usize>)>>,
+    /// The members of its set, of each that is in one.
+    pub(super) mates: HashMap<usize, BTreeSet<usize>>,
 }
 
 /// Sorts a host's resources. Hosts whose resources have the same shapes share one order.
 pub(super) fn sort(
     placed: Vec<Placed>,
+    declared: &[Declared],
     orders: &Orders,
     found: &mut Vec<Diagnostic>,
 ) -> Option<Desired> {
     let placed = unique(placed, found);
-    let key = placed.iter().map(|placed| (placed.draft.shape, placed.stage)).collect();
+    let groups = sets::groups(declared, &placed, found);
+    let shapes = placed.iter().map(|placed| (placed.draft.shape, placed.stage));
+    // Behind the shapes, the members of each set.
+    let members = groups.iter().enumerate().flat_map(|(nth, group)| {
+        group.members.iter().map(move |&member| (u32::MAX, nth << 32 | member))
+    });
+    let key = shapes.chain(members).collect();
     let order = orders.get(key, || {
         let mut mistakes = check_owners(&placed);
-        let edges = edges(&placed);
+        let edges = edges(&placed, &groups);
         match topological(&placed, &edges) {
             Ok(sequence) if mistakes.is_empty() => Ok(Arc::new(finish(&placed, &edges, sequence))),
             Ok(_) => Err(mistakes),
@@ -125,13 +136,9 @@ pub(super) fn sort(
     let order = order.map_err(|mistakes| found.extend(mistakes)).ok()?;
     let resources =
         order.sequence.iter().map(|&index| Arc::clone(&placed[index].draft.instance)).collect();
-    Some(Desired {
-        resources,
-        left_out: Vec::new(),
-        beside: None,
-        unselected: HashMap::new(),
-        order,
-    })
+    let sets = sets::together(groups, &order.sequence);
+    let (left_out, unselected) = (Vec::new(), HashMap::new());
+    Some(Desired { resources, sets, left_out, beside: None, unselected, order })
 }
 
 /// Edges by places in the order instead of the document.
@@ -159,13 +166,14 @@ fn finish(placed: &[Placed], edges: &Edges, sequence: Vec<usize>) -> Order {
     }
 }
 
-/// Finds all edges.
-fn edges(drafts: &[Placed]) -> Edges {
+/// Finds all edges. What comes before one member of a set comes before all of them.
+fn edges(drafts: &[Placed], groups: &[Group<'_>]) -> Edges {
     let count = drafts.len();
     let mut edges = Edges {
         explicit: vec![BTreeSet::new(); count],
         implied: vec![BTreeSet::new(); count],
         triggers: vec![Vec::new(); count],
+        mates: HashMap::new(),
     };
     let selector = Selector::new(drafts);
     for (at, Placed { draft, .. }) in drafts.iter().enumerate() {
@@ -180,6 +188,16 @@ fn edges(drafts: &[Placed]) -> Edges {
         }
     }
     imply(drafts, &mut edges.implied);
+    for group in groups {
+        for edges in [&mut edges.explicit, &mut edges.implied] {
+            let all = group.members.iter().flat_map(|&member| edges[member].iter().copied());
+            let before: BTreeSet<usize> =
+                all.filter(|from| !group.members.contains(from)).collect();
+            group.members.iter().for_each(|&member| edges[member].extend(&before));
+        }
+        let members = group.members.iter().map(|&member| (member, group.members.clone()));
+        edges.mates.extend(members);
+    }
     edges
 }
 
@@ -274,7 +292,7 @@ fn maker(makers: &HashMap<Subject, usize>, want: Subject) -> impl Iterator<Item 
 }
 
 /// The order, or the cycle that prevents one. Of all that may come next, the first in the document
-/// comes; stages stay in theirs.
+/// comes; stages stay in theirs, and the members of a set next to each other.
 fn topological(drafts: &[Placed], edges: &Edges) -> Result<Vec<usize>, Diagnostic> {
     let stage = |index: usize| drafts[index].stage;
     let mut strong: Vec<usize> = edges.explicit.iter().map(BTreeSet::len).collect();
@@ -299,8 +317,13 @@ fn topological(drafts: &[Placed], edges: &Edges) -> Result<Vec<usize>, Diagnosti
         waiting.iter().copied().filter(|&(_, at)| strong[at] + weak[at] == 0).collect();
     let mut order = Vec::with_capacity(drafts.len());
     while let Some(&(first_stage, _)) = waiting.first() {
-        let next = ready.first().copied().filter(|&(stage, _)| stage == first_stage);
-        let Some(next) = next.or_else(|| {
+        let mates = order.last().and_then(|last| edges.mates.get(last));
+        let mates = mates.into_iter().flatten().map(|&mate| (stage(mate), mate));
+        let mates: Vec<(usize, usize)> = mates.filter(|mate| waiting.contains(mate)).collect();
+        let next = mates.iter().copied().find(|mate| ready.contains(mate));
+        let next = next.or_else(|| mates.iter().copied().find(|&(_, at)| strong[at] == 0));
+        let first = ready.first().copied().filter(|&(stage, _)| stage == first_stage);
+        let Some(next) = next.or(first).or_else(|| {
             let mut stage = waiting.iter().copied().take_while(|&(stage, _)| stage == first_stage);
             stage.find(|&(_, at)| strong[at] == 0)
         }) else {
@@ -318,73 +341,4 @@ fn topological(drafts: &[Placed], edges: &Edges) -> Result<Vec<usize>, Diagnosti
         }
     }
     Ok(order)
-}
-
-/// A cycle of explicit edges among those that wait, or an edge that goes against the stages.
-fn cycle(drafts: &[Placed], edges: &Edges, waiting: &BTreeSet<(usize, usize)>) -> Diagnostic {
-    let is_waiting = |index: usize| waiting.contains(&(drafts[index].stage, index));
-    let mut path: Vec<usize> = Vec::new();
-    let mut at = waiting.first().expect("a cycle has members").1;
-    while !path.contains(&at) {
-        path.push(at);
-        let next = edges.explicit[at].iter().copied().find(|&from| is_waiting(from));
-        let Some(next) = next else { break };
-        at = next;
-    }
-    let start = path.iter().position(|&index| index == at).unwrap_or(0);
-    let path = &path[start..];
-    let instance = |index: usize| &drafts[index].draft.instance;
-    let backwards = path
-        .iter()
-        .zip(path.iter().skip(1))
-        .find(|(to, from)| drafts[**from].stage > drafts[**to].stage);
-    let first = instance(path[0]);
-    if let Some((to, from)) = backwards {
-        return Diagnostic::at(
-            instance(*to).place,
-            format!(
-                "`{}` must come after `{}`, which is in a later stage",
-                instance(*to).address,
-                instance(*from).address
-            ),
-        )
-        .code("cycle")
-        .related(instance(*from).place, "in a later stage");
-    }
-    let steps: Vec<(usize, usize)> =
-        path.iter().copied().zip(path.iter().copied().cycle().skip(1)).collect();
-    if let [(at, from)] = steps[..] {
-        let (place, key) = says(&drafts[at], instance(from)).unwrap_or((first.place, "requires"));
-        let message = format!("`{}` waits for itself", first.address);
-        return Diagnostic::at(place, message)
-            .code("cycle")
-            .help(format!("take it out of `{key}`"));
-    }
-    let said = |(at, from): (usize, usize)| {
-        let place =
-            says(&drafts[at], instance(from)).map_or(instance(at).place, |(place, _)| place);
-        let (at, from) = (instance(at).address.short(), instance(from).address.short());
-        (place, format!("{at} comes after {from}"))
-    };
-    let (place, text) = said(steps[0]);
-    let mut mistake =
-        Diagnostic::at(place, format!("`{}` waits for itself", first.address)).code("cycle");
-    mistake = mistake.label(text);
-    for &step in &steps[1..] {
-        let (place, text) = said(step);
-        mistake = mistake.related(place, text);
-    }
-    mistake.help("take one of these out of `requires` or the triggers")
-}
-
-/// Where a resource says that it comes after another one, and by which key.
-fn says(placed: &Placed, other: &Instance) -> Option<(Span, &'static str)> {
-    let Draft { instance, requires, .. } = &*placed.draft;
-    let requires = requires.iter().map(|pattern| (pattern, "requires"));
-    let triggers = instance.kind.triggers(&instance.desired).iter();
-    let triggers = triggers.map(|trigger| (&trigger.on, trigger.kind.key()));
-    let module = &instance.address.module;
-    let mut all = requires.chain(triggers);
-    all.find(|(pattern, _)| pattern.value.matches(&other.address, module))
-        .map(|(pattern, key)| (pattern.span, key))
 }

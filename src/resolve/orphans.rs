@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Desired, Instance, Order};
+use super::{Desired, Instance, Order, Together};
 use crate::resources::Claim;
 
 /// Types whose things go last: others may use them until they are changed themselves.
@@ -24,6 +24,7 @@ impl Desired {
         };
         Self {
             resources,
+            sets: Vec::new(),
             left_out: Vec::new(),
             beside: None,
             unselected: HashMap::new(),
@@ -69,7 +70,12 @@ impl Desired {
         let places = places.collect();
         let left_out = self.left_out.clone();
         let (beside, unselected) = (self.beside.clone(), self.unselected.clone());
-        (Self { resources, left_out, beside, unselected, order: Arc::new(order) }, places)
+        let shifted = |set: &Together| Together {
+            members: set.members.iter().map(|at| at + shift).collect(),
+            ..set.clone()
+        };
+        let sets = self.sets.iter().map(shifted).collect();
+        (Self { resources, sets, left_out, beside, unselected, order: Arc::new(order) }, places)
     }
 
     fn around(&self, first: &[Arc<Instance>], last: &[Arc<Instance>]) -> Order {

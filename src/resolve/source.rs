@@ -191,7 +191,8 @@ impl Desired {
         let sequence = (0..count).collect();
         let order = Arc::new(Order { sequence, stages, after, triggers });
         let (left_out, unselected, beside) = (Vec::new(), HashMap::new(), None);
-        let mut desired = Self { resources, left_out, beside, unselected, order };
+        let sets = Vec::new();
+        let mut desired = Self { resources, sets, left_out, beside, unselected, order };
         desired.introduce(&[]);
         Ok(desired)
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Resolver;
 use super::bind::selectors;
-use super::template::names;
+use super::template::{is_template, names};
 use super::variables::{Ladder, Which};
+use crate::config::{Declaration, Module};
 use crate::model::suggest::{list, nearest, ranked};
 use crate::model::{Address, AddressPattern, Diagnostic, Facts, Severity, Span};
 use crate::resources::find;
@@ -186,44 +187,56 @@ impl Survey {
             if !used.contains(module.name.as_str()) {
                 continue;
             }
-            for declaration in &module.resources {
-                for (text, span) in selectors(module.file, declaration) {
-                    let Ok(pattern) = AddressPattern::parse(text) else { continue };
-                    let home = pattern.module().unwrap_or(&module.name);
-                    let literal = (home, pattern.kind(), pattern.literal().unwrap_or_default());
-                    if names.contains(&literal) || !resolver.types_known(home, &pattern) {
-                        continue;
-                    }
-                    let same = by_kind.get(&(home, pattern.kind())).map_or(&[][..], Vec::as_slice);
-                    let failed = (home.to_owned(), pattern.kind().to_owned());
-                    let own = |address: &&&Address| {
+            for (text, span, declaration) in all_selectors(module) {
+                let Ok(pattern) = AddressPattern::parse(text) else { continue };
+                let home = pattern.module().unwrap_or(&module.name);
+                let literal = (home, pattern.kind(), pattern.literal().unwrap_or_default());
+                if names.contains(&literal) || !resolver.types_known(home, &pattern) {
+                    continue;
+                }
+                let same = by_kind.get(&(home, pattern.kind())).map_or(&[][..], Vec::as_slice);
+                let failed = (home.to_owned(), pattern.kind().to_owned());
+                let own = |address: &&&Address| {
+                    declaration.is_none_or(|declaration| {
                         address.name != declaration.name.value
                             || address.kind != declaration.kind.value
-                    };
-                    if self.failed.contains(&failed)
-                        || same.iter().any(|address| pattern.matches(address, &module.name))
-                    {
-                        continue;
-                    }
-                    let near = same.iter().filter(own).map(|address| match pattern.module() {
-                        Some(_) => address.to_string(),
-                        None => address.short(),
-                    });
-                    let others = by_kind
-                        .iter()
-                        .filter(|((module, kind), _)| *module != home && *kind == pattern.kind());
-                    let others = others.flat_map(|(_, all)| all.iter().map(ToString::to_string));
-                    let mistake =
-                        Diagnostic::at(span, format!("`{text}` names no resource of any host"))
-                            .code("selector");
-                    let near: Vec<String> = near.collect();
-                    let others: Vec<String> = others.collect();
-                    found.push(meant(mistake, &pattern, &near, &others));
+                    })
+                };
+                if self.failed.contains(&failed)
+                    || same.iter().any(|address| pattern.matches(address, &module.name))
+                {
+                    continue;
                 }
+                let near = same.iter().filter(own).map(|address| match pattern.module() {
+                    Some(_) => address.to_string(),
+                    None => address.short(),
+                });
+                let others = by_kind
+                    .iter()
+                    .filter(|((module, kind), _)| *module != home && *kind == pattern.kind());
+                let others = others.flat_map(|(_, all)| all.iter().map(ToString::to_string));
+                let mistake =
+                    Diagnostic::at(span, format!("`{text}` names no resource of any host"))
+                        .code("selector");
+                let near: Vec<String> = near.collect();
+                let others: Vec<String> = others.collect();
+                found.push(meant(mistake, &pattern, &near, &others));
             }
         }
         found
     }
+}
+
+/// Every selector of a module that is written without expressions, with the declaration that it stands in if it is not
+/// one of a set.
+fn all_selectors(module: &Module) -> Vec<(&str, Span, Option<&Declaration>)> {
+    let declared = module.resources.iter().flat_map(|declaration| {
+        let all = selectors(module.file, declaration).into_iter();
+        all.map(move |(text, span)| (text, span, Some(declaration)))
+    });
+    let members = module.sets.iter().flat_map(|set| &set.members);
+    let members = members.filter(|text| !is_template(&text.value));
+    declared.chain(members.map(|text| (text.value.as_str(), text.span, None))).collect()
 }
 
 /// Of mistakes at one place that differ by host, as each has another value, those of the first hosts,

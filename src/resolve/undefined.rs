@@ -44,6 +44,8 @@ struct Context<'c> {
     /// Whether vars can be judged: some host of this inventory uses the module.
     vars: bool,
     each: bool,
+    /// Whether it is about a set, whose staged folder has a name.
+    staged: bool,
     /// Names that templates around it may have made.
     bound: &'c BTreeSet<String>,
     facts: &'c BTreeMap<String, Value>,
@@ -68,6 +70,7 @@ pub(super) fn check(
         module: None,
         vars: true,
         each: false,
+        staged: false,
         bound: &none,
         facts: &facts,
     };
@@ -122,6 +125,15 @@ impl Context<'_> {
         }
         for (span, value) in module.locals.values() {
             self.value(&bound.engine, span.file, value, found);
+        }
+        for set in &module.sets {
+            for text in &set.members {
+                self.text(&bound.engine, &text.value, text.span, found);
+            }
+            let inside = Context { staged: true, ..*self };
+            if let Some(text) = &set.validate {
+                inside.text(&bound.engine, &text.value, text.span, found);
+            }
         }
         for declaration in &module.resources {
             let table = &declaration.table;
@@ -233,9 +245,13 @@ impl Context<'_> {
                 let told = among(&mut module.locals.keys().map(String::as_str))?;
                 Some(self.elsewhere(used, span).unwrap_or(told))
             }
-            ("params" | "locals" | "each" | "candidate", None) => Some(
+            ("params" | "locals" | "each" | "candidate" | "staged", None) => Some(
                 not_defined(span, &used.root, &used.path)
                     .help("in a stage there are vars, facts, host, stage and project"),
+            ),
+            ("staged", _) if !self.staged => Some(
+                not_defined(span, &used.root, &used.path)
+                    .help("`staged` is the folder of a set, for its `validate`: [set.NAME]"),
             ),
             ("facts", _) => self.fact(used, span),
             ("host", _) => among(&mut HOST.into_iter()),

@@ -11,6 +11,7 @@ use super::content::Given;
 use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
 use super::record::absent;
+use super::set::{self, Member};
 use super::{
     About, Claim, Input, Parting, Record, Resource, STEP_SECONDS, Subject, Verdict, Work, access,
 };
@@ -96,9 +97,11 @@ impl Resource for File {
     const ABOUT: About = About::of::<Table>("A regular file: content, owner and permissions", "its path on the host, absolute")
         .notes("It is written beside its target and moved over it, so that it is the old one or the new one at any time; ACLs and extended attributes of the old one are kept.")
         .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY];
+    const LIBRARY: &'static [&'static str] =
+        &[path::LIBRARY, super::account::LIBRARY, set::LIBRARY];
     const IN_FOLDER: bool = true;
     const RETURNS: bool = true;
+    const IN_SETS: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a file resource")?;
@@ -242,6 +245,19 @@ impl Resource for File {
         Observed::Regular { meta: desired.access.applied(meta), body: desired.body.clone() }
     }
 
+    fn member(work: &Work<'_, Self>) -> Option<Member> {
+        let file = work.desired;
+        let (meta, digest) = guard(file, work.observed);
+        if work.change.action == Action::Delete {
+            return Some(Member::other("gone", &file.path, vec![meta, digest]));
+        }
+        let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
+        let validate = file.validate.clone().unwrap_or_default();
+        let mode = mode_after(work);
+        let words = [meta, digest, mode, file.access.chown(), validate, seconds];
+        Some(Member::put(&file.path, &words, new_content(work.change)))
+    }
+
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
         // Each distinct content is sent once; files with the same one copy it from the first.
         let mut first: HashMap<&str, &str> = HashMap::new();
@@ -308,6 +324,15 @@ fn guard(file: &File, observed: &Observed) -> (String, String) {
     }
 }
 
+/// The mode that a change sets, `-` for none.
+fn mode_after(work: &Work<'_, File>) -> String {
+    match work.desired.access.mode {
+        Some(mode) => mode.octal(),
+        None if matches!(work.observed, Observed::Absent { .. }) => NEW_MODE.octal(),
+        None => "-".into(),
+    }
+}
+
 fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step {
     let file = work.desired;
     let (meta, digest) = guard(file, work.observed);
@@ -316,12 +341,7 @@ fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step 
         script.text("gone").args([&file.path, &meta, &digest]);
         return Step::inside(script, parent(&file.path));
     }
-    let new = matches!(work.observed, Observed::Absent { .. });
-    let mode = match file.access.mode {
-        Some(mode) => mode.octal(),
-        None if new => NEW_MODE.octal(),
-        None => "-".into(),
-    };
+    let mode = mode_after(work);
     let owner = file.access.chown();
     let Some(body) = body else {
         script.text("access").args([&file.path, &meta, &digest, &mode, &owner]);

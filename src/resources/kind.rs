@@ -4,7 +4,9 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{About, Claim, Input, Parting, Record, Resource, Subject, Trigger, Verdict, Work};
+use super::{
+    About, Claim, Input, Member, Parting, Record, Resource, Subject, Trigger, Verdict, Work,
+};
 use crate::model::{Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -30,6 +32,7 @@ pub trait ResourceType: Sync {
     fn same(&self, one: &Erased, other: &Erased) -> bool;
     fn after(&self) -> &'static [&'static str];
     fn in_folder(&self) -> bool;
+    fn in_sets(&self) -> bool;
     fn opaque(&self) -> bool;
     fn repeatable(&self) -> bool;
     fn secret(&self) -> &'static [&'static str];
@@ -57,6 +60,7 @@ pub trait ResourceType: Sync {
     fn record(&self, desired: &Erased) -> Record;
     fn parting(&self, desired: &Erased) -> Parting;
     fn predict(&self, desired: &Erased, observed: &Erased) -> Erased;
+    fn member(&self, part: &Part<'_>) -> Option<Member>;
     fn steps(&self, parts: &[Part<'_>]) -> Vec<(Vec<usize>, Step)>;
 }
 
@@ -99,6 +103,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn after(&self) -> &'static [&'static str] {
         R::AFTER
+    }
+    fn in_sets(&self) -> bool {
+        R::IN_SETS
     }
     fn in_folder(&self) -> bool {
         R::IN_FOLDER
@@ -187,16 +194,21 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn predict(&self, desired: &Erased, observed: &Erased) -> Erased {
         Arc::new(R::predict(typed(desired), typed(observed)))
     }
+    fn member(&self, part: &Part<'_>) -> Option<Member> {
+        R::member(&work(part))
+    }
     fn steps(&self, parts: &[Part<'_>]) -> Vec<(Vec<usize>, Step)> {
-        let work: Vec<Work<'_, R>> = parts
-            .iter()
-            .map(|part| Work {
-                desired: typed(part.desired),
-                observed: typed(part.observed),
-                change: part.change,
-                timeout: part.timeout,
-            })
-            .collect();
+        let work: Vec<Work<'_, R>> = parts.iter().map(work).collect();
         R::steps(&work)
+    }
+}
+
+/// A part with its states as they are.
+fn work<'w, R: Resource>(part: &Part<'w>) -> Work<'w, R> {
+    Work {
+        desired: typed(part.desired),
+        observed: typed(part.observed),
+        change: part.change,
+        timeout: part.timeout,
     }
 }

@@ -26,6 +26,7 @@ mod path;
 mod public_key;
 mod record;
 mod service;
+mod set;
 mod symlink;
 mod text;
 mod user;
@@ -41,6 +42,7 @@ pub use claim::Claim;
 pub use input::{Bodies, Input};
 pub use kind::{Erased, Kind, Part, ResourceType};
 pub use record::{Parting, Record};
+pub use set::{Member, STAGED, SetStep};
 
 /// Every resource type, in the order in which hosts are asked about them.
 pub static REGISTRY: &[&dyn ResourceType] = &[
@@ -81,6 +83,8 @@ pub trait Resource: Send + Sync + 'static {
     const LIBRARY: &'static [&'static str] = &[];
     /// Types whose resources in the same module come before, unless an explicit edge says otherwise.
     const AFTER: &'static [&'static str] = &[];
+    /// Whether its resources can be members of a set.
+    const IN_SETS: bool = false;
     /// Whether its subject is a path, and a change needs a login that can write in the folder around it.
     const IN_FOLDER: bool = false;
     /// Whether a change of it may change anything else on the host.
@@ -191,6 +195,14 @@ pub trait Resource: Send + Sync + 'static {
 
     /// The state that the change will leave.
     fn predict(desired: &Self::Desired, observed: &Self::Observed) -> Self::Observed;
+
+    /// How it changes as a member of a set, where its type has such ([`Self::IN_SETS`]).
+    fn member(_work: &Work<'_, Self>) -> Option<Member>
+    where
+        Self: Sized,
+    {
+        None
+    }
 
     /// The steps that do `work`, in its order; each names the items (by index) that it does.
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)>

@@ -170,9 +170,10 @@ before() {
   [ -z "$keeping" ] || keepsake "${G%/}/${T#./}" "$1"
 }
 # fresh PATH: X, the name of a temporary file beside PATH. Nothing may stand there: noclobber opens
-# what is no regular file, and the name could be guessed by who saw the one before it.
+# what is no regular file, and the name could be guessed by who saw the one before it. `later` keeps apart what a
+# set makes.
 fresh() {
-  n=${1%/*}/.trueup-$R-$S
+  n=${1%/*}/.trueup-$R-$S$later
   if [ -e "$n" ] || [ -L "$n" ]; then fail "${G%/}/${n#./} is in the way"; return; fi
   X=$n
 }
@@ -221,20 +222,24 @@ fill() {
     become "$@" || return
   fi
   exec 5>&-
-  if [ -n "$6" ]; then
-    candidate=${G%/}/${X#./}; export candidate
-    # On standard input: it may name a secret, and arguments are for all to see.
-    J="cd /
-$6"
-    run "$7" /bin/sh -c 'P=$(cat) && exec </dev/null && eval "unset P
-$P"' || { J=; M="the old content stays, because validate said (exit status $r):
-    $M"; return 1; }
-    J= M=
-    unset candidate
-  fi
+  [ -z "$6" ] || tried "${G%/}/${X#./}" "$6" "$7" || return
+  # A set puts it in when all of its members are there.
+  [ -z "$later" ] || return 0
   same "$1" "$2" "$3" || return
   M=$(mv -fT -- "$X" "$1" 2>&1) || { barred "$1"; return 1; }
   X=
+}
+# tried FILE VALIDATE SECONDS: what VALIDATE says of a new file.
+tried() {
+  candidate=$1; export candidate
+  # On standard input: it may name a secret, and arguments are for all to see.
+  J="cd /
+$2"
+  run "$3" /bin/sh -c 'P=$(cat) && exec </dev/null && eval "unset P
+$P"' || { J=; M="the old content stays, because validate said (exit status $r):
+    $M"; return 1; }
+  J= M=
+  unset candidate
 }
 # barred PATH: says in M why PATH cannot be replaced; of an attribute mv only says "not permitted".
 barred() {

@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
 use super::record::absent;
+use super::set::Member;
 use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work, access};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
@@ -89,6 +90,7 @@ impl Resource for Symlink {
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
     const IN_FOLDER: bool = true;
     const RETURNS: bool = true;
+    const IN_SETS: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a symlink resource")?;
@@ -221,18 +223,31 @@ impl Resource for Symlink {
         }
     }
 
+    fn member(work: &Work<'_, Self>) -> Option<Member> {
+        let (link, was) = (work.desired, was(work.observed));
+        Some(match work.change.action {
+            Action::Delete => Member::other("unlinked", &link.path, vec![was]),
+            _ => Member::other("link", &link.path, vec![was, link.target.clone()]),
+        })
+    }
+
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
         work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+    }
+}
+
+/// What a step finds there: `=TARGET`, or `absent`.
+fn was(observed: &Observed) -> String {
+    match observed {
+        Observed::Symlink { target } => format!("={target}"),
+        _ => "absent".to_owned(),
     }
 }
 
 fn step(work: &Work<'_, Symlink>) -> Step {
     let link = work.desired;
     let mut script = Script::new();
-    let was = match work.observed {
-        Observed::Symlink { target } => format!("={target}"),
-        _ => "absent".to_owned(),
-    };
+    let was = was(work.observed);
     if work.change.action == Action::Delete {
         script.text("unlinked").args([&link.path, &was]);
     } else {

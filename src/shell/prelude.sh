@@ -20,14 +20,16 @@ trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
 F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0 H=
-state= journal= lock= keeping= guard=
+state= journal= lock= keeping= guard= swap= later=
 trap 'leave' EXIT
 cd /
 
-# Removes what a step that did not end has left. D and X are names of our own making.
+# Removes what a step that did not end has left. D and X are names of our own making; `swap` is the folder of a set
+# whose old files are still to count.
 leave() {
   [ -z "$X" ] || rm -f -- "$X"
   [ -z "$D" ] || rm -rf -- "$D"
+  [ -z "$swap" ] || undone
   [ -z "$lock" ] || rm -rf -- "$lock"
 }
 
@@ -90,6 +92,7 @@ end() {
     answer done "$S" "$Q" "$I$M"
   else
     F=$S
+    mark failed
     answer failed "$S" "$1" "$M"
   fi
 }

@@ -23,6 +23,7 @@ mod mistakes;
 mod plans;
 mod resources;
 mod runs;
+mod sets;
 mod stages;
 mod tidy;
 mod verbs;

@@ -19,5 +19,6 @@ mod place;
 mod quoting;
 mod reader;
 mod room;
+mod sets;
 mod tools;
 mod window;

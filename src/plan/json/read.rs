@@ -7,7 +7,7 @@ use crate::model::change::{Fired, TriggerKind, sha256_hex};
 use crate::model::{Action, Address, Attribute, Body, Change, Difference, Outcome, word};
 use crate::plan::danger::{Danger, Dangers};
 use crate::plan::document::{
-    Document, HostPlan, HostState, Origin, Orphaned, Planned, Problem, Why,
+    Document, HostPlan, HostState, InSet, Origin, Orphaned, Planned, Problem, Why,
 };
 
 impl PlanJson {
@@ -97,6 +97,10 @@ impl PlanJson {
             address: json.address.clone(),
             place: json.place.clone(),
             change: Change { action, attributes, note: json.reason.clone(), fired },
+            set: json
+                .set
+                .as_ref()
+                .map(|set| InSet { name: set.name.clone(), validate: set.validate.clone() }),
             origin: origin(&json.origin, json.since.as_deref()),
             dangers: Dangers(dangers.collect()),
             why: why.collect(),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{
-    ChangeJson, ContentJson, FORMAT, HostJson, OrphanJson, PlanJson, ProblemJson, SetJson, WhyJson,
+    ChangeJson, ContentJson, FORMAT, HostJson, InSetJson, OrphanJson, PlanJson, ProblemJson,
+    SetJson, WhyJson,
 };
 use crate::model::change::sha256_hex;
 use crate::model::{Action, Address, Attribute, Body, Change, Difference, Outcome};
@@ -183,6 +184,10 @@ fn change_json(
         after_sensitive: sides.after_sensitive,
         because: because.map(ToString::to_string).collect(),
         owed_since: change.fired.as_ref().and_then(|fired| fired.owed.clone()),
+        set: planned
+            .set
+            .as_ref()
+            .map(|set| InSetJson { name: set.name.clone(), validate: set.validate.clone() }),
         origin: planned.origin.word().to_owned(),
         since: planned.origin.since().map(ToOwned::to_owned),
         dangers: planned.dangers.0.iter().map(|danger| danger.word().to_owned()).collect(),

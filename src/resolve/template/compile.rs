@@ -12,7 +12,7 @@ use super::mistake::{in_file, in_string, plain, reported, within};
 use super::names::names;
 use super::scope::Needs;
 use super::{Engine, File, Form, Text};
-use crate::config::{Module, Sources, TomlTable, TomlValue};
+use crate::config::{FileSet, Module, Sources, TomlTable, TomlValue};
 use crate::model::{Diagnostic, FileId, Span};
 
 /// What is compiled, until all of it is handed to tera together: tera looks at all its templates
@@ -50,6 +50,9 @@ impl<'f> Compiler<'f> {
         }
         for (_, value) in module.locals.values() {
             self.value(module.file, value);
+        }
+        for text in module.sets.iter().flat_map(FileSet::texts) {
+            self.text(&text.value, text.span);
         }
         for declaration in &module.resources {
             self.text(&declaration.name.value, declaration.name.span);

@@ -7,8 +7,18 @@ use std::ops::Range;
 use super::token::{Kind, Tag, Word, tags};
 
 /// What every expression can name: nothing is reachable without its prefix.
-pub(in crate::resolve) const ROOTS: [&str; 9] =
-    ["vars", "params", "locals", "facts", "host", "each", "stage", "project", "candidate"];
+pub(in crate::resolve) const ROOTS: [&str; 10] = [
+    "vars",
+    "params",
+    "locals",
+    "facts",
+    "host",
+    "each",
+    "stage",
+    "project",
+    "candidate",
+    "staged",
+];
 
 /// Words of the language that are no names.
 const KEYWORDS: [&str; 20] = [

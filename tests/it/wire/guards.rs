@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::session::Edit;
 use super::shells::{SHELLS, Shell, left_out, root};
-use super::{children, client, cut, kept, place, room, tools, window};
+use super::{children, client, cut, kept, place, room, sets, tools, window};
 
 /// A guard: its text, what stands there without it, and who notices.
 struct Guard {
@@ -185,6 +185,21 @@ static GUARDS: &[Guard] = &[
         check: place::foreign_link_is_not_followed,
         root: true,
     },
+    guard(
+        "a set that was left in the middle is put back",
+        &[("through journal back ||", ": ||")],
+        sets::left_in_the_middle,
+    ),
+    guard(
+        "what goes comes back too",
+        &[("if [ \"$i\" = - ] && [ -z \"$n\" ]; then\nformer || return 1", "if false; then :")],
+        sets::left_in_the_middle,
+    ),
+    guard(
+        "only what a set put there gives way to the old file",
+        &[("if [ \"$d\" != - ] && [ \"$(sha256sum <\"$T\" 2>&1)\" != \"$d  -\" ]", "if false")],
+        sets::changed_is_left_alone,
+    ),
     guard("new files are closed to others", &[("umask 077", "umask 0")], window::never_looser),
     guard(
         "a new file does not go through the old one's mode",
