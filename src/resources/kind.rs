@@ -4,7 +4,9 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{About, Claim, Input, Parting, Record, Resource, Subject, Trigger, Verdict, Work};
+use super::{
+    About, Claim, Copy, Input, Inverse, Parting, Record, Resource, Subject, Trigger, Verdict, Work,
+};
 use crate::model::{Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -55,6 +57,8 @@ pub trait ResourceType: Sync {
     fn verifiable(&self, desired: &Erased) -> bool;
     fn record(&self, desired: &Erased) -> Record;
     fn parting(&self, desired: &Erased) -> Parting;
+    fn inverse(&self, desired: &Erased, observed: &Erased, change: &Change) -> Inverse;
+    fn restoring(&self, desired: &Erased, copy: &Copy) -> Option<Erased>;
     fn predict(&self, desired: &Erased, observed: &Erased) -> Erased;
     fn steps(&self, parts: &[Part<'_>]) -> Vec<(Vec<usize>, Step)>;
 }
@@ -179,6 +183,12 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn parting(&self, desired: &Erased) -> Parting {
         R::parting(typed(desired))
+    }
+    fn inverse(&self, desired: &Erased, observed: &Erased, change: &Change) -> Inverse {
+        R::inverse(typed(desired), typed(observed), change)
+    }
+    fn restoring(&self, desired: &Erased, copy: &Copy) -> Option<Erased> {
+        R::restoring(typed(desired), copy).map(|desired| Arc::new(desired) as Erased)
     }
     fn predict(&self, desired: &Erased, observed: &Erased) -> Erased {
         Arc::new(R::predict(typed(desired), typed(observed)))

@@ -217,6 +217,7 @@ fill() {
   else
     become "$@" || return
   fi
+  [ -z "$like" ] || alike "$2" || return
   exec 5>&-
   if [ -n "$6" ]; then
     candidate=${G%/}/${X#./}; export candidate
