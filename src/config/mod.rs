@@ -13,6 +13,7 @@ mod param;
 mod pattern;
 mod project;
 mod range;
+mod rollback;
 mod shelf;
 mod source;
 mod standard;

@@ -11,6 +11,7 @@ mod logins;
 mod matrix;
 mod outcomes;
 mod paths;
+mod rollback;
 mod signals;
 mod sudo;
 mod system;
