@@ -60,8 +60,9 @@ fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>)
         let Some(run) = Run::new(&opened.ready, &verb.hosts, purpose) else {
             return Exit::Mistake;
         };
-        let about = About { common, verb, opened: Some(&opened), resumes };
-        return runtime().block_on(planned(run, &about, &telling));
+        let select = &verb.hosts.select;
+        let about = About { common, select, opened: Some(&opened), resumes, undoes: None };
+        return runtime().block_on(planned(run, (verb, &about), &telling));
     }
     if !verb.yes && (telling.json() || !report::can_ask()) {
         let why =
@@ -84,12 +85,16 @@ fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>)
         prune,
     };
     let Some(run) = Run::new(&ready, &verb.hosts, purpose) else { return Exit::Mistake };
-    let about = About { common, verb, opened: None, resumes };
-    runtime().block_on(planned(run, &about, &telling))
+    let select = &verb.hosts.select;
+    let about = About { common, select, opened: None, resumes, undoes: None };
+    runtime().block_on(planned(run, (verb, &about), &telling))
 }
 
-async fn planned(mut run: Run<'_>, about: &About<'_>, telling: &Telling) -> Exit {
-    let About { verb, opened, .. } = *about;
+async fn planned(
+    mut run: Run<'_>,
+    (verb, about @ &About { opened, .. }): (&Apply, &About<'_>),
+    telling: &Telling,
+) -> Exit {
     let Some(results) = run.look().await else { return STOPPED };
     let Some(mut plan) = run.plan_view(telling.style, &results) else { return Exit::Mistake };
     if let Some(opened) = opened {
@@ -173,7 +178,7 @@ pub(super) fn too_many(pruning: &Pruning, plan: &Document) -> Option<String> {
 }
 
 /// Applies the plans; the first signal stops after what runs now, the second at once.
-async fn carry_out(
+pub(super) async fn carry_out(
     run: &mut Run<'_>,
     runs: Vec<HostRun>,
     mut ends: Vec<HostEndView>,

@@ -8,12 +8,14 @@ use clap_complete::{ArgValueCandidates, ArgValueCompleter};
 use super::completers;
 
 mod memory;
+mod rollback;
 mod runs;
 mod trust;
 
 use super::forms::{CheckOutput, Form, ShowAs};
 use crate::model::window_argument;
 pub(super) use memory::{Drift, Ledger, Pruning, Reach, Unlock};
+pub(super) use rollback::Rollback;
 pub(super) use runs::{Runs, RunsShow, RunsWhat};
 pub(super) use trust::Trust;
 
@@ -60,6 +62,8 @@ pub(super) enum Verb {
     Plan(Plan),
     /// Plan, ask, and make it so
     Apply(Apply),
+    /// Plan the way back of a run, ask, and make it so
+    Rollback(Rollback),
     /// Print a saved plan again; no host is contacted
     Show(Show),
     /// Print what moved on hosts since the last apply; change nothing

@@ -20,6 +20,7 @@ mod record;
 mod records;
 mod render;
 mod resume;
+mod rollback;
 mod run;
 mod runs;
 mod saved;
@@ -63,6 +64,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let exit = match args.verb {
         Verb::Plan(ref verb) => plan::run(&args.common, verb),
         Verb::Apply(ref verb) => apply::run(&args.common, verb),
+        Verb::Rollback(ref verb) => rollback::run(&args.common, verb),
         Verb::Drift(ref verb) => drift::run(&args.common, verb),
         Verb::Ledger(ref verb) => ledger::run(&args.common, verb),
         Verb::Unlock(ref verb) => ledger::unlock(&args.common, verb),

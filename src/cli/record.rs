@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use rustix::fs::FlockOperation;
 
-use super::args::{Apply, Common};
+use super::args::{Common, Select};
 use super::project::{self, Ready};
 use super::records::{self, EVENTS, PLAN, RUN, Records, SUMMARY};
 use super::saved::{self, Opened};
@@ -25,9 +25,11 @@ use crate::report::{self, plan_json};
 /// What a run is about.
 pub(super) struct About<'a> {
     pub(super) common: &'a Common,
-    pub(super) verb: &'a Apply,
+    pub(super) select: &'a Select,
     pub(super) opened: Option<&'a Opened>,
     pub(super) resumes: Option<RunId>,
+    /// The run that it is the way back of.
+    pub(super) undoes: Option<RunId>,
 }
 
 /// A record that is being written.
@@ -162,7 +164,7 @@ fn selection(about: &About<'_>, ready: &Ready) -> SelectionJson {
     let typed = about.common.vars.iter().filter_map(|text| text.split_once('='));
     let typed = typed.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let (sensitive, vars): (Vec<_>, Vec<_>) = typed.partition(|(name, _)| hidden.contains(name));
-    let select = &about.verb.hosts.select;
+    let select = about.select;
     let (mut tags, mut skip_tags, mut targets) =
         (select.tags.clone(), select.skip_tags.clone(), select.targets.clone());
     if let Some(opened) = about.opened {
@@ -183,5 +185,6 @@ fn selection(about: &About<'_>, ready: &Ready) -> SelectionJson {
         sensitive_vars,
         saved_plan: about.opened.map(|opened| opened.saved.id.clone()),
         resumes: about.resumes.as_ref().map(ToString::to_string),
+        undoes: about.undoes.as_ref().map(ToString::to_string),
     }
 }

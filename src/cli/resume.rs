@@ -73,12 +73,22 @@ pub(super) fn resumed(
             names.join(" or ").escape_debug()
         ));
     }
+    not_a_way_back(selection, &id)?;
     let (mut common, mut verb) = (common.clone(), verb.clone());
     common.vars = vars(&common.vars, selection, &id)?;
     common.inventory = Some(common.directory.join(&summary.run.inventory));
     select(&mut verb.hosts.select, selection);
     tell(&summary, &left);
     Ok(Some(Resumed { common, verb, left, id }))
+}
+
+/// A way back has no files to be applied anew.
+fn not_a_way_back(selection: &SelectionJson, id: &RunId) -> Result<(), String> {
+    let Some(undone) = &selection.undoes else { return Ok(()) };
+    let undone = undone.escape_debug();
+    Err(format!(
+        "run {id} was the way back of run {undone}\n  help: trueup rollback {undone} does the rest"
+    ))
 }
 
 /// The vars of the run: those that were recorded, and those that must be given again.

@@ -11,7 +11,7 @@ use super::project::{self, Ready};
 use super::record::Record;
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{self, Counts, Fleet, HostResult, Password, Prune, Question, Spend};
+use crate::execute::{self, Counts, Fleet, HostResult, Keep, Password, Prune, Question, Spend};
 use crate::model::{Event, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
@@ -76,10 +76,12 @@ impl<'r> Run<'r> {
             None => Password::none(),
         };
         let settings = settings::execution(hosts, password);
+        let kept = ready.project.rollback;
+        let keep = Keep { runs: kept.keep_runs, bytes: kept.keep_bytes };
         let shown = confirm.filter(|_| spend.is_none());
         let run_of = run.clone();
-        let execution =
-            execute::Settings { spend, run: run_of, lock_timeout, confirm, prune, ..settings };
+        let settings = execute::Settings { keep, confirm, ..settings };
+        let execution = execute::Settings { spend, run: run_of, lock_timeout, prune, ..settings };
         let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
         let log = hosts.log.as_ref().map(|path| {
             Log::open(path).map_err(|error| {
@@ -110,9 +112,18 @@ impl<'r> Run<'r> {
     pub(super) async fn look(&mut self) -> Option<Vec<HostResult>> {
         let hosts = self.ready.hosts.clone();
         let fleet = self.fleet.clone();
-        let count = hosts.len();
+        self.until_stopped(hosts.len(), fleet.look(hosts)).await
+    }
+
+    /// Shows events while `work` on so many hosts goes on, which changes nothing; `None` when it was stopped,
+    /// which ends all connections.
+    pub(super) async fn until_stopped<T>(
+        &mut self,
+        hosts: usize,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         tokio::select! {
-            results = self.watch(count, fleet.look(hosts)) => Some(results),
+            results = self.watch(hosts, work) => Some(results),
             () = asked_to_end() => {
                 report::restore_terminal();
                 report::print_error("stopped; nothing was changed\n");

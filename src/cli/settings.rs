@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::args::{Common, Hosts, Pruning, Reach, Select, Shown};
 use crate::config::HostPattern;
-use crate::execute::{self, Password, Prune};
+use crate::execute::{self, Keep, Password, Prune};
 use crate::model::{AddressPattern, Diagnostic, RunId, RunMark, Secret, Value};
 use crate::report::{Style, Switch, Zoom, stdout_is_terminal};
 use crate::resolve::Selection;
@@ -168,6 +168,7 @@ pub(super) fn reaching(hosts: &Reach, password: Password) -> execute::Settings {
         live: false,
         spend: None,
         run: None,
+        keep: Keep { runs: 10, bytes: 1 << 30 },
         prune: Prune::Nothing,
         lock_timeout: 0,
         confirm: None,

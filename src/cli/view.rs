@@ -185,6 +185,7 @@ pub(super) fn applied(
         resource: incident.resource.map(|index| named(resolver, desired, index)),
         message: incident.told(sensitive(incident.resource)),
     });
+    let (problems, help) = headed(problems.collect());
     let shown = applied.notes.into_iter().filter(|(index, _)| !desired.resources[*index].sensitive);
     let notes = shown.map(|(index, note)| (desired.resources[index].address.to_string(), note));
     let notes = notes.collect();
@@ -220,11 +221,23 @@ pub(super) fn applied(
             .into_iter()
             .map(|(index, change)| (desired.resources[index].address.to_string(), change))
             .collect(),
-        problems: problems.collect(),
+        problems,
         notes,
         needless: needless.collect(),
-        help: None,
+        help,
         not_done,
         lost,
     }
+}
+
+/// What is said of the host itself: the first line heads its block, the others stand below.
+fn headed(mut problems: Vec<Problem>) -> (Vec<Problem>, Option<String>) {
+    let about_host = problems.iter_mut().find(|problem| problem.resource.is_none());
+    let help = about_host.and_then(|problem| {
+        let (first, rest) = problem.message.split_once('\n')?;
+        let (first, rest) = (first.to_owned(), rest.to_owned());
+        problem.message = first;
+        Some(rest)
+    });
+    (problems, help)
 }

@@ -21,10 +21,24 @@ pub struct ProjectFile {
     pub project: ProjectTable,
     /// What goes on which hosts; stages run in the order of the file.
     pub stage: Option<Vec<Stage>>,
+    /// How much hosts keep for the way back.
+    pub rollback: Option<RollbackTable>,
     /// Addresses that changed, `module/type[name]`: what hosts remember of the old one is the new one's.
     pub moved: Option<Vec<Moved>>,
     /// How many records of runs are kept.
     pub runs: Option<Runs>,
+}
+
+/// `[rollback]`
+#[derive(Debug, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct RollbackTable {
+    /// Of how many runs what they replaced is kept, the newest.
+    #[schemars(range(min = 1, max = 10_000), extend("default" = 10))]
+    pub keep_runs: Option<u32>,
+    /// How much that may be together: bytes, or a text such as "512MiB"; the newest run is kept whatever its size.
+    #[schemars(with = "Option<Size>", extend("default" = "1GiB"))]
+    pub keep_bytes: Option<String>,
 }
 
 /// `{ from = "type[name]", to = "type[name]" }`
@@ -72,6 +86,9 @@ pub struct Stage {
     pub modules: Vec<ModuleEntry>,
     /// Words that select this stage and all in it.
     pub tags: Option<Vec<String>>,
+    /// Whether a host that fails in this stage goes back by itself to where it was before the run.
+    #[schemars(extend("default" = false))]
+    pub rollback_on_failure: Option<bool>,
     /// In what time all its changes must be confirmed over a new connection, or the host puts them back: seconds,
     /// or `"60s"`, `"5m"`; `false`: not at all. A resource's own `confirm` comes first.
     #[schemars(with = "Option<Confirm>")]
@@ -302,6 +319,15 @@ struct Address(#[schemars(regex(pattern = crate::model::AddressPattern::SHAPE))]
 enum Duration {
     Seconds(#[schemars(range(min = 1, max = 86400))] u32),
     Text(#[schemars(regex(pattern = "^[0-9]+[smh]$"))] String),
+}
+
+/// `keep_bytes`
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "a shape, never a value")]
+enum Size {
+    Bytes(#[schemars(range(min = 0))] u64),
+    Text(#[schemars(regex(pattern = "^[0-9]+ *[KMGT]iB$"))] String),
 }
 
 /// `confirm`

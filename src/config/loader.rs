@@ -73,6 +73,7 @@ impl Loader<'_> {
         let all: Vec<_> = read.moved.into_iter().chain(modules).collect();
         project.moved = moved::settled(&all);
         project.name = read.name;
+        project.rollback = read.rollback;
         project.stages = read.stages;
         project.runs = read.runs;
         project

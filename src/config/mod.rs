@@ -13,6 +13,7 @@ mod param;
 mod pattern;
 mod project;
 mod range;
+mod rollback;
 mod set;
 mod shelf;
 mod source;

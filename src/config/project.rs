@@ -6,6 +6,7 @@ use super::inventory::Inventory;
 use super::module::Module;
 use super::moved::{self, Moved};
 use super::pattern::HostPattern;
+use super::rollback::{self, Rollback};
 use super::source::Sources;
 use super::table::{Fields, Shape, TomlTable, TomlValue, string, to_value, wrong_type};
 use crate::model::suggest::wrong_character;
@@ -23,6 +24,7 @@ pub struct Project {
     pub stages: Vec<Stage>,
     pub inventory: Inventory,
     pub modules: BTreeMap<String, Module>,
+    pub rollback: Rollback,
     pub runs: Runs,
 }
 
@@ -57,6 +59,8 @@ pub struct Stage {
     pub modules: Vec<ModuleUse>,
     /// Words that every resource of the stage has as tags.
     pub tags: Vec<Located<String>>,
+    /// Whether a host that fails in it goes back to where it was before the run.
+    pub rollback_on_failure: bool,
     /// Seconds in which changes of the stage must be confirmed, where it says; 0: they need not be.
     pub confirm: Option<u32>,
 }
@@ -80,6 +84,7 @@ pub(super) struct ProjectFile {
     pub(super) name: String,
     pub(super) inventory: Option<Located<String>>,
     pub(super) stages: Vec<Stage>,
+    pub(super) rollback: Rollback,
     pub(super) moved: Vec<Moved>,
     pub(super) runs: Runs,
 }
@@ -121,6 +126,9 @@ pub(super) fn read(file: FileId, table: &TomlTable, found: &mut Vec<Diagnostic>)
         }
         project.inventory = fields.string("inventory", found);
         fields.finish(found);
+    }
+    if let Some(value) = top.take("rollback") {
+        project.rollback = rollback::read(file, value, found);
     }
     if let Some(value) = top.take("moved") {
         project.moved = moved::read(file, None, value, found);
@@ -199,6 +207,7 @@ fn stage(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option
         .need("modules", "modules = [\"…\"]")
         .map_or_else(Vec::new, |value| module_uses(file, "modules", value, found));
     let tags = fields.words("tags", found);
+    let rollback_on_failure = fields.boolean("rollback_on_failure", found).unwrap_or(false);
     let confirm = fields.take("confirm").and_then(|value| {
         let seconds = window(&to_value(value.get_ref()));
         if seconds.is_none() {
@@ -214,6 +223,7 @@ fn stage(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option
             hosts: Located { value: pattern, span: hosts.span },
             modules,
             tags,
+            rollback_on_failure,
             confirm,
         }),
         Err(error) => {

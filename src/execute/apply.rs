@@ -2,7 +2,7 @@
 //! end a look whether everything is as wanted.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Settings;
 use super::confirm::{Armed, Fate};
@@ -18,6 +18,7 @@ use super::wave::{STEP_LONGEST, Steps, Wave};
 use crate::ledger::notes;
 use crate::model::{Change, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
+use crate::resolve::Resolver;
 use crate::resources::{Erased, Verdict};
 use crate::shell::{Answer, AnswerKind};
 
@@ -53,20 +54,20 @@ pub(super) struct Applying {
     pub(super) observed: Vec<Result<Erased, String>>,
     pub(super) applied: Applied,
     /// `None` once the connection was lost.
-    session: Option<Session>,
+    pub(super) session: Option<Session>,
     /// Why resources that the plan named do not differ any more, by index.
     pub(super) same: BTreeMap<usize, String>,
     /// Nothing more is done on this host.
     pub(super) over: bool,
     /// The first wave was sent: a saved plan is used up, and the run is written down on the host.
-    begun: bool,
-    pub(super) project: String,
+    pub(super) begun: bool,
+    pub(super) resolver: Arc<Resolver>,
     /// It was used up before, or could not be.
     pub(super) barred: bool,
 }
 
 impl Applying {
-    pub(super) fn new(mut run: HostRun, project: &str) -> Self {
+    pub(super) fn new(mut run: HostRun, resolver: &Arc<Resolver>) -> Self {
         let plan = Plan { items: run.plan.items.clone() };
         let session = run.session.take();
         let applied = Applied {
@@ -81,8 +82,8 @@ impl Applying {
         let owed = run.memory.ledger.due(&run.desired);
         let (history, observed) = (History { owed, ..History::default() }, Vec::new());
         let (over, barred, begun) = (false, false, false);
-        let (project, same) = (project.to_owned(), BTreeMap::new());
-        Self { run, plan, history, observed, applied, session, same, over, begun, project, barred }
+        let (resolver, same) = (Arc::clone(resolver), BTreeMap::new());
+        Self { run, plan, history, observed, applied, session, same, over, begun, resolver, barred }
     }
 
     /// The host's index in the run.
@@ -170,18 +171,24 @@ impl Applying {
         (wave, session): (&[usize], &mut Session),
         settings: &Settings,
     ) -> Option<Armed> {
-        let [seqs @ .., arming] = [session.seq(), session.seq(), session.seq()];
+        let [seqs @ .., undo, arming] =
+            [session.seq(), session.seq(), session.seq(), session.seq()];
         let run = settings.run.as_ref().map(|mark| mark.id.as_str().to_owned());
         let mut body = Wave { run: run.unwrap_or_default(), ..Wave::default() };
         body.changes(&self.run, &self.plan, (wave, session));
-        let armed = settings.run.as_ref().and_then(|mark| {
+        let armed = if let Some(mark) = &settings.run {
             let begun = self.begun;
             let writing = Writing { run: &self.run, plan: &self.plan, mark, begun };
-            let base = writing.base(&self.project);
+            let base = writing.base(&self.resolver.project().name);
             let notes = writing.notes(base.is_some(), &body.steps);
             steps.remember(base, notes.text(), seqs);
+            steps.keep(mark, settings.keep);
+            let place = |span| self.resolver.place(span);
+            steps.undoable(&writing.undo(&body.steps, &place), undo);
             steps.watched((&self.run, &self.plan, wave), (settings, mark), arming)
-        });
+        } else {
+            None
+        };
         self.begun = true;
         steps.append(body);
         armed

@@ -174,7 +174,7 @@ impl Applying {
             script.text("outlived ").number(remote.process).text(" ").number(remote.started);
             script.text("\n");
         }
-        let place = format!("{}/{}", self.project, self.run.name);
+        let place = format!("{}/{}", self.resolver.project().name, self.run.name);
         let base = settings.state.as_deref().unwrap_or_default();
         script.text("confirmation").args([
             place.as_str(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
 use super::Settings;
@@ -25,8 +25,8 @@ pub type Run = Vec<(usize, Applied)>;
 /// All hosts of a run.
 #[derive(Debug, Clone)]
 pub struct Fleet {
-    resolver: Arc<Resolver>,
-    settings: Arc<Settings>,
+    pub(super) resolver: Arc<Resolver>,
+    pub(super) settings: Arc<Settings>,
     events: mpsc::UnboundedSender<Event>,
     places: Arc<Semaphore>,
     stop: Stopper,
@@ -42,6 +42,12 @@ impl Fleet {
     ) -> Self {
         let places = Arc::new(Semaphore::new(settings.parallel.max(1)));
         Self { resolver, settings: Arc::new(settings), events, places, stop: Stopper::new() }
+    }
+
+    /// As `self`, for the hosts of another resolver.
+    #[must_use]
+    pub fn with(&self, resolver: Arc<Resolver>) -> Self {
+        Self { resolver, ..self.clone() }
     }
 
     /// What asks the fleet to stop.
@@ -135,9 +141,8 @@ impl Fleet {
     /// Applies plans; in the order in which they were given. A stage begins when the one before it is
     /// through on every host; where a stage failed on all its hosts, no later one is begun.
     pub async fn apply(&self, runs: Vec<HostRun>) -> Run {
-        let project = self.resolver.project().name.clone();
         let mut all: Vec<Applying> =
-            runs.into_iter().map(|run| Applying::new(run, &project)).collect();
+            runs.into_iter().map(|run| Applying::new(run, &self.resolver)).collect();
         let mut ended = "stopped on request".to_owned();
         for (stage, name) in self.resolver.stage_names().into_iter().enumerate() {
             let (busy, idle): (Vec<_>, Vec<_>) =
@@ -165,10 +170,14 @@ impl Fleet {
     }
 
     async fn stage(&self, host: Applying, stage: usize) -> Applying {
-        let _place = self.places.acquire().await.expect("the semaphore is never closed");
+        let _place = self.place().await;
         let target = host.target();
         self.emit(Event::Started { host: target });
-        let host = host.stage(stage, &self.settings, &self.stop, &|event| self.emit(event)).await;
+        let emit = |event| self.emit(event);
+        let mut host = host.stage(stage, &self.settings, &self.stop, &emit).await;
+        if host.failed() && self.resolver.project().stages[stage].rollback_on_failure {
+            host = host.retreat(&self.settings, &self.stop, &emit).await;
+        }
         self.emit(Event::Through { host: target });
         host
     }
@@ -226,8 +235,13 @@ impl Fleet {
         in_order(tasks).await.into_iter().fold(Counts::default(), Counts::plus)
     }
 
+    /// Waits until one more host may be worked on.
+    pub(super) async fn place(&self) -> SemaphorePermit<'_> {
+        self.places.acquire().await.expect("the semaphore is never closed")
+    }
+
     /// A view that is gone is no reason to stop work on hosts.
-    fn emit(&self, event: Event) {
+    pub(super) fn emit(&self, event: Event) {
         let _ = self.events.send(event);
     }
 }
@@ -247,7 +261,7 @@ fn lonely(ended: Ended, strangers: &BTreeMap<usize, String>) -> Ended {
 }
 
 /// The results of all tasks, in the order of their positions.
-async fn in_order<T: 'static>(mut tasks: JoinSet<(usize, T)>) -> Vec<T> {
+pub(super) async fn in_order<T: 'static>(mut tasks: JoinSet<(usize, T)>) -> Vec<T> {
     let mut results = Vec::with_capacity(tasks.len());
     while let Some(result) = tasks.join_next().await {
         match result {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::accounts::Accounts;
+use super::back::Back;
 use super::probe::Probe;
 use super::remember::Recall;
 use super::session::{Counts, Program, Session, SessionError};
@@ -28,6 +29,8 @@ pub struct HostRun {
     pub plan: Plan,
     /// What the host remembers of this project.
     pub memory: Memory,
+    /// What it knows besides, where it goes back.
+    pub back: Option<Arc<Back>>,
     pub(super) session: Option<Session>,
 }
 
@@ -57,7 +60,7 @@ impl HostRun {
 pub(super) fn libraries() -> Vec<&'static str> {
     let mut seen = BTreeSet::new();
     let all = REGISTRY.iter().flat_map(|kind| kind.library().iter().copied());
-    all.chain([ledger::LIBRARY, ledger::KEPT, ledger::CONFIRM])
+    all.chain([ledger::LIBRARY, ledger::KEPT, ledger::BACK, ledger::CONFIRM])
         .filter(|library| seen.insert(*library))
         .collect()
 }
@@ -166,7 +169,8 @@ async fn probe(
         login.refuse(&mut plan, &desired, (remote, &answers));
     }
     let name = host.name.clone();
-    Ok(HostRun { target, name, facts: None, desired, plan, memory, session: Some(session) })
+    let (session, back) = (Some(session), None);
+    Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session })
 }
 
 /// A host that ended although it could be talked to.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod apply;
+mod back;
 mod confirm;
 mod facts;
 mod fleet;
@@ -15,6 +16,7 @@ mod reading;
 mod reason;
 mod remember;
 mod resolve;
+mod retreat;
 mod root;
 mod session;
 mod sets;
@@ -24,6 +26,7 @@ mod verify;
 mod wave;
 
 pub use apply::Applied;
+pub use back::{Back, Keeper, Moved};
 pub use facts::read as read_facts;
 pub use fleet::{Fleet, HostResult, Run};
 pub use host::{Ended, HostRun};
@@ -64,6 +67,8 @@ pub struct Settings {
     pub spend: Option<Spend>,
     /// Which run this is, where it may change something.
     pub run: Option<RunMark>,
+    /// How much is kept on a host for the way back.
+    pub keep: Keep,
     /// What is to go of what nobody declares any more.
     pub prune: Prune,
     /// Seconds to wait for another apply that is at work on a host.
@@ -72,6 +77,13 @@ pub struct Settings {
     pub confirm: Option<u32>,
     /// The folder on hosts below which they keep what they remember, where it is another than the usual.
     pub state: Option<String>,
+}
+
+/// How much a host keeps for the way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    pub runs: u32,
+    pub bytes: u64,
 }
 
 /// Names a saved plan on hosts.

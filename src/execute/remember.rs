@@ -7,8 +7,8 @@ use super::Settings;
 use super::host::{Ended, HostRun, failed};
 use super::session::{Expected, Program, Session, SessionError};
 use super::wave::Wave;
-use crate::ledger::{Damage, LastRun, Ledger, Memory, Notes, Owed, notes, read};
-use crate::model::{Action, Outcome, RunMark};
+use crate::ledger::{Damage, LastRun, Ledger, Memory, Notes, Owed, Undo, notes, read};
+use crate::model::{Action, Outcome, RunMark, Span};
 use crate::plan::{Plan, Status};
 use crate::resolve::Desired;
 use crate::shell::{Answer, Script};
@@ -135,7 +135,8 @@ impl Writing<'_> {
         if !self.begun {
             let serial = ledger.serial + u64::from(rewritten);
             notes.run(serial, LastRun { run: id.to_owned(), who: self.mark.who() });
-            for (instance, item) in desired.resources.iter().zip(&self.run.plan.items) {
+            let known = desired.resources.iter().zip(&self.run.plan.items);
+            for (instance, item) in known.filter(|_| self.run.back.is_none()) {
                 if instance.orphan && matches!(item.status, Status::Same(_)) {
                     notes.gone(instance.address.to_string());
                 } else if matches!(item.status, Status::Same(_)) && !ledger.knows(instance) {
@@ -152,6 +153,12 @@ impl Writing<'_> {
             for &index in items {
                 let instance = &desired.resources[index];
                 let Status::Change(change) = &self.plan.items[index].status else { continue };
+                if let Some(back) = &self.run.back {
+                    for (address, entry) in back.trail.marks(index) {
+                        notes.change(*seq, address.clone(), entry.clone());
+                    }
+                    continue;
+                }
                 let made = change.action == Action::Create;
                 let entry = (!instance.orphan).then(|| ledger.entry(instance, id, made));
                 notes.change(*seq, instance.address.to_string(), entry);
@@ -165,6 +172,32 @@ impl Writing<'_> {
             }
         }
         notes
+    }
+}
+
+impl Writing<'_> {
+    /// How each change of a wave is undone.
+    pub(super) fn undo(
+        &self,
+        steps: &[(u64, Vec<usize>)],
+        place: &dyn Fn(Span) -> String,
+    ) -> Vec<Undo> {
+        let all = steps.iter().flat_map(|(_, items)| items);
+        let undo = |&index: &usize| {
+            let instance = &self.run.desired.resources[index];
+            let item = &self.plan.items[index];
+            let Status::Change(change) = &item.status else { return None };
+            let against = item.against.as_ref()?;
+            let mut undo = self.ledger().undo((instance, place(instance.place)), against, change);
+            // What goes back again is remembered by what was undone.
+            let undone = self.run.back.as_ref().and_then(|back| back.trail.marks(index).next());
+            if let Some((address, _)) = undone {
+                undo.entry = self.ledger().entries.get(address).cloned();
+                undo.address.clone_from(address);
+            }
+            Some(undo)
+        };
+        all.filter_map(undo).collect()
     }
 }
 

@@ -6,7 +6,8 @@ use super::confirm::Armed;
 use super::host::HostRun;
 use super::remember::Base;
 use super::session::{Expected, Program, Session};
-use super::{Settings, Spend, sets};
+use super::{Keep, Settings, Spend, sets};
+use crate::ledger::{Undo, lines};
 use crate::model::RunMark;
 use crate::model::change::sha256_hex;
 use crate::plan::{Plan, Status};
@@ -18,6 +19,9 @@ pub(super) const STEP_LONGEST: u32 = 1800;
 
 /// The longest pause before a step is tried again: prelude.sh, `again`.
 const PAUSE_LONGEST: u32 = 60;
+
+/// The largest file of which a copy is kept, in bytes.
+const LARGEST: &str = "67108864";
 
 /// For each step: its number and the resources that it does.
 pub(super) type Steps = Vec<(u64, Vec<usize>)>;
@@ -75,7 +79,6 @@ impl Wave {
         (settings, mark): (&Settings, &RunMark),
         seq: u64,
     ) -> Option<Armed> {
-        self.keep(mark);
         let armed = Armed::over(run, (plan, wave), (settings, mark))?;
         let mut script = Script::new();
         script.text("arm").args(armed.words());
@@ -87,8 +90,23 @@ impl Wave {
     }
 
     /// From here on what changes is kept first, for the way back.
-    fn keep(&mut self, run: &RunMark) {
-        self.program.script.text("keeping").arg(run.id.as_str()).text("\n");
+    pub(super) fn keep(&mut self, run: &RunMark, keep: Keep) {
+        let size = keep.bytes.div_ceil(1024).to_string();
+        self.program.script.text("keeping").args([run.id.as_str(), LARGEST]);
+        self.program.script.args([keep.runs.to_string(), size]).text("\n");
+    }
+
+    /// Writes down how what follows is undone. Stands before all changes.
+    pub(super) fn undoable(&mut self, all: &[Undo], seq: u64) {
+        if all.is_empty() {
+            return;
+        }
+        let mut script = Script::new();
+        script.text("changing");
+        let step = Step::new(script).reading(Some(lines(all).into_bytes().into()));
+        self.add(seq, &step, 0);
+        self.program.contents.extend(step.content);
+        self.steps.push((seq, Vec::new()));
     }
 
     /// Adds what another wave does behind this one.

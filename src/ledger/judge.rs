@@ -187,7 +187,7 @@ fn moved(entry: &Entry, attribute: &Attribute) -> bool {
 }
 
 /// A value as a ledger keeps it: digests by their first digits, long texts by their digest.
-fn short(value: &str) -> String {
+pub(super) fn short(value: &str) -> String {
     let digest = value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
     if digest || value.len() > 200 {
         let digest = if digest {

@@ -3,9 +3,11 @@
 //! It says of a plan what moved (the host, the files or both), what nobody declares any more, and what is still
 //! to be done. The file and the journal beside it are written by the host's own shell.
 
+mod back;
 mod format;
 mod journal;
 mod judge;
+mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,15 +15,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::change::TriggerKind;
 
+pub use back::{Trail, WayBack, way_back};
 pub use format::{Damage, Memory, read};
 pub use journal::{Notes, notes};
 pub use judge::Orphan;
+pub use undo::{Kept, Undo, lines, runs};
 
 /// Functions of the host's shell: the folder of state, the lock, the ledger and its journal.
 pub const LIBRARY: &str = include_str!("ledger.sh");
 
 /// Functions of the host's shell: copies of what a run changes, and the way back to them.
 pub const KEPT: &str = include_str!("kept.sh");
+
+/// Functions of the host's shell: what a run changed, and how that is undone.
+pub const BACK: &str = include_str!("back.sh");
 
 /// Functions of the host's shell: who watches over a change that may cut us off, and puts it back.
 pub const CONFIRM: &str = include_str!("confirm.sh");

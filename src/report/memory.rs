@@ -9,6 +9,25 @@ use super::palette::{Label, paint};
 use super::plan::names;
 use crate::plan::Document;
 
+/// What cannot be undone, by host: the same of many hosts once.
+#[must_use]
+pub fn render_lost(style: Style, lost: &[(String, Vec<String>)]) -> String {
+    let mut lines: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (host, all) in lost {
+        for line in all {
+            lines.entry(line).or_default().push(host);
+        }
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("{}\n", paint(style, Label::Heading, "cannot be undone"));
+    for (line, hosts) in lines {
+        let _ = writeln!(text, "  {}  {}", names(&hosts), visible(line));
+    }
+    text + "\n"
+}
+
 /// What is told behind the changes: the same of many hosts once.
 pub(super) fn told(style: Style, text: &mut String, plan: &Document) {
     let mut orphans: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();

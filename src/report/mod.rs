@@ -40,6 +40,7 @@ pub use junit::render as junit;
 pub use ledger::LedgerJson;
 pub use log::Log;
 pub use markdown::render as plan_markdown;
+pub use memory::render_lost;
 pub use page::{keys as render_keys, list as render_list, render as render_page};
 pub use plan::{drift as render_drift, json as plan_json, render as render_plan};
 pub use progress::Progress;

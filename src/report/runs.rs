@@ -122,6 +122,7 @@ fn selection(selection: &SelectionJson) -> Vec<String> {
     words.extend(hidden.map(|name| format!("--var {}=(sensitive)", visible(name))));
     words.extend(selection.saved_plan.iter().map(|id| format!("saved plan {}", visible(id))));
     words.extend(selection.resumes.iter().map(|id| format!("--resume {}", visible(id))));
+    words.extend(selection.undoes.iter().map(|id| format!("rollback of {}", visible(id))));
     words
 }
 

@@ -259,6 +259,7 @@ impl Places {
             },
             modules: Vec::new(),
             tags: Vec::new(),
+            rollback_on_failure: false,
             confirm: None,
         };
         project.stages = stages.iter().map(stage).collect();

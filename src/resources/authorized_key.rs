@@ -9,9 +9,12 @@ use super::path::{self, Answers, FileKind, Meta};
 use super::public_key::PublicKey;
 use super::record::{absent, text as text_of};
 use super::text::{self, Lines, bare};
-use super::{About, Claim, Input, Parting, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{About, Claim, Input, Inverse, Parting, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference, Value};
 use crate::shell::{Script, Step};
+
+mod back;
+mod work;
 
 /// `[authorized_key.NAME]`
 #[derive(Debug, Clone)]
@@ -73,7 +76,8 @@ impl Resource for AuthorizedKey {
     )
     .notes(
         "They stand in ~/.ssh/authorized_keys; folder (0700) and file (0600) are made where they are \
-         missing and belong to the user then. A link in the way is refused.",
+         missing and belong to the user then. A link in the way is refused. \
+         A rollback brings the whole file back.",
     )
     .examples(EXAMPLES);
     const RETURNS: bool = true;
@@ -219,6 +223,10 @@ impl Resource for AuthorizedKey {
         if present { Parting::Goes(absent(table)) } else { Parting::Nothing }
     }
 
+    fn inverse(desired: &Self, observed: &Observed, _change: &Change) -> Inverse {
+        back::inverse(desired, observed)
+    }
+
     fn predict(desired: &Self, observed: &Observed) -> Observed {
         let (home, folder, file) = match observed {
             Observed::User { home, folder, file } => (home.clone(), folder.clone(), file.clone()),
@@ -236,7 +244,7 @@ impl Resource for AuthorizedKey {
     }
 
     fn steps(work: &[Work<'_, Self>]) -> Vec<(Vec<usize>, Step)> {
-        work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+        work.iter().enumerate().map(|(index, work)| (vec![index], work::step(work))).collect()
     }
 }
 
@@ -371,27 +379,4 @@ fn turned(old: &PublicKey, new: &PublicKey) -> Vec<Attribute> {
         Attribute::value(name, Some(or_none(old)), Some(after))
     };
     differ.map(fact).collect()
-}
-
-fn step(work: &Work<'_, AuthorizedKey>) -> Step {
-    let or_not_asked = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
-    let empty = Body::of([]);
-    let (home, folder, file) = match work.observed {
-        Observed::User { home, folder, file } => {
-            (home.as_deref(), folder.as_deref(), file.as_ref())
-        }
-        Observed::NoHome(home) => (Some(home.as_str()), None, None),
-        Observed::NoUser | Observed::Wrong(_) => (None, None, None),
-    };
-    let seen = folder.map_or_else(|| "absent".to_owned(), or_not_asked);
-    let (meta, digest) = file.map_or_else(
-        || ("absent".to_owned(), "-".to_owned()),
-        |(seen, body)| (or_not_asked(seen), body.digest.clone()),
-    );
-    let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
-    let (edited, _) = work.desired.edited(file.map_or(&empty, |(_, body)| body));
-    let mut script = Script::new();
-    script.text("keys").args([work.desired.user.as_str(), home.unwrap_or("-")]);
-    script.args([&seen, &meta, &digest, &seconds]);
-    Step::new(script).reading(edited.bytes)
 }

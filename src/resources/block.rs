@@ -9,7 +9,9 @@ use super::content::Given;
 use super::input::{Presence, absolute_path};
 use super::record::{absent, text as text_of};
 use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
-use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work, access, path};
+use super::{
+    About, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work, access, path,
+};
 use crate::model::{Body, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -91,7 +93,7 @@ impl Resource for Block {
     .notes(
         "All other lines stay. A block that is there stays where it is. Where a marker is missing or \
          stands there twice, nothing is changed. A file that is not there is made by a `file` without \
-         a content.",
+         a content. A rollback brings the whole file back.",
     )
     .examples(EXAMPLES);
     const RETURNS: bool = true;
@@ -192,6 +194,10 @@ impl Resource for Block {
                 })
             }
         }
+    }
+
+    fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
+        text::inverse(&desired.path, observed, change)
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{About, Input, Parting, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work};
+use super::{
+    About, Input, Inverse, Parting, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work,
+};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -97,7 +99,7 @@ impl Resource for Command {
     type Observed = Observed;
     const NAME: &'static str = "command";
     const ABOUT: About = About::of::<table::Table>("A shell command, with a probe that tells whether it must run", "free and stands in addresses alone")
-        .notes("It and its probes run as the login (after `become`) or as `as_user`, with PATH, HOME, LC_ALL=C and `environment`; nothing but `stdin` is on its standard input. What it is told comes on a pipe and stands in no argument. Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so. Right before it runs its probes are asked once more: where they ask for it no longer, it does not run, and the report says so. A probe that ends with status 126 or 127 could not be run, which is a mistake and no answer. Of what it prints `max_output` bytes are kept, the first and the last half, with how much was left out between them.")
+        .notes("It and its probes run as the login (after `become`) or as `as_user`, with PATH, HOME, LC_ALL=C and `environment`; nothing but `stdin` is on its standard input. What it is told comes on a pipe and stands in no argument. Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so. Right before it runs its probes are asked once more: where they ask for it no longer, it does not run, and the report says so. A probe that ends with status 126 or 127 could not be run, which is a mistake and no answer. Of what it prints `max_output` bytes are kept, the first and the last half, with how much was left out between them. A rollback does not undo it, and says so.")
         .examples(EXAMPLES);
     const OPAQUE: bool = true;
     const REPEATABLE: bool = true;
@@ -188,6 +190,14 @@ impl Resource for Command {
 
     fn parting(_desired: &Self) -> Parting {
         Parting::Stays("what a command did cannot be undone")
+    }
+
+    fn inverse(desired: &Self, _observed: &Observed, _change: &Change) -> Inverse {
+        if desired.text.is_empty() {
+            Inverse::default()
+        } else {
+            Inverse::cannot("what a command did is not known")
+        }
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

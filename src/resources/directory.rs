@@ -11,7 +11,9 @@ use super::entries::{Entries, read};
 use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
 use super::record::absent;
-use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work, access};
+use super::{
+    About, Back, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work, access,
+};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -91,7 +93,8 @@ impl Resource for Directory {
         About::of::<Table>("A directory, and with `purge` what is inside", "its path on the host, absolute")
             .notes(
                 "The folder that it is in must be there or be declared. `purge` is about its own entries: one \
-                 in which something is declared stays, with all else in it. 10,000 files are purged at most.",
+                 in which something is declared stays, with all else in it. 10,000 files are purged at most. \
+                 A rollback does not bring back what was purged.",
             )
             .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
@@ -251,6 +254,25 @@ impl Resource for Directory {
         match desired.state {
             Presence::Absent => Parting::Nothing,
             Presence::Present => Parting::GoesIfMade(absent([])),
+        }
+    }
+
+    fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
+        let name = desired.path.as_str();
+        let Observed::Directory(meta, entries) = observed else {
+            return Inverse::of(Back::gone(Self::NAME, name).leaving_all(change));
+        };
+        let deletes = change.action == Action::Delete;
+        let back = Back::to(Self::NAME, name, meta.keys(Some(change).filter(|_| !deletes)));
+        let inverse = match deletes {
+            true => Inverse::of(back),
+            false if back.table.is_empty() => Inverse::default(),
+            false => Inverse::of(back.leaving_all(change)),
+        };
+        if desired.purge && !entries.is_empty() {
+            inverse.but("entries that `purge` took away do not come back")
+        } else {
+            inverse
         }
     }
 

@@ -9,11 +9,13 @@ use toml::Spanned;
 
 use super::content::Given;
 use super::input::{Mode, Presence, parent};
+use super::inverse::differs;
 use super::path::{self, Access, Answers, FileKind, Meta};
 use super::record::absent;
 use super::set::{self, Member};
 use super::{
-    About, Claim, Input, Parting, Record, Resource, STEP_SECONDS, Subject, Verdict, Work, access,
+    About, Back, Claim, Copy, Input, Inverse, Parting, Record, Resource, STEP_SECONDS, Subject,
+    Verdict, Work, access,
 };
 use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference};
 use crate::shell::{Script, Step};
@@ -22,7 +24,7 @@ use crate::shell::{Script, Step};
 const NEW_MODE: Mode = Mode(0o644);
 
 /// `[file."/path"]`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct File {
     path: String,
     state: Presence,
@@ -31,6 +33,8 @@ pub(super) struct File {
     /// Shell text that must succeed before the new content goes in; `$candidate` is the new file.
     validate: Option<String>,
     break_hardlinks: bool,
+    /// The copy on the host that its content comes from, below the folder of all copies.
+    copy: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -77,6 +81,9 @@ pub(super) enum Observed {
     Other(FileKind),
 }
 
+/// Shell functions of steps that bring kept contents back.
+const REGAIN: &str = include_str!("regain.sh");
+
 /// Shown by the manual.
 const EXAMPLES: &[&str] = &[
     r#"[file."/etc/app.conf"]
@@ -95,10 +102,10 @@ impl Resource for File {
     type Observed = Observed;
     const NAME: &'static str = "file";
     const ABOUT: About = About::of::<Table>("A regular file: content, owner and permissions", "its path on the host, absolute")
-        .notes("It is written beside its target and moved over it, so that it is the old one or the new one at any time; ACLs and extended attributes of the old one are kept.")
+        .notes("It is written beside its target and moved over it, so that it is the old one or the new one at any time; ACLs and extended attributes of the old one are kept. A rollback brings content, owner, mode and time back; hard links that it was parted from stay parted.")
         .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] =
-        &[path::LIBRARY, super::account::LIBRARY, set::LIBRARY];
+        &[path::LIBRARY, super::account::LIBRARY, set::LIBRARY, REGAIN];
     const IN_FOLDER: bool = true;
     const RETURNS: bool = true;
     const IN_SETS: bool = true;
@@ -122,6 +129,7 @@ impl Resource for File {
             access,
             validate: table.validate,
             break_hardlinks: table.break_hardlinks,
+            copy: None,
         })
     }
 
@@ -234,6 +242,26 @@ impl Resource for File {
         }
     }
 
+    fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
+        let name = desired.path.as_str();
+        let Observed::Regular { meta, .. } = observed else {
+            return Inverse::of(Back::gone(Self::NAME, name).leaving_all(change));
+        };
+        if change.action == Action::Delete {
+            return Inverse::of(Back::to(Self::NAME, name, meta.keys(None)).kept());
+        }
+        let back = Back::to(Self::NAME, name, meta.keys(Some(change))).leaving_all(change);
+        let parted = differs(change, "hard links");
+        let whole = parted || differs(change, "content");
+        let inverse = Inverse::of(if whole { back.kept() } else { back });
+        if parted { inverse.but("it stays parted from its other hard links") } else { inverse }
+    }
+
+    fn restoring(desired: &Self, copy: &Copy) -> Option<Self> {
+        let (body, copy) = (Some(copy.body.clone()), Some(copy.place.clone()));
+        Some(Self { body, copy, ..desired.clone() })
+    }
+
     fn predict(desired: &Self, observed: &Observed) -> Observed {
         if desired.state == Presence::Absent {
             return Observed::Absent { parent: true };
@@ -268,7 +296,7 @@ impl Resource for File {
             let whole = work.desired.body.as_ref().filter(|_| parted && present);
             let body = new_content(work.change).or(whole);
             let from = body.and_then(|body| first.get(body.digest.as_str()).copied());
-            if let Some(body) = body {
+            if let Some(body) = body.filter(|_| work.desired.copy.is_none()) {
                 first.entry(&body.digest).or_insert(&work.desired.path);
             }
             steps.push((vec![index], step(work, body, from)));
@@ -348,6 +376,10 @@ fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step 
         script.args(file.body.as_ref().map(|body| &body.digest));
         return Step::inside(script, parent(&file.path));
     };
+    if let Some(copy) = &file.copy {
+        script.text("regain").args([&file.path, &meta, &digest, &mode, &owner, copy, &body.digest]);
+        return Step::inside(script, parent(&file.path));
+    }
     let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
     let validate = file.validate.as_deref().unwrap_or_default();
     script

@@ -9,8 +9,10 @@ use super::able::{self, Lacks};
 use super::account;
 use super::input::{Presence, account_name};
 use super::record::absent;
-use super::{About, Input, Parting, Record, Resource, STEP_SECONDS, Subject, Verdict, Work};
-use crate::model::{Action, Attribute, Change, Diagnostic};
+use super::{
+    About, Back, Input, Inverse, Parting, Record, Resource, STEP_SECONDS, Subject, Verdict, Work,
+};
+use crate::model::{Action, Attribute, Change, Diagnostic, Value};
 use crate::shell::{Script, Step};
 
 /// `[group.NAME]`
@@ -60,7 +62,7 @@ impl Resource for Group {
     type Observed = Observed;
     const NAME: &'static str = "group";
     const ABOUT: About = About::of::<Table>("A group of the host's user database", "the group")
-        .notes("Who is in it is said by its users. A group that is some user's primary one cannot be removed: that user comes first, with another group or absent too.")
+        .notes("Who is in it is said by its users. A group that is some user's primary one cannot be removed: that user comes first, with another group or absent too. A rollback does not make a group again that was removed.")
         .examples(EXAMPLES);
     const REPEATABLE: bool = true;
     const LIBRARY: &'static [&'static str] = &[account::LIBRARY];
@@ -165,6 +167,20 @@ impl Resource for Group {
             Presence::Absent => Parting::Nothing,
             Presence::Present => Parting::GoesIfAsked(absent([])),
         }
+    }
+
+    fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
+        let name = desired.name.as_str();
+        let Some(gid) = observed.gid else {
+            return Inverse::of(Back::gone(Self::NAME, name).leaving_all(change));
+        };
+        if change.action == Action::Delete {
+            return Inverse::cannot(
+                "a group that was removed is not made again: who was in it is not known",
+            );
+        }
+        let gid = Value::Integer(gid.into());
+        Inverse::of(Back::to(Self::NAME, name, [("gid", gid)]).leaving_all(change))
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

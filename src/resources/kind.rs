@@ -5,7 +5,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::{
-    About, Claim, Input, Member, Parting, Record, Resource, Subject, Trigger, Verdict, Work,
+    About, Claim, Copy, Input, Inverse, Member, Parting, Record, Resource, Subject, Trigger,
+    Verdict, Work,
 };
 use crate::model::{Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
@@ -59,6 +60,8 @@ pub trait ResourceType: Sync {
     fn verifiable(&self, desired: &Erased) -> bool;
     fn record(&self, desired: &Erased) -> Record;
     fn parting(&self, desired: &Erased) -> Parting;
+    fn inverse(&self, desired: &Erased, observed: &Erased, change: &Change) -> Inverse;
+    fn restoring(&self, desired: &Erased, copy: &Copy) -> Option<Erased>;
     fn predict(&self, desired: &Erased, observed: &Erased) -> Erased;
     fn member(&self, part: &Part<'_>) -> Option<Member>;
     fn steps(&self, parts: &[Part<'_>]) -> Vec<(Vec<usize>, Step)>;
@@ -190,6 +193,12 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn parting(&self, desired: &Erased) -> Parting {
         R::parting(typed(desired))
+    }
+    fn inverse(&self, desired: &Erased, observed: &Erased, change: &Change) -> Inverse {
+        R::inverse(typed(desired), typed(observed), change)
+    }
+    fn restoring(&self, desired: &Erased, copy: &Copy) -> Option<Erased> {
+        R::restoring(typed(desired), copy).map(|desired| Arc::new(desired) as Erased)
     }
     fn predict(&self, desired: &Erased, observed: &Erased) -> Erased {
         Arc::new(R::predict(typed(desired), typed(observed)))

@@ -9,7 +9,9 @@ use toml::Spanned;
 use super::input::{Presence, absolute_path};
 use super::record::{absent, text as text_of};
 use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
-use super::{About, Claim, Input, Parting, Resource, Subject, Verdict, Work, access, path};
+use super::{
+    About, Claim, Input, Inverse, Parting, Resource, Subject, Verdict, Work, access, path,
+};
 use crate::model::{Body, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -76,7 +78,8 @@ impl Resource for Line {
     )
     .notes(
         "All other lines stay. A line that is there already stays where it is, wherever that is. \
-         A file that is not there is made by a `file` without a content.",
+         A file that is not there is made by a `file` without a content. A rollback brings \
+         the whole file back.",
     )
     .examples(EXAMPLES);
     const RETURNS: bool = true;
@@ -158,6 +161,10 @@ impl Resource for Line {
                 Parting::Goes(absent(keys))
             }
         }
+    }
+
+    fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
+        text::inverse(&desired.path, observed, change)
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

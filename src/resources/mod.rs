@@ -17,6 +17,7 @@ mod entries;
 mod file;
 mod group;
 pub mod input;
+mod inverse;
 mod key_table;
 mod kind;
 mod line;
@@ -40,6 +41,7 @@ use crate::shell::{Script, Step};
 pub use about::About;
 pub use claim::Claim;
 pub use input::{Bodies, Input};
+pub use inverse::{Back, Copy, Inverse};
 pub use kind::{Erased, Kind, Part, ResourceType};
 pub use record::{Parting, Record};
 pub use set::{Member, STAGED, SetStep};
@@ -192,6 +194,14 @@ pub trait Resource: Send + Sync + 'static {
 
     /// What becomes of it when the files no longer declare it.
     fn parting(desired: &Self::Desired) -> Parting;
+
+    /// The way back of a change that was made from `observed`.
+    fn inverse(desired: &Self::Desired, observed: &Self::Observed, change: &Change) -> Inverse;
+
+    /// As `desired`, with the content of a copy that the host keeps; `None` for what has no content.
+    fn restoring(_desired: &Self::Desired, _copy: &Copy) -> Option<Self::Desired> {
+        None
+    }
 
     /// The state that the change will leave.
     fn predict(desired: &Self::Desired, observed: &Self::Observed) -> Self::Observed;

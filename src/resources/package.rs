@@ -8,10 +8,11 @@ use toml::Spanned;
 
 use super::able::{self, Lacks};
 use super::record::absent;
-use super::{About, Input, Parting, Record, Resource, Verdict, Work, access};
+use super::{About, Input, Inverse, Parting, Record, Resource, Verdict, Work, access};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
+mod back;
 mod state;
 mod version;
 mod work;
@@ -71,7 +72,9 @@ const NOTES: &str = "Packages that are ready together go into one run of apt-get
 
 `latest` and versions are those of the lists that the host has: a plan changes nothing and fetches none. They are fetched in an apply only where they lack a name or a version; let a `command` with `apt-get update` come before where they must be new, and know that `latest` finds something to do whenever they are.
 
-A half-installed package that the files name is completed; others are left, though apt may configure what waits for it. Configuration files that dpkg keeps or replaces are told when apply ends. A package may start its service by itself (on Debian most do): a `service` says how it is to be in the end. needrestart restarts nothing. `name:arch` is a package of another architecture.";
+A half-installed package that the files name is completed; others are left, though apt may configure what waits for it. Configuration files that dpkg keeps or replaces are told when apply ends. A package may start its service by itself (on Debian most do): a `service` says how it is to be in the end. needrestart restarts nothing. `name:arch` is a package of another architecture.
+
+A rollback removes what was installed, with what apt brought along, and installs the version of before where apt offers it. What was purged does not come back.";
 
 /// Shown by the manual.
 const EXAMPLES: &[&str] = &[
@@ -194,6 +197,10 @@ impl Resource for Package {
             State::Absent => Parting::Nothing,
             State::Present | State::Latest => Parting::GoesIfMade(absent([])),
         }
+    }
+
+    fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
+        back::inverse(desired, observed, change)
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

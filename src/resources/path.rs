@@ -7,8 +7,9 @@ use base64::Engine as _;
 use toml::Spanned;
 
 use super::input::{Mode, Presence, parent};
+use super::inverse::differs;
 use super::{Input, Record, Subject, Verdict};
-use crate::model::{Attribute, Body, Change, Diagnostic};
+use crate::model::{Attribute, Body, Change, Diagnostic, Value};
 use crate::shell::Script;
 
 /// Paths in one process of the host: 500 of the longest stay under the limit for arguments.
@@ -60,6 +61,20 @@ pub(super) struct Meta {
     pub(super) links: u64,
     /// `%f %u %g` as the host printed it; the guard of a step asks for it again.
     pub(super) seen: String,
+}
+
+impl Meta {
+    /// Its mode, owner and group as keys of a table: those that `change` is about, or all.
+    pub(super) fn keys(&self, change: Option<&Change>) -> Vec<(&'static str, Value)> {
+        let all = [
+            ("mode", self.mode.to_string()),
+            ("owner", self.owner.clone()),
+            ("group", self.group.clone()),
+        ];
+        let wanted = |name| change.is_none_or(|change| differs(change, name));
+        let all = all.into_iter().filter(|(name, _)| wanted(name));
+        all.map(|(name, value)| (name, Value::String(value))).collect()
+    }
 }
 
 /// The owner and permissions that a resource wants.

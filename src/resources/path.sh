@@ -221,6 +221,7 @@ fill() {
   else
     become "$@" || return
   fi
+  [ -z "$like" ] || alike "$2" || return
   exec 5>&-
   [ -z "$6" ] || tried "${G%/}/${X#./}" "$6" "$7" || return
   # A set puts it in when all of its members are there.

@@ -9,7 +9,8 @@ use toml::Spanned;
 
 use super::able::{self, Lacks};
 use super::{
-    About, Claim, Input, Parting, Record, Resource, Subject, Trigger, Verdict, Work, access,
+    About, Claim, Input, Inverse, Parting, Record, Resource, Subject, Trigger, Verdict, Work,
+    access,
 };
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Attribute, Change, Diagnostic};
@@ -104,7 +105,7 @@ impl Resource for Service {
     type Observed = Observed;
     const NAME: &'static str = "service";
     const ABOUT: About = About::of::<Table>("A systemd unit: running, enabled, reloaded when something changes", "the unit; `.service` is added where there is no suffix")
-        .notes("A unit file is a `file` in /etc/systemd/system: systemd reads its units again before a service is changed. A restart does the work of a reload that is due too, and what is started anyway is neither. One that ends within a second of its start is a failure, told with its last log lines. Masking stands for the administrator's: what a package masks for good cannot run.")
+        .notes("A unit file is a `file` in /etc/systemd/system: systemd reads its units again before a service is changed. A restart does the work of a reload that is due too, and what is started anyway is neither. One that ends within a second of its start is a failure, told with its last log lines. Masking stands for the administrator's: what a package masks for good cannot run. A rollback brings back how it ran and whether it starts at boot.")
         .examples(EXAMPLES);
     const AFTER: &'static [&'static str] =
         &["package", "file", "line", "block", "symlink", "directory", "user", "group"];
@@ -262,6 +263,10 @@ impl Resource for Service {
 
     fn parting(_desired: &Self) -> Parting {
         Parting::Stays("a unit is the package's or a file's that brings it")
+    }
+
+    fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
+        work::inverse(desired, &observed.unit, change)
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

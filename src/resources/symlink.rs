@@ -7,9 +7,11 @@ use toml::Spanned;
 
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
-use super::record::absent;
+use super::record::{absent, text};
 use super::set::Member;
-use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work, access};
+use super::{
+    About, Back, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work, access,
+};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -83,10 +85,12 @@ impl Resource for Symlink {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "symlink";
-    const ABOUT: About =
-        About::of::<Table>("A symlink and what it points to", "its path on the host, absolute")
-            .notes("What is there and is no symlink is never replaced.")
-            .examples(EXAMPLES);
+    const ABOUT: About = About::of::<Table>(
+        "A symlink and what it points to",
+        "its path on the host, absolute",
+    )
+    .notes("What is there and is no symlink is never replaced. A rollback brings the target back.")
+    .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
     const IN_FOLDER: bool = true;
     const RETURNS: bool = true;
@@ -214,6 +218,16 @@ impl Resource for Symlink {
             Presence::Absent => Parting::Nothing,
             Presence::Present => Parting::Goes(absent([])),
         }
+    }
+
+    fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
+        let name = desired.path.as_str();
+        let Observed::Symlink { target } = observed else {
+            return Inverse::of(Back::gone(Self::NAME, name).leaving_all(change));
+        };
+        let back = Back::to(Self::NAME, name, [("target", text(target))]);
+        let deletes = change.action == Action::Delete;
+        Inverse::of(if deletes { back } else { back.leaving_all(change) })
     }
 
     fn predict(desired: &Self, _observed: &Observed) -> Observed {

@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::input::{Presence, parent};
 use super::path::{self, Answers, FileKind, Meta};
-use super::{Claim, Input, STEP_SECONDS, Subject, Verdict, Work};
+use super::{Back, Claim, Input, Inverse, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Body, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -250,6 +250,15 @@ pub(super) fn diff<E: Edit>(desired: &E, observed: &Observed) -> Verdict {
         Some(meta) if meta.links > 1 => Verdict::Refused(path::hard_links(path, meta.links)),
         Some(_) => Verdict::Change(then.note(note)),
     }
+}
+
+/// The whole file goes back, since nobody knows which of its lines somebody meant.
+pub(super) fn inverse(path: &str, observed: &Observed, change: &Change) -> Inverse {
+    let back = match observed {
+        Observed::File { .. } => Back::to("file", path, []).kept(),
+        _ => Back::gone("file", path),
+    };
+    Inverse::of(back.leaving_all(change))
 }
 
 pub(super) fn predict(desired: &impl Edit, observed: &Observed) -> Observed {

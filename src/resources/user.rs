@@ -7,10 +7,12 @@ use super::able::{self, Lacks};
 use super::account::{self, Database, Entry, Password, Shadow};
 use super::input::Presence;
 use super::record::absent;
-use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work};
+use super::{About, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Change, Diagnostic, Secret};
 use crate::shell::{Script, Step};
 
+mod back;
+mod removal;
 mod table;
 mod work;
 
@@ -87,7 +89,7 @@ impl Resource for User {
     type Observed = Observed;
     const NAME: &'static str = "user";
     const ABOUT: About = About::of::<table::Table>("A user of the host's user database", "the user")
-        .notes("A password is only ever a hash. It reaches the host on the standard input of chpasswd(8), and a plan shows a keyed digest of it; what is behind a `!` that locks it is compared, and the lock stays. A user that runs something is not removed: stop its service first. userdel(8) takes the group of the user's name away too where nobody else has it, and the plan says so.")
+        .notes("A password is only ever a hash. It reaches the host on the standard input of chpasswd(8), and a plan shows a keyed digest of it; what is behind a `!` that locks it is compared, and the lock stays. A user that runs something is not removed: stop its service first. userdel(8) takes the group of the user's name away too where nobody else has it, and the plan says so. A rollback brings neither a password back nor a user that was removed, and a home that was made stays.")
         .examples(EXAMPLES);
     const REPEATABLE: bool = true;
     const SECRET: &'static [&'static str] = &["password"];
@@ -237,6 +239,10 @@ impl Resource for User {
         }
     }
 
+    fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
+        back::inverse(desired, observed.entry.as_ref(), change)
+    }
+
     fn predict(desired: &Self, observed: &Observed) -> Observed {
         let lacks = observed.lacks.clone();
         if desired.state == Presence::Absent {
@@ -327,37 +333,6 @@ impl User {
         }
     }
 
-    /// Taking it away: what goes with it and what stays.
-    fn removal(&self, entry: &Entry) -> Verdict {
-        let mut attributes = vec![Attribute::value("uid", Some(entry.uid), None::<u32>)];
-        if entry.own_group {
-            attributes.push(Attribute::value("group", Some(&entry.group), None::<&str>));
-        }
-        if !self.remove_home {
-            let change = Change::new(Action::Delete, attributes);
-            return Verdict::Change(change.note("its home stays"));
-        }
-        if is_of_the_system(&entry.home) {
-            return Verdict::Refused(format!(
-                "its home {} is not one to remove: leave `remove_home` out",
-                entry.home
-            ));
-        }
-        if let Some(owner) = &entry.home_owner {
-            if *owner != entry.uid.to_string() {
-                // userdel(8) finds it out when the user is gone already.
-                return Verdict::Refused(format!(
-                    "its home {} belongs to number {owner}, not to it: leave `remove_home` out, and say of the \
-                     directory itself what becomes of it",
-                    entry.home
-                ));
-            }
-            attributes.push(Attribute::value("home", Some(&entry.home), None::<&str>));
-        }
-        let change = Change::new(Action::Delete, attributes);
-        Verdict::Change(change.note("with all that is in its home, and its mail"))
-    }
-
     /// What differs; for a user that is not there, all that is asked for.
     fn differences(&self, entry: Option<&Entry>) -> Vec<Attribute> {
         let uid = self.uid.map(|uid| uid.to_string());
@@ -404,13 +379,4 @@ impl User {
             found.push(Attribute::secret("password", before, Some(secret(&hash.digest))));
         }
     }
-}
-
-/// Whether a path is one that more than a user needs.
-fn is_of_the_system(path: &str) -> bool {
-    const OURS: [&str; 12] =
-        ["bin", "boot", "dev", "etc", "lib", "proc", "root", "run", "sbin", "sys", "tmp", "usr"];
-    let mut parts = path.split('/').skip(1);
-    let first = parts.next().unwrap_or_default();
-    OURS.contains(&first) || parts.all(str::is_empty) || path.split('/').any(|part| part == "..")
 }

@@ -20,7 +20,7 @@ trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
 F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0 H=
-state= journal= lock= keeping= guard= swap= later=
+state= journal= lock= keeping= guard= swap= later= like=
 trap 'leave' EXIT
 cd /
 

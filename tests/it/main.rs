@@ -22,6 +22,7 @@ mod manual;
 mod mistakes;
 mod plans;
 mod resources;
+mod rollback;
 mod runs;
 mod sets;
 mod stages;

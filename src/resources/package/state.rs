@@ -61,6 +61,18 @@ impl Observed {
         }
     }
 
+    /// What apt installs or changes besides, where `name` is the first that it was asked for: name, version
+    /// now and version then.
+    pub(super) fn along(&self, name: &str) -> impl Iterator<Item = (&str, Option<&str>, &str)> {
+        let first =
+            |all: &&Arc<Simulation>| all.asked.first().is_some_and(|(first, _)| first == name);
+        let all = self.simulation.iter().find(first);
+        let installs = all
+            .into_iter()
+            .flat_map(|all| all.installs.iter().filter(|(name, ..)| !all.asks(name)));
+        installs.map(|(name, old, new)| (name.as_str(), old.as_deref(), new.as_str()))
+    }
+
     /// A change beside what apt would do for it and all others together.
     pub(super) fn together(&self, name: &str, verdict: Verdict) -> Verdict {
         let Verdict::Change(change) = verdict else { return verdict };

@@ -1,9 +1,12 @@
 //! What is done to a unit, by systemctl.
 
-use super::super::{STEP_SECONDS, Work};
-use super::unit::Load;
+use super::super::inverse::differs;
+use super::super::record::text;
+use super::super::{Back, Inverse, Resource as _, STEP_SECONDS, Work};
+use super::unit::{Load, Unit};
 use super::{Service, State};
 use crate::model::change::TriggerKind;
+use crate::model::{Change, Value};
 use crate::shell::{Script, Step};
 
 /// What systemctl is to do, in its order.
@@ -52,4 +55,33 @@ pub(super) fn step(work: &Work<'_, Service>, first: bool) -> Step {
     script.args([if runs { unit.runs() } else { "-" }, if boots { unit.boots() } else { "-" }]);
     script.args([service.leaves(unit).unwrap_or("-"), boot]).args(verbs(work));
     Step::new(script)
+}
+
+/// How it ran and whether it started at boot. One that was not there is stopped, and starts no more.
+pub(super) fn inverse(service: &Service, unit: &Unit, change: &Change) -> Inverse {
+    let (mut keys, mut lost) = (Vec::new(), Vec::new());
+    if differs(change, "state") {
+        match unit.runs() {
+            "running" => keys.push(("state", text("running"))),
+            "stopped" | "failed" | "deactivating" | "" => keys.push(("state", text("stopped"))),
+            "masked" => keys.push(("state", text("masked"))),
+            other => lost.push(format!("it stays as it runs: before it was {other}")),
+        }
+    }
+    let masks = unit.runs() == "masked" && differs(change, "state");
+    if differs(change, "enabled") && !masks {
+        match unit.boots() {
+            "on" => keys.push(("enabled", Value::Boolean(true))),
+            "off" => keys.push(("enabled", Value::Boolean(false))),
+            "runtime" => lost.push(
+                "whether it starts at boot stays: before it did until the next one".to_owned(),
+            ),
+            _ => lost.push("whether it starts at boot stays: before it was masked".to_owned()),
+        }
+    }
+    if keys.is_empty() {
+        return Inverse { back: Vec::new(), lost };
+    }
+    let name = service.unit.strip_suffix(".service").unwrap_or(&service.unit);
+    Inverse { back: vec![Back::to(Service::NAME, name, keys).leaving_all(change)], lost }
 }

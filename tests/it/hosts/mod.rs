@@ -12,6 +12,7 @@ mod logins;
 mod matrix;
 mod outcomes;
 mod paths;
+mod rollback;
 mod sets;
 mod signals;
 mod sudo;

@@ -47,6 +47,10 @@ pub struct Expected {
     pub program: Option<String>,
     /// What the steps read from the wire.
     pub content: Option<String>,
+    /// What goes back, as `type[name] TABLE kept, leaving KEY=VALUE …`.
+    pub inverse: Option<Vec<String>>,
+    /// Parts of what is said not to go back.
+    pub lost: Option<Vec<String>>,
 }
 
 /// The bodies of a case, for `template` and `source` alike.

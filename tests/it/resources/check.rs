@@ -3,7 +3,7 @@
 use trueup::model::address::Address;
 use trueup::model::change::{Fired, TriggerKind};
 use trueup::model::{Action, Attribute, Body, Change, Difference};
-use trueup::resources::{Erased, Part, ResourceType, Verdict};
+use trueup::resources::{Back, Erased, Part, ResourceType, Verdict};
 use trueup::shell::{Script, Step};
 
 use super::case::{Case, told};
@@ -47,6 +47,7 @@ impl Wrong {
                 let (word, says, change) = parts_of(&verdict);
                 self.judged(case, word, &says, change);
                 self.work(kind, case, (desired, &observed), change);
+                self.inverse(kind, case, (desired, &observed), change);
             }
         }
     }
@@ -96,6 +97,29 @@ impl Wrong {
         let contents: Vec<u8> = contents.flatten().copied().collect();
         let sent = String::from_utf8_lossy(&contents);
         self.text("content", case.expected.content.as_deref(), &sent);
+    }
+
+    /// The way back.
+    fn inverse(
+        &mut self,
+        kind: &dyn ResourceType,
+        case: &Case,
+        (desired, observed): (&Erased, &Erased),
+        change: Option<&Change>,
+    ) {
+        let Some(change) = change else { return };
+        let inverse = kind.inverse(desired, observed, change);
+        let back: Vec<String> = inverse.back.iter().map(said).collect();
+        let lines = |lines: &[String]| lines.join("\n");
+        let expected = case.expected.inverse.as_deref().map(lines);
+        self.text("inverse", expected.as_deref(), &lines(&back));
+        if let Some(lost) = &case.expected.lost {
+            let fits = lost.len() == inverse.lost.len()
+                && lost.iter().zip(&inverse.lost).all(|(part, whole)| whole.contains(part));
+            if !fits {
+                self.0.push(format!("lost\n  expected {lost:#?}\n  found {:#?}", inverse.lost));
+            }
+        }
     }
 
     fn text(&mut self, what: &str, expected: Option<&str>, found: &str) {
@@ -162,6 +186,23 @@ fn line(attribute: &Attribute) -> String {
     let sides = [before.as_deref(), Some("->"), after.as_deref()];
     let sides: Vec<&str> = sides.into_iter().flatten().collect();
     format!("{} {}", attribute.name, sides.join(" "))
+}
+
+/// What goes back, in one line; of a digest the first digits.
+fn said(back: &Back) -> String {
+    let kept = if back.kept { " kept" } else { "" };
+    let short = |value: &str| {
+        let digest = value.len() == 64 && !value.contains(' ');
+        value[..if digest { 8 } else { value.len() }].to_owned()
+    };
+    let left = back.left.as_ref().map_or_else(
+        || ", leaving nothing".to_owned(),
+        |left| {
+            let all = left.iter().map(|(key, value)| format!(" {key}={}", short(value)));
+            format!(", leaving{}", all.collect::<String>())
+        },
+    );
+    format!("{}[{}] {}{kept}{left}", back.kind, back.name, back.text())
 }
 
 /// A script as text.

@@ -1,0 +1,271 @@
+//! `trueup rollback`: plans the way back of a run from what hosts keep of it, asks, and makes it so.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::apply::carry_out;
+use super::args::{Common, Rollback};
+use super::exit::Exit;
+use super::key::ProjectKey;
+use super::project::{self, Ready};
+use super::record::{About, Record};
+use super::run::{Purpose, Run, STOPPED, runtime, tell_cost};
+use super::telling::Telling;
+use super::{settings, view};
+use crate::config::{Loaded, Modules};
+use crate::execute::{Counts, Ended, HostResult, Keeper, Moved};
+use crate::ledger::{Kept, way_back};
+use crate::model::{Diagnostic, Outcome, RunId};
+use crate::plan::{Document, HostPlan, HostState};
+use crate::report::view::EndView;
+use crate::report::{self, Style};
+use crate::resolve::{Places, Resolver};
+
+/// The stage that all of it is.
+const STAGE: &str = "rollback";
+
+/// Runs the verb.
+pub(super) fn run(common: &Common, verb: &Rollback) -> Exit {
+    let style = settings::style(common, settings::zoom(&verb.hosts.shown));
+    let telling = Telling::new(style, verb.form.output(), verb.junit.clone());
+    let select = &verb.hosts.select;
+    if !(select.tags.is_empty() && select.skip_tags.is_empty() && select.targets.is_empty()) {
+        report::print_error(
+            "error: a run goes back whole: --tags, --skip-tags and --target are for `trueup plan`\n",
+        );
+        return Exit::Mistake;
+    }
+    if !verb.yes && (telling.json() || !report::can_ask()) {
+        let why =
+            if telling.json() { "with --json it cannot" } else { "there is no terminal to ask on" };
+        report::print_error(&format!(
+            "error: rollback asks before it changes anything, and {why}\n  give --yes to go back without asking\n",
+        ));
+        return Exit::Mistake;
+    }
+    let Some(ready) = ready(common, style) else { return Exit::Mistake };
+    let mark = Some(settings::mark());
+    let purpose = Purpose { run: mark, lock_timeout: verb.lock_timeout, ..Purpose::default() };
+    let later = OnceLock::new();
+    let Some(run) = Run::new(&ready, &verb.hosts, purpose) else { return Exit::Mistake };
+    runtime().block_on(go_back(run, (&ready, &later), (common, verb), &telling))
+}
+
+/// The hosts, whatever is wrong with modules and stages: nothing of those is needed.
+fn ready(common: &Common, style: Style) -> Option<Ready> {
+    let Loaded { project, mistakes, whole } = project::load(common, Modules::Used);
+    let project = Arc::new(project);
+    let hosts =
+        if whole && !project.inventory.doubtful { hosts(common, &project) } else { Err(mistakes) };
+    match hosts {
+        Ok((resolver, hosts)) => {
+            let key = ProjectKey::new(&project.name);
+            let hosts = hosts.into_iter().map(|target| (target, None)).collect();
+            Some(Ready { project, resolver: Arc::new(resolver), hosts, key })
+        }
+        Err(mistakes) => {
+            project::tell(style, &project.sources, mistakes);
+            None
+        }
+    }
+}
+
+fn hosts(
+    common: &Common,
+    project: &Arc<crate::config::Project>,
+) -> Result<(Resolver, Vec<usize>), Vec<Diagnostic>> {
+    let limit = settings::limit(common).map_err(|mistake| vec![mistake])?;
+    let resolver = Resolver::new(project, settings::vars(common)?, &mut Vec::new());
+    let hosts = resolver.hosts(limit.as_ref())?;
+    Ok((resolver, hosts))
+}
+
+async fn go_back<'r>(
+    mut run: Run<'r>,
+    (ready, later): (&'r Ready, &'r OnceLock<Ready>),
+    (common, verb): (&Common, &Rollback),
+    telling: &Telling,
+) -> Exit {
+    let targets: Vec<usize> = ready.hosts.iter().map(|(target, _)| *target).collect();
+    let fleet = run.fleet.clone();
+    let Some(met) = run.until_stopped(targets.len(), fleet.keepers(&targets)).await else {
+        return STOPPED;
+    };
+    let (mut keepers, mut gone) = (Vec::new(), Vec::new());
+    for keeper in met {
+        match keeper {
+            Ok(keeper) => keepers.push(keeper),
+            Err(ended) => gone.push(ended),
+        }
+    }
+    let id = match choose(&verb.run, &keepers, &gone) {
+        Ok(id) => id,
+        Err(why) => {
+            fleet.release(keepers).await;
+            report::print_error(&format!("error: {why}\n"));
+            return if gone.is_empty() { Exit::Mistake } else { Exit::Hosts };
+        }
+    };
+    let mut found = Vec::new();
+    for kept in fleet.kept(keepers, &id).await {
+        match kept {
+            Ok(kept) => found.push(kept),
+            Err(ended) => gone.push(ended),
+        }
+    }
+    let (results, idle) = look(&mut run, (ready, later), (found, &id), verb).await;
+    let results: Vec<HostResult> = results.into_iter().chain(gone.into_iter().map(Err)).collect();
+    let lost = lost(ready, &results);
+    let Some(mut plan) = run.plan_view(telling.style, &results) else { return Exit::Mistake };
+    let known: Vec<HostPlan> = idle.iter().map(|keeper| nothing(ready, keeper, &id)).collect();
+    fleet.release(idle).await;
+    tell_lost(telling, &lost, &mut plan);
+    let shown = plan.hosts.iter().cloned().chain(known.iter().cloned());
+    let mut shown: Vec<HostPlan> = shown.collect();
+    shown.sort_by(|one, other| one.host.cmp(&other.host));
+    telling.announce(&Document { hosts: shown, ..plan.clone() });
+    let select = &verb.hosts.select;
+    let about = About { common, select, opened: None, resumes: None, undoes: Some(id) };
+    undo(run, (plan, known, results), (verb, &about), telling).await
+}
+
+/// The run that is meant.
+fn choose(word: &str, keepers: &[Keeper], gone: &[Ended]) -> Result<RunId, String> {
+    let runs: BTreeSet<&RunId> = keepers.iter().flat_map(|keeper| &keeper.runs).collect();
+    let but = match gone.len() {
+        0 => String::new(),
+        1 => "; one host could not be asked".to_owned(),
+        many => format!("; {many} hosts could not be asked"),
+    };
+    let Some(last) = runs.last() else {
+        return Err(format!("no host keeps anything of a run{but}"));
+    };
+    if word == "last" {
+        return Ok((*last).clone());
+    }
+    let begin = word.to_uppercase();
+    let mut fits = runs.iter().filter(|run| run.as_str().starts_with(&begin));
+    match (fits.next(), fits.next()) {
+        (Some(run), None) if !begin.is_empty() => Ok((*run).clone()),
+        (Some(one), Some(other)) => {
+            Err(format!("`{word}` begins more than one run: {one}, {other}; give more of its id"))
+        }
+        _ => {
+            let known = runs.iter().rev().take(5).map(|run| run.as_str());
+            let known = known.collect::<Vec<_>>().join(", ");
+            Err(format!(
+                "no host keeps anything of a run `{word}`{but}\n  what is kept is of {known}"
+            ))
+        }
+    }
+}
+
+/// Compares the hosts that keep something of the run; the others come back as they are.
+async fn look<'r>(
+    run: &mut Run<'r>,
+    (ready, later): (&'r Ready, &'r OnceLock<Ready>),
+    (found, id): (Vec<(Keeper, Kept)>, &RunId),
+    verb: &Rollback,
+) -> (Vec<HostResult>, Vec<Keeper>) {
+    let places = found.iter().flat_map(|(_, kept)| &kept.changes);
+    let places = Places::new(places.map(|undo| undo.place.as_str()));
+    let (mut ways, mut idle) = (Vec::new(), Vec::new());
+    for (keeper, kept) in found {
+        if kept.is_empty() {
+            idle.push(keeper);
+        } else {
+            let way = way_back(&kept, id.as_str(), |place| places.span(place));
+            ways.push((keeper, way));
+        }
+    }
+    let all = ready.resolver.targets.iter().map(|target| target.host.clone()).collect();
+    let resolver = places.resolver(&ready.project.name, all, &[STAGE.to_owned()]);
+    let resolver = Arc::new(resolver);
+    let fleet = run.fleet.with(Arc::clone(&resolver));
+    run.fleet = fleet.clone();
+    run.ready = later.get_or_init(|| Ready {
+        project: Arc::clone(&ready.project),
+        resolver,
+        hosts: Vec::new(),
+        key: ProjectKey::new(&ready.project.name),
+    });
+    let moved = if verb.force { Moved::Overwritten } else { Moved::Refused };
+    (run.watch(ways.len(), fleet.look_back(ways, moved)).await, idle)
+}
+
+/// A host that keeps nothing of the run.
+fn nothing(ready: &Ready, keeper: &Keeper, id: &RunId) -> HostPlan {
+    HostPlan {
+        host: ready.resolver.targets[keeper.target].host.name.clone(),
+        state: HostState::Compared { changes: Vec::new(), problems: Vec::new() },
+        orphans: Vec::new(),
+        notes: vec![format!("nothing is kept of run {id}")],
+    }
+}
+
+/// What cannot be undone, by host.
+fn lost(ready: &Ready, results: &[HostResult]) -> Vec<(String, Vec<String>)> {
+    let runs = results.iter().filter_map(|result| result.as_ref().ok());
+    let lost = runs.filter_map(|run| {
+        let lost = run.back.as_ref().map(|back| back.lost.clone()).unwrap_or_default();
+        (!lost.is_empty()).then(|| (ready.resolver.targets[run.target].host.name.clone(), lost))
+    });
+    lost.collect()
+}
+
+/// Says what cannot be undone before all else; to a program in the plan.
+fn tell_lost(telling: &Telling, lost: &[(String, Vec<String>)], plan: &mut Document) {
+    if !telling.json() {
+        report::print(&report::render_lost(telling.style, lost));
+        return;
+    }
+    for (name, lost) in lost {
+        if let Some(host) = plan.hosts.iter_mut().find(|host| host.host == *name) {
+            host.notes.extend(lost.iter().map(|line| format!("cannot be undone: {line}")));
+        }
+    }
+}
+
+/// Asks, and does what was planned.
+async fn undo(
+    mut run: Run<'_>,
+    (plan, known, results): (Document, Vec<HostPlan>, Vec<HostResult>),
+    (verb, about): (&Rollback, &About<'_>),
+    telling: &Telling,
+) -> Exit {
+    run.json = telling.json();
+    let whole = plan.clone();
+    let (mut runs, mut idle) = (Vec::new(), Vec::new());
+    let mut ends: Vec<_> = known.into_iter().map(view::untouched).collect();
+    for (result, host) in results.into_iter().zip(plan.hosts) {
+        let changes = host.outcome() == Outcome::Changed;
+        if !changes {
+            ends.push(view::untouched(host));
+        }
+        if let Ok(run) = result {
+            if changes { &mut runs } else { &mut idle }.push(run);
+        }
+    }
+    if !runs.is_empty() && !verb.yes && !report::ask("Go back to this?") {
+        run.fleet.close(runs).await;
+        run.fleet.close(idle).await;
+        report::print("Nothing was changed.\n");
+        return Exit::Good;
+    }
+    let counts = run.fleet.close(idle).await;
+    run.record = run.mark.as_ref().and_then(|mark| Record::begin(about, run.ready, (mark, &whole)));
+    let silent = runs.is_empty() && !telling.json();
+    let (mut end, applied) = if runs.is_empty() {
+        (EndView { hosts: ends, time: Duration::ZERO, run: None }, Counts::default())
+    } else {
+        carry_out(&mut run, runs, ends).await
+    };
+    let exit = Exit::of(end.hosts.iter().map(|end| end.outcome), verb.hosts.detailed_exitcode);
+    if let Some(record) = run.record.take() {
+        record.end(&mut end, exit.status());
+    }
+    let exit = if silent { telling.end_quietly(&end, exit) } else { telling.end(&end, exit) };
+    tell_cost(&verb.hosts, counts.plus(applied));
+    exit
+}

@@ -1,0 +1,233 @@
+//! Hosts on the way back: what they keep of a run is asked for in a session that holds the lock, and in the
+//! same session it is compared and undone.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::Settings;
+use super::accounts::Accounts;
+use super::fleet::{Fleet, HostResult, in_order};
+use super::host::{Ended, HostRun, ended, failed, libraries};
+use super::probe::Probe;
+use super::remember::Recall;
+use super::root;
+use super::session::{Program, Session};
+use crate::ledger::{self, Kept, Memory, Trail, WayBack};
+use crate::model::{Event, Host, Outcome, RunId};
+use crate::plan::{History, Plan, Status, compare};
+use crate::resolve::{Desired, Resolver};
+use crate::resources::Verdict;
+use crate::shell::Script;
+
+/// A host that was connected to and is locked.
+#[derive(Debug)]
+pub struct Keeper {
+    pub target: usize,
+    pub memory: Memory,
+    /// The runs of which it keeps something, the newest last.
+    pub runs: Vec<RunId>,
+    session: Session,
+}
+
+/// Whether what moved since a run is put back all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    Refused,
+    Overwritten,
+}
+
+impl Fleet {
+    /// Connects to hosts, takes their locks and asks of which runs they keep something; in the order in which
+    /// they were given.
+    pub async fn keepers(&self, targets: &[usize]) -> Vec<Result<Keeper, Ended>> {
+        let mut tasks = JoinSet::new();
+        for (position, &target) in targets.iter().enumerate() {
+            let fleet = self.clone();
+            tasks.spawn(async move {
+                let _place = fleet.place().await;
+                fleet.emit(Event::Started { host: target });
+                let met = keeper(target, &fleet.resolver, &fleet.settings).await;
+                fleet.told(target, met.as_ref().err());
+                (position, met)
+            });
+        }
+        in_order(tasks).await
+    }
+
+    /// Asks what is kept of a run.
+    pub async fn kept(
+        &self,
+        keepers: Vec<Keeper>,
+        run: &RunId,
+    ) -> Vec<Result<(Keeper, Kept), Ended>> {
+        let mut tasks = JoinSet::new();
+        for (position, mut keeper) in keepers.into_iter().enumerate() {
+            let (fleet, run) = (self.clone(), run.clone());
+            tasks.spawn(async move {
+                let _place = fleet.place().await;
+                let asked = kept(&mut keeper, &fleet, &run).await;
+                (position, asked.map(|kept| (keeper, kept)))
+            });
+        }
+        in_order(tasks).await
+    }
+
+    /// Compares hosts with where they go back to.
+    pub async fn look_back(&self, all: Vec<(Keeper, WayBack)>, moved: Moved) -> Vec<HostResult> {
+        let mut tasks = JoinSet::new();
+        for (position, (keeper, way)) in all.into_iter().enumerate() {
+            let fleet = self.clone();
+            tasks.spawn(async move {
+                let _place = fleet.place().await;
+                (position, look_back(keeper, way, &fleet, moved).await)
+            });
+        }
+        in_order(tasks).await
+    }
+
+    /// Ends sessions in which nothing is done.
+    pub async fn release(&self, keepers: Vec<Keeper>) {
+        let mut tasks = JoinSet::new();
+        for keeper in keepers {
+            tasks.spawn(keeper.session.leave());
+        }
+        tasks.join_all().await;
+    }
+
+    fn told(&self, target: usize, ended: Option<&Ended>) {
+        self.emit(match ended {
+            None => Event::Planned { host: target },
+            Some(ended) => {
+                let why = Some(ended.message.clone()).filter(|why| !why.is_empty());
+                Event::Finished { host: target, outcome: ended.outcome, why }
+            }
+        });
+    }
+}
+
+async fn keeper(target: usize, resolver: &Resolver, settings: &Settings) -> Result<Keeper, Ended> {
+    let host = &resolver.targets[target].host;
+    let mut session = Session::open(host, &libraries(), settings)
+        .await
+        .map_err(|error| ended(target, host, error))?;
+    let project = &resolver.project().name;
+    let place = format!("{project}/{}", host.name);
+    let mut program = Program::default();
+    let recall = Recall::ask(&place, settings, &mut session, &mut program);
+    let mut inner = Script::new();
+    inner.text("undoable");
+    let seq = session.seq();
+    program.ask(seq, &inner);
+    let waiting = program.seconds;
+    program.seconds = settings.probe_timeout.saturating_add(waiting);
+    program.whole = Some(program.seconds);
+    let answers =
+        session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
+    match recall.read((project, &host.name), target, &answers) {
+        Ok(memory) => {
+            let answer = answers.iter().find(|answer| answer.seq == seq);
+            let payload = answer.map(|answer| answer.payload.as_slice()).unwrap_or_default();
+            Ok(Keeper { target, memory, runs: ledger::runs(payload), session })
+        }
+        Err(ended) => {
+            session.close().await;
+            Err(ended)
+        }
+    }
+}
+
+/// What a host keeps of a run.
+async fn kept(keeper: &mut Keeper, fleet: &Fleet, run: &RunId) -> Result<Kept, Ended> {
+    let target = keeper.target;
+    let host = &fleet.resolver.targets[target].host;
+    if !keeper.runs.contains(run) {
+        return Ok(Kept::default());
+    }
+    let mut inner = Script::new();
+    inner.text("undo").arg(run.as_str());
+    let seconds = fleet.settings.probe_timeout;
+    let mut program = Program { seconds, whole: Some(seconds), ..Program::default() };
+    program.ask(keeper.session.seq(), &inner);
+    let answers = keeper.session.exchange(program, |_| {}).await;
+    let answers = answers.map_err(|error| ended(target, host, error))?;
+    let kept = Kept::read(&answers[0].payload);
+    match kept.foreign {
+        None => Ok(kept),
+        Some(path) => {
+            let message = format!("{path} is not a folder of this login's alone");
+            Err(Ended { outcome: Outcome::Refused, ..failed(target, message) })
+        }
+    }
+}
+
+async fn look_back(keeper: Keeper, way: WayBack, fleet: &Fleet, moved: Moved) -> HostResult {
+    let Keeper { target, memory, mut session, .. } = keeper;
+    let host: &Host = &fleet.resolver.targets[target].host;
+    let WayBack { desired, trail, lost } = way;
+    let mut program = Program::default();
+    let probe = Probe::ask(&desired, &mut session, &mut program);
+    let login = root::Login::ask(&desired, &mut session, &mut program);
+    let accounts = Accounts::ask(&desired, &mut session, &mut program);
+    program.seconds = fleet.settings.probe_timeout.saturating_add(probe.seconds);
+    program.whole = Some(program.seconds);
+    let answers =
+        session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
+    let observed = probe.read(&desired, &answers);
+    let history = History { owed: memory.ledger.due(&desired), ..History::default() };
+    let mut plan = compare(&desired, &observed, &history);
+    if let Some(accounts) = accounts {
+        accounts.refuse(&mut plan, &desired, &answers);
+    }
+    let mut notes: Vec<String> =
+        lost.into_iter().map(|(address, why)| told(&address, &why)).collect();
+    unoffered(&mut plan, &desired, &mut notes);
+    if moved == Moved::Refused {
+        refuse(&mut plan, &trail, &memory);
+    }
+    if let Some(remote) = session.remote {
+        login.refuse(&mut plan, &desired, (remote, &answers));
+    }
+    let back = Some(Arc::new(Back { trail, lost: notes }));
+    let (name, desired) = (host.name.clone(), Arc::new(desired));
+    Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session: Some(session) })
+}
+
+/// What a host that goes back knows besides.
+#[derive(Debug)]
+pub struct Back {
+    pub(super) trail: Trail,
+    /// What cannot be undone.
+    pub lost: Vec<String>,
+}
+
+pub(super) fn told(address: &str, why: &str) -> String {
+    if address.is_empty() { why.to_owned() } else { format!("{address}: {why}") }
+}
+
+/// Packages that apt cannot bring back are left as they are.
+pub(super) fn unoffered(plan: &mut Plan, desired: &Desired, notes: &mut Vec<String>) {
+    for (item, instance) in plan.items.iter_mut().zip(&desired.resources) {
+        let Status::Problem(why) = &item.status else { continue };
+        let Some(against) = item.against.as_ref().filter(|_| instance.kind.name() == "package")
+        else {
+            continue;
+        };
+        let verdict = instance.kind.diff(&instance.desired, against);
+        if matches!(verdict, Verdict::Blocked { .. } | Verdict::Refused(_)) {
+            notes.push(told(&instance.address.to_string(), why));
+            item.status = Status::Same("left as it is".to_owned());
+        }
+    }
+}
+
+/// What is not as the run left it is not touched.
+pub(super) fn refuse(plan: &mut Plan, trail: &Trail, memory: &Memory) {
+    for (index, item) in plan.items.iter_mut().enumerate() {
+        if let Status::Change(change) = &item.status
+            && let Some(why) = trail.moved(index, change, &memory.ledger)
+        {
+            item.status = Status::Problem(why);
+        }
+    }
+}

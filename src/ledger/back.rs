@@ -1,0 +1,271 @@
+//! The way back of a run as a desired state: its changes undone in an order that the host can stand, as
+//! ordinary resources. Services that go down go first, then all else backwards, then services that come
+//! up, with the triggers that the run had set off.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::judge::short;
+use super::undo::{Copied, Kept, Undo, Way};
+use super::{Entry, Ledger};
+use crate::model::change::TriggerKind;
+use crate::model::{Action, Address, Change, Difference, Span};
+use crate::resolve::{Desired, Instance, Source};
+use crate::resources::{Copy, find};
+
+/// Where a host goes back to.
+#[derive(Debug)]
+pub struct WayBack {
+    pub desired: Desired,
+    pub trail: Trail,
+    /// What cannot be undone: an address, and why.
+    pub lost: BTreeSet<(String, String)>,
+}
+
+/// What is known of each place of a way back besides.
+#[derive(Debug, Clone, Default)]
+pub struct Trail {
+    /// The run that is undone.
+    run: String,
+    places: Vec<Known>,
+}
+
+/// What is known of one place.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    /// The addresses that it undoes, and what was remembered of them before.
+    marks: Vec<(String, Option<Entry>)>,
+    left: Left,
+}
+
+/// What the run left.
+#[derive(Debug, Clone, Default)]
+enum Left {
+    #[default]
+    Unsaid,
+    Nothing,
+    Record(BTreeMap<String, String>),
+}
+
+/// One resource that goes back, while the way is put together.
+#[derive(Debug)]
+struct Piece {
+    address: Address,
+    place: String,
+    sensitive: bool,
+    table: toml::Table,
+    kept: bool,
+    known: Known,
+    triggers: Vec<(TriggerKind, BTreeSet<String>)>,
+}
+
+impl Piece {
+    /// When its turn is: 0 before all others, 2 behind them.
+    fn turn(&self) -> u8 {
+        let says = |key: &str, value: toml::Value| self.table.get(key) == Some(&value);
+        let up = says("state", "running".into()) || says("enabled", true.into());
+        match self.address.kind {
+            "service" if up || !self.triggers.is_empty() => 2,
+            "service" => 0,
+            _ => 1,
+        }
+    }
+}
+
+/// The way back of all that is kept of `run`. `span` says where a place is.
+#[must_use]
+pub fn way_back(kept: &Kept, run: &str, span: impl Fn(&str) -> Span) -> WayBack {
+    let mut lost = BTreeSet::new();
+    let mut pieces = pieces(&kept.changes, &mut lost);
+    if kept.damaged > 0 {
+        let why = format!("{} lines of what it changed cannot be read", kept.damaged);
+        lost.insert((String::new(), why));
+    }
+    let mut order: Vec<usize> = (0..pieces.len()).collect();
+    order.sort_by_key(|&at| match pieces[at].turn() {
+        2 => (2, at),
+        turn => (turn, usize::MAX - at),
+    });
+    let mut resources = Vec::new();
+    let mut trail = Trail { run: run.to_owned(), places: Vec::new() };
+    let mut triggers = Vec::new();
+    for at in order {
+        let piece = &mut pieces[at];
+        match instance(piece, (kept, run), span(&piece.place)) {
+            Err(why) => drop(lost.insert((piece.address.to_string(), why))),
+            Ok(made) => {
+                resources.push(Arc::new(made));
+                trail.places.push(std::mem::take(&mut piece.known));
+                triggers.push(std::mem::take(&mut piece.triggers));
+            }
+        }
+    }
+    let triggers = triggers.iter().enumerate().map(|(at, all)| trail.causes(at, all)).collect();
+    let count = resources.len();
+    let desired = Desired::ordered(resources, vec![0; count], vec![Vec::new(); count], triggers);
+    let desired = desired.expect("its triggers lead back only");
+    WayBack { desired, trail, lost }
+}
+
+/// Each resource that goes back, once: of several changes of one the first says where to, and the last
+/// what is there now.
+fn pieces(changes: &[Undo], lost: &mut BTreeSet<(String, String)>) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut known: HashMap<(String, String), usize> = HashMap::new();
+    let mut marked: BTreeSet<&str> = BTreeSet::new();
+    for undo in changes {
+        let address = &undo.address;
+        lost.extend(undo.lost.iter().map(|why| (address.clone(), why.clone())));
+        let Some(own) = Address::read(address) else { continue };
+        let trigger = undo.trigger().filter(|_| own.kind == "service");
+        let service = own.name.strip_suffix(".service").unwrap_or(&own.name).to_owned();
+        let called =
+            trigger.map(|_| Way { kind: own.kind.to_owned(), name: service, ..Way::default() });
+        for (nth, way) in undo.back.iter().chain(&called).enumerate() {
+            let Some(kind) = find(&way.kind).filter(|kind| kind.name() != "command") else {
+                continue;
+            };
+            let text = if way.table.is_empty() { "{}" } else { &way.table };
+            let Ok(mut table) = toml::from_str::<toml::Table>(&format!("table = {text}")) else {
+                continue;
+            };
+            let Some(toml::Value::Table(table)) = table.remove("table") else { continue };
+            let at = *known.entry((way.kind.clone(), way.name.clone())).or_insert_with(|| {
+                let (module, name) = (own.module.clone(), way.name.clone());
+                let address = Address { module, kind: kind.name(), name };
+                pieces.push(Piece {
+                    address,
+                    place: undo.place.clone(),
+                    sensitive: false,
+                    table: toml::Table::new(),
+                    kept: false,
+                    known: Known::default(),
+                    triggers: Vec::new(),
+                });
+                pieces.len() - 1
+            });
+            let piece = &mut pieces[at];
+            piece.sensitive |= undo.sensitive;
+            if nth == 0 && marked.insert(address) {
+                piece.known.marks.push((address.clone(), undo.entry.clone()));
+            }
+            if !way.table.is_empty() {
+                piece.take(table, way);
+            }
+        }
+        if let Some(((kind, because), at)) = trigger
+            .zip(called.as_ref().and_then(|way| known.get(&(way.kind.clone(), way.name.clone()))))
+        {
+            pieces[*at].triggers.push((kind, because.clone()));
+        }
+    }
+    pieces
+}
+
+impl Piece {
+    /// Takes one more change of the same in.
+    fn take(&mut self, table: toml::Table, way: &Way) {
+        let first = matches!(self.known.left, Left::Unsaid);
+        let absent = self.table.get("state").is_some_and(|state| state.as_str() == Some("absent"));
+        if first || !absent && !table.contains_key("state") {
+            for (key, value) in table {
+                self.table.entry(key).or_insert(value);
+            }
+            self.kept |= way.kept;
+        }
+        match (&mut self.known.left, &way.left) {
+            (Left::Record(all), Some(left)) => all.extend(left.clone()),
+            (known, Some(left)) => *known = Left::Record(left.clone()),
+            (known, None) => *known = Left::Nothing,
+        }
+    }
+}
+
+/// The resource of a piece.
+fn instance(
+    piece: &mut Piece,
+    (kept, run): (&Kept, &str),
+    place: Span,
+) -> Result<Instance, String> {
+    for (kind, because) in &piece.triggers {
+        let causes = because.iter().map(|cause| toml::Value::String(cause.clone())).collect();
+        let key = if *kind == TriggerKind::Reload { "reload_on" } else { "restart_on" };
+        piece.table.insert(key.to_owned(), toml::Value::Array(causes));
+    }
+    let text = toml::Value::Table(piece.table.clone()).to_string();
+    let mut made = Source::restore(piece.address.clone(), (&text, Vec::new()), place)
+        .map_err(|why| format!("what is kept of it cannot be read: {why}"))?;
+    made.sensitive = piece.sensitive;
+    if piece.kept {
+        let copy = match kept.of(&piece.address.name) {
+            Copied::File(number, body) => {
+                Copy { place: format!("{run}/{number}"), body: body.clone() }
+            }
+            Copied::Large => return Err("it was larger than what is kept".to_owned()),
+            Copied::Missing => return Err("no copy of it is kept".to_owned()),
+        };
+        let restored = made.kind.restoring(&made.desired, &copy);
+        made.desired = restored.ok_or("no type brings it back")?;
+    }
+    Ok(made)
+}
+
+impl Trail {
+    /// What is remembered of the addresses that a place undoes, once it is done.
+    pub fn marks(&self, index: usize) -> impl Iterator<Item = &(String, Option<Entry>)> {
+        self.places[index].marks.iter()
+    }
+
+    /// What sets a place off: places before it.
+    fn causes(
+        &self,
+        at: usize,
+        triggers: &[(TriggerKind, BTreeSet<String>)],
+    ) -> Vec<(TriggerKind, Vec<usize>)> {
+        let undoes = |place: &Known, because: &BTreeSet<String>| {
+            place.marks.iter().any(|(address, _)| because.contains(address))
+        };
+        let causes = |because| {
+            let before = self.places[..at].iter().enumerate();
+            before.filter(|(_, place)| undoes(place, because)).map(|(at, _)| at).collect()
+        };
+        triggers.iter().map(|(kind, because)| (*kind, causes(because))).collect()
+    }
+
+    /// Why what a place would change is not what the run left there; `None` where it is.
+    #[must_use]
+    pub fn moved(&self, index: usize, change: &Change, ledger: &Ledger) -> Option<String> {
+        let run = &self.run;
+        let place = &self.places[index];
+        let found = match (&place.left, change.action) {
+            (Left::Unsaid, _) | (Left::Nothing, Action::Create) => return None,
+            (Left::Nothing, _) => format!("run {run} took it away, and it is there again"),
+            (Left::Record(_), Action::Create) => format!("run {run} left it there, and it is gone"),
+            (Left::Record(left), _) => {
+                let other = change.attributes.iter().find_map(|attribute| {
+                    let left = left.get(attribute.name)?;
+                    let now = now(&attribute.difference)?;
+                    (now != *left).then_some(attribute.name)
+                })?;
+                format!("its {other} is not what run {run} left there")
+            }
+        };
+        let later = place.marks.iter().filter_map(|(address, _)| ledger.entries.get(address));
+        let later =
+            later.map(|entry| entry.run.as_str()).filter(|later| *later > run.as_str()).max();
+        let by = later.map_or_else(String::new, |later| format!(" (run {later} applied it since)"));
+        Some(format!("{found}{by}; --force puts it back all the same"))
+    }
+}
+
+/// What a host has, in short.
+fn now(difference: &Difference) -> Option<String> {
+    Some(match difference {
+        Difference::Value { before, .. } => short(before.as_deref().unwrap_or_default()),
+        Difference::Content { before, .. } => short(&before.as_ref()?.digest),
+        Difference::Secret { before, .. } => {
+            short(&String::from_utf8_lossy(before.as_ref()?.reveal()))
+        }
+        Difference::Sensitive { .. } => return None,
+    })
+}

@@ -1,0 +1,104 @@
+//! The way back of a run on real hosts: the very tree, users, packages and units of before.
+
+use super::project;
+use crate::support::{lab, lab::left_out, lab::own};
+
+/// All that the tests here look at on a host, as text.
+const SEEN: &str = "cd /srv/back && find . -exec stat -c '%n %f %u:%g' {} + | sort; \
+    find . -type f -exec sha256sum {} + | sort; find . -type f -exec stat -c '%n %Y' {} + | sort; \
+    find . -type l -exec readlink {} +; grep back- /etc/passwd /etc/group; ls /home | grep back-; true";
+
+/// What stands there before the run.
+const BEFORE: &str = "rm -rf /srv/back /run/back.starts; mkdir -p /srv/back/folder /srv/back/emptied; cd /srv/back; \
+    printf 'old\\n' >content; printf 'mode\\n' >mode; printf 'goes' >gone; printf 'one\\ntwo' >edited; \
+    head -c 3000000 /dev/zero >large; ln -s content link; chmod 2750 folder; chmod 640 content; \
+    chown 65534:12345 gone; touch -d '2001-02-03 04:05:06' content gone edited large";
+
+const FILES: &str = r#"
+[directory."/srv/back/new"]
+mode = "0710"
+[file."/srv/back/new/in it"]
+content = "new\n"
+[file."/srv/back/content"]
+content = "other\n"
+mode = "0600"
+[file."/srv/back/mode"]
+mode = "4711"
+[file."/srv/back/large"]
+content = "small\n"
+[file."/srv/back/gone"]
+state = "absent"
+[line.edit]
+path = "/srv/back/edited"
+line = "three"
+[symlink."/srv/back/link"]
+target = "new"
+[directory."/srv/back/folder"]
+mode = "0700"
+[directory."/srv/back/emptied"]
+state = "absent"
+"#;
+
+#[test]
+fn t51_t68_a_host_goes_back_to_where_it_was() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let lab = lab();
+    let clean = "systemctl disable --now back-s >/dev/null 2>&1; rm -rf /etc/systemd/system/back-s.service; \
+        systemctl daemon-reload; userdel -r back-user >/dev/null 2>&1; groupdel back-group 2>/dev/null; \
+        apt-get -qq -y purge lab-pkg20 >/dev/null 2>&1; rm -rf /srv/back /var/lib/trueup/o; true";
+    lab.on("spare1", clean);
+    lab.on("spare1", BEFORE);
+    lab.on(
+        "spare1",
+        "printf '[Service]\\nExecStartPre=sh -c \"echo x >>/run/back.starts\"\\nExecStart=sleep 1000\\n[Install]\\nWantedBy=multi-user.target\\n' \
+         >/etc/systemd/system/back-s.service; systemctl daemon-reload; systemctl start back-s",
+    );
+    let state = "systemctl is-active back-s; systemctl is-enabled back-s; dpkg-query -W -f '${db:Status-Status}' lab-pkg20 2>/dev/null; true";
+    let was = (lab.on("spare1", SEEN), lab.on("spare1", state));
+    let module = format!(
+        "[package.lab-pkg20]\n[group.back-group]\n[user.back-user]\ngroup = \"back-group\"\ncreate_home = false\n{FILES}\
+         [service.back-s]\nenabled = true\nrestart_on = [\"file[/srv/back/content]\"]\n"
+    );
+    let project = project("[hosts.spare1]\n", &module);
+    // Where it is kept on hosts that nobody tells another place.
+    let usual = [("TRUEUP_HOST_STATE", "")];
+    project.on_lab_with(&["apply", "--yes"], &usual).expect(0);
+    assert_ne!((lab.on("spare1", SEEN), lab.on("spare1", state)), was);
+    // Somebody else on the host sees nothing of what is kept.
+    for path in ["/var/lib/trueup/o", "/var/lib/trueup/o/spare1/kept"] {
+        let text = format!("ls {path}; su -s /bin/sh nobody -c 'ls {path}'");
+        assert_ne!(lab.try_on("spare1", &text, b"").0, 0, "{path}");
+    }
+    let kept = lab.on("spare1", "ls /var/lib/trueup/o/spare1/kept/*/changes");
+    assert!(!kept.is_empty());
+    let open = "find /var/lib/trueup /var/lib/trueup/o /var/lib/trueup/o/spare1/kept -maxdepth 1 -type d -perm /077";
+    assert_eq!(lab.on("spare1", open), "");
+    let read = "su -s /bin/sh nobody -c 'find /var/lib/trueup -mindepth 1' 2>/dev/null; true";
+    assert_eq!(lab.on("spare1", read), "");
+    let back = project.on_lab_with(&["rollback", "last", "--yes"], &usual).expect(0);
+    assert!(back.stdout.contains("service[back-s]"), "{}", back.stdout);
+    assert_eq!((lab.on("spare1", SEEN), lab.on("spare1", state)), was, "{}", back.stdout);
+    assert_eq!(lab.on("spare1", "cat /run/back.starts"), "x\n".repeat(3));
+    let again = project.on_lab_with(&["plan", "--detailed-exitcode"], &usual).expect(2);
+    assert!(!again.stdout.contains("drift"), "{}", again.stdout);
+    lab.on("spare1", clean);
+}
+
+#[test]
+fn files_go_back_with_busybox_too() {
+    if left_out() {
+        return;
+    }
+    let _host = own("busybox1");
+    let lab = lab();
+    lab.on("busybox1", BEFORE);
+    let was = lab.on("busybox1", SEEN);
+    let project = project("[hosts.busybox1]\n", FILES);
+    project.on_lab(&["apply", "--yes"]).expect(0);
+    let back = project.on_lab(&["rollback", "last", "--yes"]).expect(0);
+    assert_eq!(lab.on("busybox1", SEEN), was, "{}", back.stdout);
+    lab.on("busybox1", "rm -rf /srv/back");
+}
