@@ -231,7 +231,7 @@ impl Crash {
 }
 
 /// A line of figures, also where the output of tests is kept back.
-fn say(line: String) {
+fn say(line: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -255,7 +255,7 @@ fn whatever_dies_nothing_is_half_done_and_no_restart_is_lost() {
         let seed = seed + round as u64 - 1;
         crash.round(round, seed);
     }
-    say(format!(
+    say(&format!(
         "crash: {rounds} rounds from seed {seed}, apply {:?}: {:?}",
         crash.whole, crash.figures
     ));
