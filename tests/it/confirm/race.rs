@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use trueup::ledger::{CONFIRM, KEPT, LIBRARY};
 use trueup::resources::REGISTRY;
-use trueup::shell::detached;
+use trueup::shell::{Script, detached};
 
 use crate::wire::shells::say;
 
@@ -19,7 +19,7 @@ fn functions() -> Vec<u8> {
             libraries.push(library);
         }
     }
-    detached("race", &libraries, "")
+    detached(("race", &libraries), &Script::new(), "")
 }
 
 /// A run that changed two files and waits to be confirmed.
@@ -94,7 +94,7 @@ fn a_confirmation_at_the_deadline_is_whole_or_none() {
     let text = [functions().as_slice(), b""].concat();
     let text = String::from_utf8(text).expect("ASCII");
     let at = text.rfind("\n \"$@\"").expect("its end");
-    let text = format!("{}\ntold() {{ \"$@\" >&4; }}\n\"$@\"\n", &text[..at]);
+    let text = format!("{}\nrerun() {{ :; }}\ntold() {{ \"$@\" >&4; }}\n\"$@\"\n", &text[..at]);
     fs::write(&program, text).expect("the program");
     let full = std::env::var_os("TRUEUP_FULL").is_some();
     let trials = if full { 5000 } else { 60 };
