@@ -175,7 +175,7 @@ impl World {
         let status = match (status, fired) {
             (Ok(why), None) => Status::Same(why),
             (Ok(_), fired) => {
-                let mut change = Change::new(Action::Trigger, Vec::new());
+                let mut change = Change::new(Action::Trigger, kind.runs(&instance.desired));
                 change.fired = fired;
                 Status::Change(change)
             }

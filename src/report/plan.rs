@@ -252,6 +252,9 @@ pub(super) fn counts<'c>(changes: impl Iterator<Item = &'c Change>) -> String {
         if change.action != Action::Trigger {
             *actions.entry(change.action).or_default() += 1;
         }
+        if change.purged() > 0 {
+            *actions.entry(Action::Delete).or_default() += change.purged();
+        }
         if let Some(trigger) = &change.fired {
             *fired.entry(trigger.kind).or_default() += 1;
         }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::{About, Claim, Input, Parting, Record, Resource, Subject, Trigger, Verdict, Work};
-use crate::model::{Change, Diagnostic};
+use crate::model::{Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
 /// A desired or observed state of some type.
@@ -52,6 +52,7 @@ pub trait ResourceType: Sync {
     fn returns(&self) -> bool;
     fn cuts(&self, desired: &Erased, change: &Change) -> bool;
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool;
+    fn runs(&self, desired: &Erased) -> Vec<Attribute>;
     fn verifiable(&self, desired: &Erased) -> bool;
     fn record(&self, desired: &Erased) -> Record;
     fn parting(&self, desired: &Erased) -> Parting;
@@ -170,6 +171,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool {
         R::heeds(typed(desired), typed(observed), change)
+    }
+    fn runs(&self, desired: &Erased) -> Vec<Attribute> {
+        R::runs(typed(desired))
     }
     fn verifiable(&self, desired: &Erased) -> bool {
         R::verifiable(typed(desired))

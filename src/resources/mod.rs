@@ -33,7 +33,7 @@ mod user;
 use std::fmt::Debug;
 
 use crate::model::change::TriggerKind;
-use crate::model::{AddressPattern, Change, Diagnostic, Located};
+use crate::model::{AddressPattern, Attribute, Change, Diagnostic, Located};
 use crate::shell::{Script, Step};
 
 pub use about::About;
@@ -169,6 +169,11 @@ pub trait Resource: Send + Sync + 'static {
         _change: Option<&Change>,
     ) -> bool {
         true
+    }
+
+    /// What a trigger that goes off runs, where a reader cannot know that from its name.
+    fn runs(_desired: &Self::Desired) -> Vec<Attribute> {
+        Vec::new()
     }
 
     /// Whether asking the host again shows that a change was done.

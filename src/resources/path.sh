@@ -40,6 +40,7 @@ plain() {
 }
 alone() {
   n=$(sha256sum <"$1" 2>/dev/null) || n=unreadable
+  [ "$n" != unreadable ] || command -v sha256sum >/dev/null 2>&1 || n=unsummed
   text "${n%% *}" "$1"
 }
 # texts PATH…: the same for every regular file; `-` stands for the digest, which nobody needs.
@@ -158,6 +159,7 @@ same() {
     if [ -e "$1" ] || [ -L "$1" ]; then fail 'it was not there when this was planned, and is there now'; return; fi
     return 0
   fi
+  if [ "$2" != - ] && ! [ -e "$1" ] && ! [ -L "$1" ]; then fail 'it is gone, and was there when this was planned'; return; fi
   if [ "$2" != - ] && [ "$(stat -c '%f %u %g' -- "$1" 2>&1)" != "$2" ]; then
     fail 'its owner, mode or kind is not what this was planned against'; return
   fi
@@ -191,6 +193,7 @@ put() {
     M="cannot make a file in ${G%/}/: ${M##*: }"
     n=$(stat -f -c %d -- "${G%/}/" 2>/dev/null)
     case $M$n in *'No space left'*[!0-9]0) M="$M (no inodes are left)" ;; esac
+    held_fast . 'the folder'
     r=1
   fi
   return "$r"
@@ -236,11 +239,15 @@ $P"' || { J=; M="the old content stays, because validate said (exit status $r):
 # barred PATH: says in M why PATH cannot be replaced; of an attribute mv only says "not permitted".
 barred() {
   M="it cannot be replaced: ${M##*: }"
+  held_fast "$1" it
+  case $M in *busy) M="$M (something is mounted on it)" ;; esac
+}
+# held_fast PATH WORD: adds to M that an attribute of PATH, which is called WORD, keeps it as it is.
+held_fast() {
   n=$(lsattr -d -- "$1" 2>/dev/null)
   case ${n%% *} in
-    *i*) M="$M (it is immutable: chattr -i lets it be changed)" ;;
-    *a*) M="$M (it can only be appended to: chattr -a lets it be changed)" ;;
-    *) case $M in *busy) M="$M (something is mounted on it)" ;; esac ;;
+    *i*) M="$M ($2 is immutable: chattr -i lets it be changed)" ;;
+    *a*) M="$M ($2 can only be appended to: chattr -a lets it be changed)" ;;
   esac
 }
 # become PATH META DIGEST MODE OWNER: what PATH has, and on it what is wanted, for the new file. An empty

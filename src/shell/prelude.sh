@@ -297,7 +297,7 @@ spend() {
   n=$n/$1/spent
   M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
   M=$(mkdir -- "$n/$2" 2>&1) && return
-  [ ! -e "$n/$2" ] || fail 'this plan was applied here already'
+  [ ! -e "$n/$2" ] || fail 'this plan was applied here already: plan again'
   return 1
 }
 

@@ -20,7 +20,7 @@ const USAGE: &str = "cargo xtask NAME
   ci                lint and test: what CI runs
   fuzz [TARGET] [SECONDS]      looks for inputs that break a target of fuzz/src/targets.rs (60 seconds each)
   fuzz minimise TARGET         keeps of what was found the fewest small inputs, in fuzz/corpus
-  campaign NAME     one of the long tests whole: logins, hostile, confirm (docs/testing.md)
+  campaign NAME     one of the long tests whole: logins, hostile, confirm, crash, truth (docs/testing.md)
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
 
@@ -170,12 +170,17 @@ fn campaign(name: &str) -> Result<(), String> {
         "logins" => "hosts::matrix",
         "hostile" => "hostile",
         "confirm" => "confirm::",
-        _ => return Err("campaign logins|hostile|confirm".to_owned()),
+        "crash" => "hosts::crash",
+        "truth" => "hosts::truth",
+        _ => return Err("campaign logins|hostile|confirm|crash|truth".to_owned()),
     };
+    let rounds = |name: &str| env::var(name).unwrap_or_else(|_| "200".into());
     let lab = Lab::start("campaign", &TEST_HOSTS)?;
     run(cargo()
         .args(["test", "--quiet", "--test", "it", "--", filter, "--nocapture"])
         .env("TRUEUP_FULL", "1")
+        .env("TRUEUP_CRASH", rounds("TRUEUP_CRASH"))
+        .env("TRUEUP_TRUTH", rounds("TRUEUP_TRUTH"))
         .env("TRUEUP_LAB", &lab.folder))
 }
 

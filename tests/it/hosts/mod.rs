@@ -4,6 +4,7 @@ mod broken;
 mod canaries;
 mod confirm;
 mod cost;
+mod crash;
 mod hostile;
 mod language;
 mod limits;

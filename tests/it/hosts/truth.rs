@@ -20,7 +20,7 @@ use self::claims::{
     changed, changes, compare, covers, end, has, lines, starts, text, things, trace,
 };
 use self::draft::{Draft, Shape};
-use self::random::Random;
+pub(super) use self::random::Random;
 use self::world::World;
 use crate::support::lab::Shell;
 use crate::support::{Output, Project, lab, lab::left_out, lab::own};

@@ -1,7 +1,7 @@
 //! Numbers that follow from a seed (`SplitMix64`).
 
 /// A source of them.
-pub(super) struct Random(pub(super) u64);
+pub(in crate::hosts) struct Random(pub(in crate::hosts) u64);
 
 impl Random {
     const fn next(&mut self) -> u64 {
@@ -13,21 +13,21 @@ impl Random {
     }
 
     /// Below `most`.
-    pub(super) fn below(&mut self, most: usize) -> usize {
+    pub(in crate::hosts) fn below(&mut self, most: usize) -> usize {
         usize::try_from(self.next() % most as u64).expect("a small number")
     }
 
     /// True so often in a hundred.
-    pub(super) fn chance(&mut self, percent: usize) -> bool {
+    pub(in crate::hosts) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    pub(super) fn one<'o>(&mut self, of: &[&'o str]) -> &'o str {
+    pub(in crate::hosts) fn one<'o>(&mut self, of: &[&'o str]) -> &'o str {
         of[self.below(of.len())]
     }
 
     /// `text`, so often in a hundred; else nothing.
-    pub(super) fn maybe<'t>(&mut self, percent: usize, text: &'t str) -> &'t str {
+    pub(in crate::hosts) fn maybe<'t>(&mut self, percent: usize, text: &'t str) -> &'t str {
         if self.chance(percent) { text } else { "" }
     }
 }
