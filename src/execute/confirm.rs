@@ -10,7 +10,8 @@ use super::apply::Applying;
 use super::host::{HostRun, libraries};
 use super::session::{Program, Session, random_word};
 use super::stop::{Stop, Stopper};
-use super::wave::STEP_LONGEST;
+use super::wave::{STEP_LONGEST, part};
+use crate::model::change::TriggerKind;
 use crate::model::{Outcome, RunMark};
 use crate::plan::{Plan, Status, guarded, window};
 use crate::shell::{Script, detached};
@@ -35,6 +36,8 @@ pub(super) struct Armed {
     /// Seconds in which it must be confirmed, behind its last step.
     seconds: u32,
     patience: u32,
+    /// What commands ran because something changed, to be run again behind the way back.
+    again: Script,
 }
 
 /// What became of a wave that was to be confirmed.
@@ -70,8 +73,9 @@ impl Armed {
         let own = resources().filter_map(|one| one.timeout).max().unwrap_or(0);
         let patience = own.max(if slow { STEP_LONGEST } else { HUNG });
         let word = random_word();
+        let again = rerun(run, plan, wave);
         let (run, id) = (mark.id.as_str().to_owned(), word[..16].to_owned());
-        Some(Self { run, id, token: random_word(), seconds, patience })
+        Some(Self { run, id, token: random_word(), seconds, patience, again })
     }
 
     /// The words of `arm`.
@@ -82,8 +86,29 @@ impl Armed {
 
     /// The program of who watches.
     pub(super) fn guard(&self) -> Vec<u8> {
-        detached(&self.id, &libraries(), "guarding")
+        let mut guard = Script::new();
+        guard.text("rerun() {\n:\n").script(&self.again).text("}\n");
+        detached((&self.id, &libraries()), &guard, "guarding")
     }
+}
+
+/// The commands that changes of the run so far set off: what they loaded from files is loaded once more from what was
+/// put back.
+fn rerun(run: &HostRun, plan: &Plan, wave: &[usize]) -> Script {
+    let mut script = Script::new();
+    for (index, change) in run.plan.changes() {
+        let fired = change.fired.as_ref().is_some_and(|fired| fired.kind == TriggerKind::Run);
+        let open = matches!(plan.items[index].status, Status::Change(_)) && !wave.contains(&index);
+        if !fired || open {
+            continue;
+        }
+        let instance = &run.desired.resources[index];
+        for (_, step) in instance.kind.steps(&[part(run, &run.plan, index)]) {
+            script.text("(\ncd /\n").script(&step.script).text("\nrerun_one");
+            script.arg(instance.address.to_string()).text(" $?\nleave\n)\n");
+        }
+    }
+    script
 }
 
 impl Applying {

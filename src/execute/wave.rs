@@ -182,7 +182,7 @@ fn patience(run: &HostRun, index: usize) -> u32 {
 }
 
 /// A change with the states that its steps are made from.
-fn part<'r>(run: &'r HostRun, plan: &'r Plan, index: usize) -> Part<'r> {
+pub(super) fn part<'r>(run: &'r HostRun, plan: &'r Plan, index: usize) -> Part<'r> {
     let Status::Change(change) = &plan.items[index].status else {
         unreachable!("a wave holds changes only");
     };

@@ -190,9 +190,16 @@ revert() {
     set -- "$1" "$2" "$(($3 - 1))"
   done
   reacted "$1" "$2"
+  # At boot nothing of before is loaded.
+  [ "$1" = boot ] || rerun
   { echo 'rolled back' && cat "$c/failed"; } >"$2/fate.new" && mv -fT -- "$2/fate.new" "$2/fate"
   ondisk "$2/fate" "$2"
   swept "$c"
+}
+# rerun_one ADDRESS STATUS: what is told where a command that was run again failed.
+rerun_one() {
+  [ "$2" -eq 0 ] || printf '%s\n' "$1: run again with what was put back, and failed: ${M%%"
+"*}" >>"$c/failed"
 }
 # silenced WHAT: the shell that did it begins nothing more, and what it does now gets 20 s; then the lock is ours. Who
 # has this done now has it already.

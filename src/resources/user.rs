@@ -58,39 +58,13 @@ pub(super) struct Observed {
     lacks: Lacks,
 }
 
-/// Shown by the manual.
-const EXAMPLES: &[&str] = &[
-    r#"[user.deploy]
-groups = ["www-data"]
-home = "/srv/deploy"
-shell = "/bin/bash"
-"#,
-    r#"[params.hash]
-type = "string"
-sensitive = true
-default = "$5$saltsalt$5i1qBpoG1r2lckbKSq1CnT.UGPp8XJNqM5AYlEGzft6"
-
-[user.admin]
-groups = ["sudo"]
-exclusive_groups = true
-password = "{{ params.hash }}"
-"#,
-    r#"[user.former]
-state = "absent"
-remove_home = true
-
-[user.guest]
-locked = true
-"#,
-];
-
 impl Resource for User {
     type Desired = Self;
     type Observed = Observed;
     const NAME: &'static str = "user";
     const ABOUT: About = About::of::<table::Table>("A user of the host's user database", "the user")
         .notes("A password is only ever a hash. It reaches the host on the standard input of chpasswd(8), and a plan shows a keyed digest of it; what is behind a `!` that locks it is compared, and the lock stays. A user that runs something is not removed: stop its service first. userdel(8) takes the group of the user's name away too where nobody else has it, and the plan says so. A rollback brings neither a password back nor a user that was removed, and a home that was made stays.")
-        .examples(EXAMPLES);
+        .examples(table::EXAMPLES);
     const REPEATABLE: bool = true;
     const SECRET: &'static [&'static str] = &["password"];
     const LIBRARY: &'static [&'static str] = &[account::LIBRARY];

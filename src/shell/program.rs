@@ -171,13 +171,13 @@ impl Step {
 }
 
 /// The remote end's functions as a program of their own, which stands in a file on the host and calls one of
-/// them with its arguments.
+/// them with its arguments. `more` stands before that.
 #[must_use]
-pub fn detached(word: &str, libraries: &[&str], function: &str) -> Vec<u8> {
+pub fn detached((word, libraries): (&str, &[&str]), more: &Script, function: &str) -> Vec<u8> {
     let prelude = prelude("", word, libraries);
     let end = prelude.len() - parts().1.len();
-    let tail = format!("\nU=$(id -u)\n{function} \"$@\"\n");
-    [&prelude[..end], tail.as_bytes()].concat()
+    let tail = format!("U=$(id -u)\n{function} \"$@\"\n");
+    [&prelude[..end], b"\n", more.bytes(), tail.as_bytes()].concat()
 }
 
 /// What comes before the libraries, and what behind them.

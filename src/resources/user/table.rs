@@ -10,6 +10,32 @@ use super::{Groups, Hash, User};
 use crate::model::change::sha256_hex;
 use crate::model::{Diagnostic, Secret};
 
+/// Shown by the manual.
+pub(super) const EXAMPLES: &[&str] = &[
+    r#"[user.deploy]
+groups = ["www-data"]
+home = "/srv/deploy"
+shell = "/bin/bash"
+"#,
+    r#"[params.hash]
+type = "string"
+sensitive = true
+default = "$5$saltsalt$5i1qBpoG1r2lckbKSq1CnT.UGPp8XJNqM5AYlEGzft6"
+
+[user.admin]
+groups = ["sudo"]
+exclusive_groups = true
+password = "{{ params.hash }}"
+"#,
+    r#"[user.former]
+state = "absent"
+remove_home = true
+
+[user.guest]
+locked = true
+"#,
+];
+
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Table {

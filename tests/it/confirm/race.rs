@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use trueup::ledger::{CONFIRM, KEPT, LIBRARY};
 use trueup::resources::REGISTRY;
-use trueup::shell::detached;
+use trueup::shell::{Script, detached};
 
 use crate::wire::shells::say;
 
@@ -19,7 +19,7 @@ fn functions() -> Vec<u8> {
             libraries.push(library);
         }
     }
-    detached("race", &libraries, "")
+    detached(("race", &libraries), &Script::new(), "")
 }
 
 /// A run that changed two files and waits to be confirmed.
@@ -86,6 +86,11 @@ fn trial(program: &Path, offset: i64) -> Result<bool, String> {
     }
 }
 
+/// A number out of the environment.
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
 #[test]
 fn a_confirmation_at_the_deadline_is_whole_or_none() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -94,13 +99,12 @@ fn a_confirmation_at_the_deadline_is_whole_or_none() {
     let text = [functions().as_slice(), b""].concat();
     let text = String::from_utf8(text).expect("ASCII");
     let at = text.rfind("\n \"$@\"").expect("its end");
-    let text = format!("{}\ntold() {{ \"$@\" >&4; }}\n\"$@\"\n", &text[..at]);
+    let text = format!("{}\nrerun() {{ :; }}\ntold() {{ \"$@\" >&4; }}\n\"$@\"\n", &text[..at]);
     fs::write(&program, text).expect("the program");
     let full = std::env::var_os("TRUEUP_FULL").is_some();
-    let trials = if full { 5000 } else { 60 };
-    let seed: u64 =
-        std::env::var("TRUEUP_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let (mut random, mut confirmed, mut wrong) = (seed, 0, Vec::new());
+    let trials = number("TRUEUP_TRIALS").unwrap_or(if full { 5000 } else { 60 });
+    let seed = number("TRUEUP_SEED").unwrap_or(1);
+    let (mut random, mut confirmed, mut wrong) = (seed, 0_u64, Vec::new());
     for _ in 0..trials {
         // xorshift: the offset of one to the other, up to 12 ms either way.
         random ^= random << 13;
@@ -115,7 +119,7 @@ fn a_confirmation_at_the_deadline_is_whole_or_none() {
     }
     say(&format!(
         "confirm race: seed {seed}, {trials} trials, {confirmed} confirmed, {} rolled back, {} mixed",
-        trials - confirmed - wrong.len(),
+        trials - confirmed - wrong.len() as u64,
         wrong.len()
     ));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -55,6 +55,26 @@ confirm = "8s"
 reload_on = ["file[/etc/nftables.conf]"]
 "#;
 
+/// The same, loaded by a command that the file sets off.
+const COMMAND: &str = r#"
+[file."/etc/nftables.conf"]
+content = """
+flush ruleset
+table inet shut {
+  chain input {
+    type filter hook input priority 0;
+    tcp dport 22 drop
+  }
+}
+"""
+confirm = "8s"
+
+[command.load]
+command = "nft -f /etc/nftables.conf"
+run_on = ["file[/etc/nftables.conf]"]
+only_if = "false"
+"#;
+
 /// A configuration that no sshd starts with, and nothing that looks at it before.
 const SSHD: &str = r#"
 [file."/etc/ssh/sshd_config.d/broken.conf"]
@@ -77,6 +97,12 @@ fn a_host_that_is_cut_off_puts_the_old_configuration_back_and_says_so() {
             (
                 "nft",
                 FIREWALL,
+                "nft list ruleset; cat /etc/nftables.conf",
+                "table inet old {\n}\nflush ruleset\ntable inet old { }\n",
+            ),
+            (
+                "command",
+                COMMAND,
                 "nft list ruleset; cat /etc/nftables.conf",
                 "table inet old {\n}\nflush ruleset\ntable inet old { }\n",
             ),

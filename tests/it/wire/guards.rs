@@ -80,7 +80,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "nothing is done after a failure",
-        &[("[ -z \"$F\" ] && mark begun && return 0", "return 0")],
+        &[("[ -z \"$F\" ] && beat busy && mark begun && return 0", "return 0")],
         children::nothing_after_a_failure,
     ),
     guard(
