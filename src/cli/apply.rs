@@ -54,6 +54,7 @@ fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>)
             spend: Some(spend),
             run: Some(mark),
             lock_timeout: verb.lock_timeout,
+            confirm: verb.confirm,
             prune: Prune::Nothing,
         };
         let Some(run) = Run::new(&opened.ready, &verb.hosts, purpose) else {
@@ -75,7 +76,13 @@ fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>)
     let Some(ready) = project::ready(common, &asked, style) else { return Exit::Mistake };
     resume::tell_gone(only.as_ref(), &ready);
     let prune = settings::prune(&verb.pruning);
-    let purpose = Purpose { spend: None, run: Some(mark), lock_timeout: verb.lock_timeout, prune };
+    let purpose = Purpose {
+        spend: None,
+        run: Some(mark),
+        lock_timeout: verb.lock_timeout,
+        confirm: verb.confirm,
+        prune,
+    };
     let Some(run) = Run::new(&ready, &verb.hosts, purpose) else { return Exit::Mistake };
     let about = About { common, verb, opened: None, resumes };
     runtime().block_on(planned(run, &about, &telling))

@@ -12,6 +12,7 @@ mod runs;
 mod trust;
 
 use super::forms::{CheckOutput, Form, ShowAs};
+use crate::model::window_argument;
 pub(super) use memory::{Drift, Ledger, Pruning, Reach, Unlock};
 pub(super) use runs::{Runs, RunsShow, RunsWhat};
 pub(super) use trust::Trust;
@@ -171,6 +172,9 @@ pub(super) struct Apply {
     /// Seconds to wait for another apply that is at work on a host
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(super) lock_timeout: u32,
+    /// Have each host put back what is not confirmed in this time over a new connection; false: nothing need be
+    #[arg(long, value_name = "TIME", value_parser = window_argument)]
+    pub(super) confirm: Option<u32>,
     #[command(flatten)]
     pub(super) pruning: Pruning,
     /// Do not ask

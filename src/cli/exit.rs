@@ -15,6 +15,8 @@ pub(super) enum Exit {
     Changes,
     /// 3: a host failed, was unreachable, refused or unknown.
     Hosts,
+    /// 4: a host put back what was not confirmed.
+    RolledBack,
 }
 
 impl From<Exit> for ExitCode {
@@ -31,12 +33,14 @@ impl Exit {
             Self::Mistake => 1,
             Self::Changes => 2,
             Self::Hosts => 3,
+            Self::RolledBack => 4,
         }
     }
 
     /// The status that these outcomes of hosts ask for; changes count where they are asked about.
     pub(super) fn of(outcomes: impl Iterator<Item = Outcome>, detailed: bool) -> Self {
         match outcomes.max() {
+            Some(Outcome::RolledBack) => Self::RolledBack,
             Some(worst) if worst > Outcome::Changed => Self::Hosts,
             Some(Outcome::Changed) if detailed => Self::Changes,
             _ => Self::Good,

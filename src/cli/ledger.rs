@@ -1,15 +1,19 @@
 //! `trueup ledger`: prints what a host remembers of the project, or lets it forget. `trueup unlock`: ends an
 //! apply that holds a host.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::args::{Common, Ledger, Reach, Unlock};
 use super::exit::Exit;
-use super::project::{self, Examined};
+use super::project;
 use super::run::runtime;
 use super::settings;
-use crate::config::Modules;
+use crate::config::{Loaded, Modules};
 use crate::execute::{self, Ended, Password, Settings};
 use crate::model::Host;
 use crate::report::{self, LedgerJson};
+use crate::resolve::Resolver;
 
 /// A host of the project, and how it is reached.
 struct Place {
@@ -22,13 +26,17 @@ impl Place {
     /// Finds the host; tells what is wrong and gives `None` where there is none.
     fn find(common: &Common, name: &str, reach: &Reach) -> Option<Self> {
         let style = settings::style(common, report::Zoom::Plain);
-        let Examined { project, resolver, found, .. } =
-            project::examine(common, Modules::Used, None);
+        // The inventory is all that is needed: a mistake elsewhere must not keep anybody from a host.
+        let Loaded { project, mistakes, whole } = project::load(common, Modules::Used);
+        let project = Arc::new(project);
         let tell = |mistakes| {
             project::tell(style, &project.sources, mistakes);
             None
         };
-        let Some(resolver) = resolver.filter(|_| found.is_empty()) else { return tell(found) };
+        if !whole {
+            return tell(mistakes);
+        }
+        let resolver = Resolver::new(&project, BTreeMap::new(), &mut Vec::new());
         let given = match settings::password(reach) {
             Ok(given) => given.map_or_else(Password::none, Password::given),
             Err(mistake) => return tell(vec![mistake]),

@@ -26,6 +26,8 @@ pub(super) struct Purpose {
     pub(super) run: Option<RunMark>,
     /// Seconds to wait for another apply on a host.
     pub(super) lock_timeout: u32,
+    /// Seconds in which changes must be confirmed, where somebody says.
+    pub(super) confirm: Option<u32>,
     /// What is to go of what nobody declares any more.
     pub(super) prune: Prune,
 }
@@ -38,6 +40,8 @@ pub(super) struct Run<'r> {
     questions: mpsc::UnboundedReceiver<Question>,
     pub(super) select: &'r Select,
     why: bool,
+    /// What the command line says of confirming; a saved plan says for itself.
+    confirm: Option<u32>,
     /// Whether each thing that happens is a line of standard output.
     pub(super) json: bool,
     log: Option<Log>,
@@ -55,7 +59,7 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 impl<'r> Run<'r> {
     /// A run; `None` where the password that was given cannot be used, which is told.
     pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, purpose: Purpose) -> Option<Self> {
-        let Purpose { spend, run, lock_timeout, prune } = purpose;
+        let Purpose { spend, run, lock_timeout, confirm, prune } = purpose;
         let (sender, events) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::unbounded_channel();
         let given = match settings::password(&hosts.reach) {
@@ -72,8 +76,10 @@ impl<'r> Run<'r> {
             None => Password::none(),
         };
         let settings = settings::execution(hosts, password);
+        let shown = confirm.filter(|_| spend.is_none());
         let run_of = run.clone();
-        let execution = execute::Settings { spend, run: run_of, lock_timeout, prune, ..settings };
+        let execution =
+            execute::Settings { spend, run: run_of, lock_timeout, confirm, prune, ..settings };
         let fleet = Fleet::new(Arc::clone(&ready.resolver), execution, sender);
         let log = hosts.log.as_ref().map(|path| {
             Log::open(path).map_err(|error| {
@@ -84,7 +90,20 @@ impl<'r> Run<'r> {
         let log = log.transpose().ok()?;
         let (select, why) = (&hosts.select, hosts.shown.why);
         let (mark, json, record) = (run, false, None);
-        Some(Self { ready, fleet, events, questions, select, why, json, log, mark, record })
+        let confirm = shown;
+        Some(Self {
+            ready,
+            fleet,
+            events,
+            questions,
+            select,
+            why,
+            confirm,
+            json,
+            log,
+            mark,
+            record,
+        })
     }
 
     /// Compares all hosts of the run; `None` when it was stopped, which ends all connections.
@@ -171,7 +190,7 @@ impl<'r> Run<'r> {
             return None;
         }
         let hosts = results.iter().map(|result| match result {
-            Ok(run) => view::planned(self.ready, run, self.why),
+            Ok(run) => view::planned(self.ready, run, (self.why, self.confirm)),
             Err(ended) => view::ended(resolver, ended),
         });
         let stages = resolver.stage_names().into_iter().map(ToOwned::to_owned).collect();

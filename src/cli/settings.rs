@@ -170,6 +170,7 @@ pub(super) fn reaching(hosts: &Reach, password: Password) -> execute::Settings {
         run: None,
         prune: Prune::Nothing,
         lock_timeout: 0,
+        confirm: None,
         state: std::env::var(STATE_VARIABLE).ok().filter(|path| path.starts_with('/')),
     }
 }

@@ -82,7 +82,10 @@ fn one(host: &Host, looked: Result<Seen, TransportError>, verb: &Trust) -> bool 
     if changed && !verb.replace {
         let mut lines: Vec<String> =
             host_key::changed(&seen).lines().map(ToOwned::to_owned).collect();
-        lines.push("Where you are sure of the new one: trueup trust --replace".to_owned());
+        lines.push(format!(
+            "Where you are sure of the new one: trueup trust --replace {}",
+            host.name
+        ));
         tell("refused: its host key is not the one that is known", lines);
         return false;
     }

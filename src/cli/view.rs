@@ -7,7 +7,9 @@ use super::project::Ready;
 use crate::execute::{Applied, Ended, HostRun};
 use crate::ledger::{Memory, Parted};
 use crate::model::{Change, Facts, Outcome};
-use crate::plan::{HostPlan, HostState, InSet, Orphaned, Planned, Problem, Why, dangers};
+use crate::plan::{
+    HostPlan, HostState, InSet, Orphaned, Planned, Problem, Why, dangers, guarded, told, window,
+};
 use crate::report::view::HostEndView;
 use crate::resolve::{Desired, Explained, Resolver};
 
@@ -56,8 +58,9 @@ fn whence(resolver: &Resolver, explained: Vec<Explained>) -> Vec<Why> {
     each.collect()
 }
 
-/// A host that was compared. With `why` each change says where its values come from.
-pub(super) fn planned(ready: &Ready, run: &HostRun, why: bool) -> HostPlan {
+/// A host that was compared. With `why` each change says where its values come from; `asked` is the time to confirm
+/// changes in that the command line says.
+pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<u32>)) -> HostPlan {
     let resolver = &ready.resolver;
     let explained = why.then(|| {
         let name = &resolver.targets[run.target].host.name;
@@ -68,7 +71,12 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, why: bool) -> HostPlan {
         let (address, place) = named(resolver, &run.desired, index);
         let stage = run.desired.stage(index);
         let dangers = dangers(&run.desired.resources[index], change);
-        let change = shown(&ready.key, &run.desired, index, change);
+        let instance = &run.desired.resources[index];
+        let mut shown = shown(&ready.key, &run.desired, index, change);
+        if guarded(instance, change, asked) {
+            shown = shown.and_note(told(instance, window(&run.desired, &run.plan, asked)));
+        }
+        let change = shown;
         let origin = run.plan.items[index].origin.clone();
         let why = explained.as_ref().map_or_else(Vec::new, |explained| {
             let instance = &run.desired.resources[index];

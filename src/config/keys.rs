@@ -72,6 +72,10 @@ pub struct Stage {
     pub modules: Vec<ModuleEntry>,
     /// Words that select this stage and all in it.
     pub tags: Option<Vec<String>>,
+    /// In what time all its changes must be confirmed over a new connection, or the host puts them back: seconds,
+    /// or `"60s"`, `"5m"`; `false`: not at all. A resource's own `confirm` comes first.
+    #[schemars(with = "Option<Confirm>")]
+    pub confirm: Option<String>,
 }
 
 /// A module: its name alone, or its name with values for its params.
@@ -256,6 +260,10 @@ pub struct ResourceKeys {
     /// How often a step that failed is tried again, after 1, 2, 4 … 60 s; for types whose steps may fail for a while only (package, service, user, group, command).
     #[schemars(range(max = 100), extend("default" = 0))]
     pub retries: Option<u32>,
+    /// In what time a change must be confirmed over a new connection, or the host puts it back: seconds, or
+    /// `"60s"`, `"5m"`; `false`: not at all. If absent, 60 s for what may cut access.
+    #[schemars(with = "Option<Confirm>")]
+    pub confirm: Option<String>,
     /// Words that select this resource.
     pub tags: Option<Vec<String>>,
     /// Whether its values are secrets that are never printed.
@@ -294,4 +302,14 @@ struct Address(#[schemars(regex(pattern = crate::model::AddressPattern::SHAPE))]
 enum Duration {
     Seconds(#[schemars(range(min = 1, max = 86400))] u32),
     Text(#[schemars(regex(pattern = "^[0-9]+[smh]$"))] String),
+}
+
+/// `confirm`
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "a shape, never a value")]
+enum Confirm {
+    Seconds(#[schemars(range(min = 5, max = 3600))] u32),
+    Text(#[schemars(regex(pattern = "^[0-9]+[smh]$"))] String),
+    No(bool),
 }

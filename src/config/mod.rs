@@ -25,7 +25,7 @@ pub use loader::{Loaded, Modules, load};
 pub use module::{Declaration, MODULE_KEYS, Module};
 pub use param::{Param, ParamType};
 pub use pattern::{HostPattern, PatternError};
-pub use project::{ModuleUse, Project, Runs, Stage};
+pub use project::{ModuleUse, Project, Runs, Stage, no_window};
 pub use set::FileSet;
 pub use shelf::{Shelved, inventory, shelf};
 pub use source::{Source, Sources};

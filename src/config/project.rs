@@ -7,9 +7,9 @@ use super::module::Module;
 use super::moved::{self, Moved};
 use super::pattern::HostPattern;
 use super::source::Sources;
-use super::table::{Fields, Shape, TomlTable, TomlValue, string, wrong_type};
+use super::table::{Fields, Shape, TomlTable, TomlValue, string, to_value, wrong_type};
 use crate::model::suggest::wrong_character;
-use crate::model::{Diagnostic, FileId, Located, Span};
+use crate::model::{Diagnostic, FileId, Located, Span, window};
 
 use toml::de::DeValue;
 
@@ -57,6 +57,8 @@ pub struct Stage {
     pub modules: Vec<ModuleUse>,
     /// Words that every resource of the stage has as tags.
     pub tags: Vec<Located<String>>,
+    /// Seconds in which changes of the stage must be confirmed, where it says; 0: they need not be.
+    pub confirm: Option<u32>,
 }
 
 /// A module with values for its params.
@@ -179,6 +181,13 @@ fn check_name(name: &Located<String>, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// A time to confirm changes in that is none.
+#[must_use]
+pub fn no_window(at: Span) -> Diagnostic {
+    Diagnostic::at(at, "this is no time to confirm a change in")
+        .label("seconds, or \"90s\", \"5m\"; from 5 s to one hour; false: it need not be confirmed")
+}
+
 /// Reads one [[stage]].
 fn stage(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option<Stage> {
     let mut fields = Fields::of(&STAGE, file, value, found)?;
@@ -190,6 +199,13 @@ fn stage(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option
         .need("modules", "modules = [\"…\"]")
         .map_or_else(Vec::new, |value| module_uses(file, "modules", value, found));
     let tags = fields.words("tags", found);
+    let confirm = fields.take("confirm").and_then(|value| {
+        let seconds = window(&to_value(value.get_ref()));
+        if seconds.is_none() {
+            found.push(no_window(Span::new(file, value.span())));
+        }
+        seconds
+    });
     fields.finish(found);
     let hosts = hosts?;
     match HostPattern::parse(&hosts.value) {
@@ -198,6 +214,7 @@ fn stage(file: FileId, value: &TomlValue, found: &mut Vec<Diagnostic>) -> Option
             hosts: Located { value: pattern, span: hosts.span },
             modules,
             tags,
+            confirm,
         }),
         Err(error) => {
             let at =

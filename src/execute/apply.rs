@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use super::Settings;
+use super::confirm::{Armed, Fate};
 use super::host::HostRun;
 use super::probe::Probe;
 use super::reason::{Incident, of_step};
@@ -47,7 +48,7 @@ pub(super) type Emit<'e> = &'e (dyn Fn(Event) + Send + Sync);
 pub(super) struct Applying {
     pub(super) run: HostRun,
     /// The plan for what is left; the run's own is what was announced.
-    plan: Plan,
+    pub(super) plan: Plan,
     pub(super) history: History,
     pub(super) observed: Vec<Result<Erased, String>>,
     pub(super) applied: Applied,
@@ -59,7 +60,7 @@ pub(super) struct Applying {
     pub(super) over: bool,
     /// The first wave was sent: a saved plan is used up, and the run is written down on the host.
     begun: bool,
-    project: String,
+    pub(super) project: String,
     /// It was used up before, or could not be.
     pub(super) barred: bool,
 }
@@ -127,7 +128,7 @@ impl Applying {
             if let Some(spend) = settings.spend.as_ref().filter(|_| !self.begun) {
                 steps.spend(spend, &self.run.name, &mut session);
             }
-            self.fill(&mut steps, (&wave, &mut session), settings);
+            let armed = self.fill(&mut steps, (&wave, &mut session), settings);
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program);
             let seconds = steps.program.seconds.max(STEP_LONGEST);
             let seconds = seconds.max(settings.probe_timeout.saturating_add(probe.seconds));
@@ -137,7 +138,13 @@ impl Applying {
             let received = Mutex::new(Vec::new());
             let taking = (&steps, &probe, &received);
             let exchange = self.exchange(&mut session, program, taking, emit);
-            match Box::pin(stopping(exchange, beside, stop)).await {
+            let exchanged = Box::pin(stopping(exchange, beside, stop)).await;
+            let before = (&session, exchanged.is_err());
+            let fate = Box::pin(self.decided(before, armed, (settings, stop))).await;
+            if fate == Fate::RolledBack {
+                return self;
+            }
+            match exchanged {
                 Ok(true) => self.next_plan(&wave),
                 // Nothing failed: the rest was left out, as somebody wanted.
                 Ok(false) if stop.asked() && self.applied.incidents.is_empty() => {}
@@ -145,7 +152,8 @@ impl Applying {
                 Err(error) => {
                     // Who is told to stop at once has heard all the same what was done before.
                     self.take_in(&steps, &received);
-                    let lost = Lost { wave: &wave, error, session };
+                    let kept = fate == Fate::Confirmed;
+                    let lost = Lost { wave: &wave, error, session, kept };
                     Box::pin(self.lost(lost, settings, stop)).await;
                     return self;
                 }
@@ -155,26 +163,28 @@ impl Applying {
         self
     }
 
-    /// The steps of a wave, behind what is written down of them.
+    /// The steps of a wave, behind what is written down of them; and who watches over it, where it may cut us off.
     fn fill(
         &mut self,
         steps: &mut Wave,
         (wave, session): (&[usize], &mut Session),
         settings: &Settings,
-    ) {
-        let seqs = [session.seq(), session.seq()];
+    ) -> Option<Armed> {
+        let [seqs @ .., arming] = [session.seq(), session.seq(), session.seq()];
         let run = settings.run.as_ref().map(|mark| mark.id.as_str().to_owned());
         let mut body = Wave { run: run.unwrap_or_default(), ..Wave::default() };
         body.changes(&self.run, &self.plan, (wave, session));
-        if let Some(mark) = &settings.run {
+        let armed = settings.run.as_ref().and_then(|mark| {
             let begun = self.begun;
             let writing = Writing { run: &self.run, plan: &self.plan, mark, begun };
             let base = writing.base(&self.project);
             let notes = writing.notes(base.is_some(), &body.steps);
             steps.remember(base, notes.text(), seqs);
-        }
+            steps.watched((&self.run, &self.plan, wave), (settings, mark), arming)
+        });
         self.begun = true;
         steps.append(body);
+        armed
     }
 
     /// Writes down what does not hold although it was done.
@@ -204,7 +214,7 @@ impl Applying {
         self.verify();
         if let Some(mut session) = self.session.take() {
             self.amend(&mut session, settings).await;
-            self.applied.counts = session.leave().await;
+            self.applied.counts = self.applied.counts.plus(session.leave().await);
         }
         let untouched = self.history.changed.is_empty() && !self.over;
         let target = self.run.target;
@@ -270,7 +280,9 @@ impl Applying {
                         self.applied.needless.push(Needless { resource, why, stepped: true });
                     } else {
                         self.done(&items);
-                        self.note(&items, answer);
+                        // What who watches has to say is said of the first change that he watches.
+                        let first = steps.iter().find_map(|(_, items)| items.first());
+                        self.note(items.first().or(first).copied(), answer);
                     }
                 }
                 AnswerKind::Failed => {
@@ -321,8 +333,8 @@ impl Applying {
     }
 
     /// Takes in what a step said though it did its work: the first lines, as many as its status says.
-    fn note(&mut self, items: &[usize], answer: &Answer) {
-        let Some(&first) = items.first() else { return };
+    fn note(&mut self, first: Option<usize>, answer: &Answer) {
+        let Some(first) = first else { return };
         let said = String::from_utf8_lossy(&answer.payload);
         let lines = said.lines().take(answer.status as usize);
         self.applied.notes.extend(lines.map(|line| (first, line.to_owned())));
@@ -336,7 +348,7 @@ impl Applying {
 
     /// Compares what is left after a wave. Only what the plan announced is done: a resource that was
     /// as wanted before and is not now is left alone and told at the end.
-    fn next_plan(&mut self, wave: &[usize]) {
+    pub(super) fn next_plan(&mut self, wave: &[usize]) {
         let last = wave.last().copied().unwrap_or(0);
         let next = self.plan.changes().map(|(index, _)| index).find(|index| *index > last);
         let end = next.unwrap_or(self.plan.items.len());

@@ -57,7 +57,9 @@ impl HostRun {
 pub(super) fn libraries() -> Vec<&'static str> {
     let mut seen = BTreeSet::new();
     let all = REGISTRY.iter().flat_map(|kind| kind.library().iter().copied());
-    all.chain([ledger::LIBRARY]).filter(|library| seen.insert(*library)).collect()
+    all.chain([ledger::LIBRARY, ledger::KEPT, ledger::CONFIRM])
+        .filter(|library| seen.insert(*library))
+        .collect()
 }
 
 /// A host that was connected to and asked for its facts, or why it could not be.

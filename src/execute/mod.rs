@@ -2,6 +2,7 @@
 
 mod accounts;
 mod apply;
+mod confirm;
 mod facts;
 mod fleet;
 mod host;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub prune: Prune,
     /// Seconds to wait for another apply that is at work on a host.
     pub lock_timeout: u32,
+    /// Seconds in which what a host changed must be confirmed, where the command line says; 0: it need not be.
+    pub confirm: Option<u32>,
     /// The folder on hosts below which they keep what they remember, where it is another than the usual.
     pub state: Option<String>,
 }

@@ -12,6 +12,7 @@ use super::probe::Probe;
 use super::session::{Program, Remote, Session, SessionError};
 use super::stop::{Stop, Stopper};
 use crate::model::Outcome;
+use crate::plan::next_wave;
 use crate::shell::Script;
 use crate::transport::TransportError;
 
@@ -20,6 +21,8 @@ pub(super) struct Lost<'w> {
     pub(super) wave: &'w [usize],
     pub(super) error: SessionError,
     pub(super) session: Session,
+    /// Whether it was confirmed over a new connection: then one that it cut off was to be expected.
+    pub(super) kept: bool,
 }
 
 /// Seconds in which a host that was lost is tried again: it may start anew.
@@ -44,9 +47,9 @@ if process "$1" "$2"; then echo runs; else echo gone; fi
 impl Applying {
     /// Says what is known of a wave that was lost, after a second look at the host.
     pub(super) async fn lost(&mut self, lost: Lost<'_>, settings: &Settings, stop: &Stopper) {
-        let Lost { wave, error, session } = lost;
+        let Lost { wave, error, session, kept } = lost;
         self.over = true;
-        self.applied.counts = session.counts;
+        self.applied.counts = self.applied.counts.plus(session.counts);
         let over = |index: &usize| {
             let needless = self.applied.needless.iter().any(|needless| needless.resource == *index);
             needless || self.history.changed.contains(index)
@@ -77,6 +80,9 @@ impl Applying {
                 stands
             }
         };
+        if kept && wave.iter().all(|index| self.history.changed.contains(index)) {
+            return self.cut_by_itself(wave);
+        }
         let Some(running) = running else {
             let why = format!("{error}; the host was read again: all of it is done");
             return self.incident(None, (why, ""));
@@ -91,6 +97,19 @@ impl Applying {
         let plain = format!("the connection was lost while this ran; read again: {word}");
         let why = format!("{error} while this ran; read again: {word}");
         self.incident(Some(running), (why, &plain));
+    }
+
+    /// The connection was lost to a change that was confirmed since, and all of the wave is done.
+    fn cut_by_itself(&mut self, wave: &[usize]) {
+        let last = wave.last().copied().unwrap_or(0);
+        self.applied.notes.push((last, "it cut the connection, which was made again".to_owned()));
+        self.next_plan(wave);
+        if next_wave(&self.run.desired, &self.plan).is_empty() {
+            self.over = !self.applied.incidents.is_empty();
+        } else {
+            let why = "a change cut the connection: apply again for what is left";
+            self.incident(None, (why.to_owned(), ""));
+        }
     }
 
     fn unknown(&mut self, running: Option<usize>, why: &str) {

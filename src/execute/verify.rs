@@ -86,7 +86,7 @@ impl Applying {
         self.applied.needless.extend(needless);
         self.applied.needless.sort_by_key(|needless| needless.resource);
         self.applied.outcome = match self.applied.outcome {
-            Outcome::Unknown => Outcome::Unknown,
+            known @ (Outcome::Unknown | Outcome::RolledBack) => known,
             _ if self.barred => Outcome::Refused,
             _ if trouble => Outcome::Failed,
             _ if self.applied.done.is_empty() => Outcome::Ok,

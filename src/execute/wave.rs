@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::Spend;
+use super::confirm::Armed;
 use super::host::HostRun;
 use super::remember::Base;
 use super::session::{Expected, Program, Session};
 use super::sets;
+use super::{Settings, Spend};
+use crate::model::RunMark;
 use crate::model::change::sha256_hex;
 use crate::plan::{Plan, Status};
 use crate::resources::Part;
@@ -52,6 +54,8 @@ impl Wave {
     /// Writes down what is about to be done: the ledger anew, where that is due, and lines for its journal.
     /// Stands before all changes.
     pub(super) fn remember(&mut self, base: Option<Base>, lines: String, seqs: [u64; 2]) {
+        // Who watched over the wave before watches no more.
+        self.program.script.text("guard=\n");
         let base = base.map(|base| (if base.aside { "settle aside" } else { "settle" }, base.text));
         let texts = base.into_iter().chain([("note", lines)]);
         for (seq, (word, text)) in seqs.into_iter().zip(texts) {
@@ -62,6 +66,30 @@ impl Wave {
             self.program.contents.extend(step.content);
             self.steps.push((seq, Vec::new()));
         }
+    }
+
+    /// From here on what changes is kept first; and somebody watches who puts back what is not confirmed, where it must
+    /// be. Where he cannot, nothing is done.
+    pub(super) fn watched(
+        &mut self,
+        (run, plan, wave): (&HostRun, &Plan, &[usize]),
+        (settings, mark): (&Settings, &RunMark),
+        seq: u64,
+    ) -> Option<Armed> {
+        self.keep(mark);
+        let armed = Armed::over(run, (plan, wave), (settings, mark))?;
+        let mut script = Script::new();
+        script.text("arm").args(armed.words());
+        let step = Step::new(script).reading(Some(armed.guard().into()));
+        self.add(seq, &step, 0);
+        self.program.contents.extend(step.content);
+        self.steps.push((seq, Vec::new()));
+        Some(armed)
+    }
+
+    /// From here on what changes is kept first, for the way back.
+    fn keep(&mut self, run: &RunMark) {
+        self.program.script.text("keeping").arg(run.id.as_str()).text("\n");
     }
 
     /// Adds what another wave does behind this one.

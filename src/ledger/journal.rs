@@ -91,6 +91,7 @@ pub(super) struct Journal {
     lines: Vec<Line>,
     begun: BTreeSet<u64>,
     done: BTreeSet<u64>,
+    undone: BTreeSet<u64>,
     /// The host was started anew since: what it had not put on disk is not there.
     cut: bool,
 }
@@ -104,11 +105,19 @@ impl Journal {
             match mark {
                 Some(("boot", then)) => journal.cut |= then != boot,
                 Some(("begun", seq)) => journal.begun.extend(seq.parse::<u64>().ok()),
+                // Put back since by the host itself.
+                Some(("undone", seq)) => seq.parse().map_or((), |seq| journal.undo(seq)),
                 Some(("done", seq)) => journal.done.extend(seq.parse::<u64>().ok()),
                 _ => journal.lines.extend(serde_json::from_str::<Line>(line).ok()),
             }
         }
         journal
+    }
+
+    fn undo(&mut self, seq: u64) {
+        self.begun.remove(&seq);
+        self.done.remove(&seq);
+        self.undone.insert(seq);
     }
 
     fn done(&self, seq: u64) -> bool {
@@ -117,7 +126,8 @@ impl Journal {
 
     /// Whether a step cannot have changed anything.
     fn untouched(&self, seq: u64) -> bool {
-        !self.cut && !self.begun.contains(&seq) && !self.done(seq)
+        let cut = self.cut && !self.undone.contains(&seq);
+        !cut && !self.begun.contains(&seq) && !self.done(seq)
     }
 }
 

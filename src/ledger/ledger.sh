@@ -55,9 +55,12 @@ hold() {
   started $$
   n="$$ $T $boot $4" o=0
   if command -v flock >/dev/null 2>&1; then exec 9<>"$state/lock"; else lock=$state/lock.$$; fi
+  M=
   until grab "$n"; do
+    [ -z "$M" ] || { lock=; return 1; }
     if [ "$o" -ge "$3" ]; then
       lock=
+      ! undecided || { fail "$who"; return; }
       holder || who='somebody who did not say who'
       fail "another apply is at work there: $who"
       return
@@ -65,16 +68,21 @@ hold() {
     sleep 1
     o=$((o + 1))
   done
-  M=
 }
-# grab TEXT: one try for the lock. Of several that find a dead holder's folder one alone can move it away.
+# grab TEXT: one try for the lock; M says why none can be had at all. Of several that find a dead holder's folder one alone can move it away.
 grab() {
   if [ -z "$lock" ]; then
-    flock -n 9 2>/dev/null && printf '%s\n' "$1" >"$state/lock"
+    flock -n 9 2>/dev/null || return
+    if undecided; then
+      flock -u 9
+      return 1
+    fi
+    M=$({ printf '%s\n' "$1" >"$state/lock"; } 2>&1)
     return
   fi
   rm -rf -- "$lock"
-  mkdir -- "$lock" && printf '%s\n' "$1" >"$lock/holder" || return
+  M=$({ mkdir -- "$lock" && printf '%s\n' "$1" >"$lock/holder"; } 2>&1) || return
+  ! undecided || return
   mv -T -- "$lock" "$state/lock.d" 2>/dev/null && { lock=$state/lock.d; return; }
   holder || { mv -T -- "$state/lock.d" "$lock.gone" 2>/dev/null && rm -rf -- "$lock.gone"; }
   return 1

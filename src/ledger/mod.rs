@@ -20,6 +20,12 @@ pub use judge::Orphan;
 /// Functions of the host's shell: the folder of state, the lock, the ledger and its journal.
 pub const LIBRARY: &str = include_str!("ledger.sh");
 
+/// Functions of the host's shell: copies of what a run changes, and the way back to them.
+pub const KEPT: &str = include_str!("kept.sh");
+
+/// Functions of the host's shell: who watches over a change that may cut us off, and puts it back.
+pub const CONFIRM: &str = include_str!("confirm.sh");
+
 /// What a host remembers of a project.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {

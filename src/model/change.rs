@@ -187,6 +187,16 @@ impl Attribute {
     }
 }
 
+/// Of a note only where an edit is and after what it is known: the rest may quote what was declared.
+fn plain_note(note: &str) -> Option<String> {
+    let place = note.lines().next().filter(|line| line.starts_with("in /"));
+    let place =
+        place.and_then(|line| line.split(": + ").next()).map(|line| line.trim_end_matches(':'));
+    let after = note.lines().last().filter(|line| line.starts_with("known after "));
+    let lines: Vec<&str> = place.into_iter().chain(after).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
 /// What a trigger does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TriggerKind {
@@ -257,6 +267,41 @@ impl Change {
         Self { action, attributes, note: None, fired: None }
     }
 
+    /// How many things it takes away: itself, or what is one of several facts, such as an entry of a folder
+    /// or a key of a user.
+    #[must_use]
+    pub fn removals(&self) -> usize {
+        if self.action == Action::Delete {
+            return 1;
+        }
+        let gone = |attribute: &&Attribute| {
+            let goes = match &attribute.difference {
+                Difference::Value { before, after } | Difference::Sensitive { before, after } => {
+                    before.is_some() && after.is_none()
+                }
+                Difference::Content { .. } | Difference::Secret { .. } => false,
+            };
+            goes && matches!(attribute.name, "entry" | "key")
+        };
+        self.attributes.iter().filter(gone).count()
+    }
+
+    /// What it takes away besides what its action says, as so many deletes.
+    #[must_use]
+    pub fn purged(&self) -> usize {
+        if self.action == Action::Delete { 0 } else { self.removals() }
+    }
+
+    /// What an attribute will be, where that is a short value.
+    #[must_use]
+    pub fn after(&self, name: &str) -> Option<&str> {
+        let attribute = self.attributes.iter().find(|attribute| attribute.name == name)?;
+        match &attribute.difference {
+            Difference::Value { after, .. } => after.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether it holds values that are sensitive whatever the files say.
     #[must_use]
     pub fn has_secret(&self) -> bool {
@@ -282,9 +327,7 @@ impl Change {
                 attribute.masked(key);
             }
         }
-        // A note may quote what was declared.
-        let unknown = self.action == Action::KnownAfter;
-        self.note = unknown.then(|| "known after what comes before it".to_owned());
+        self.note = self.note.as_deref().and_then(plain_note);
         self
     }
 
@@ -301,5 +344,42 @@ impl Change {
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_of_what_is_sensitive_keeps_where_and_after_what_alone() {
+        let cases = [
+            ("in /etc/x", Some("in /etc/x")),
+            ("in /etc/x\nbehind `HUNTER2`", Some("in /etc/x")),
+            (
+                "in /etc/x: + HUNTER2\nknown after package[x]",
+                Some("in /etc/x\nknown after package[x]"),
+            ),
+            (
+                "in /x:\n+ HUNTER2\n+ known after\nknown after command[c]",
+                Some("in /x\nknown after command[c]"),
+            ),
+            ("will run, because /HUNTER2 is not there", None),
+        ];
+        for (note, plain) in cases {
+            assert_eq!(plain_note(note).as_deref(), plain, "{note}");
+        }
+    }
+
+    #[test]
+    fn what_is_purged_counts_as_so_many_deletes() {
+        let entry = |before: Option<&str>| Attribute::value("entry", before, None::<&str>);
+        let update = Change::new(Action::Update, vec![entry(Some("a")), entry(Some("b"))]);
+        assert_eq!((update.removals(), update.purged()), (2, 2));
+        let key = Key::new([7; 32]);
+        let masked = update.clone().masked(&key);
+        assert_eq!(masked.purged(), 2, "sensitive ones too");
+        let delete = Change { action: Action::Delete, ..update };
+        assert_eq!((delete.removals(), delete.purged()), (1, 0));
     }
 }

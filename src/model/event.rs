@@ -17,11 +17,13 @@ pub enum Outcome {
     /// The connection was lost after a change began: what stands must be read from the host.
     Unknown,
     Failed,
+    /// Not confirmed in time: the host itself put back what the run changed.
+    RolledBack,
 }
 
 impl Outcome {
     /// Every one.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ok,
         Self::Changed,
         Self::NotAttempted,
@@ -29,6 +31,7 @@ impl Outcome {
         Self::Unreachable,
         Self::Unknown,
         Self::Failed,
+        Self::RolledBack,
     ];
 
     /// The one with this word.
@@ -48,6 +51,7 @@ impl Outcome {
             Self::Unreachable => "unreachable",
             Self::Unknown => "unknown",
             Self::Failed => "failed",
+            Self::RolledBack => "rolled back",
         }
     }
 }

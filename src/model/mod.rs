@@ -10,6 +10,7 @@ pub mod run;
 pub mod secret;
 pub mod suggest;
 pub mod value;
+mod window;
 
 pub use address::{Address, AddressPattern};
 pub use change::{Action, Attribute, Body, Change, Difference, word};
@@ -21,3 +22,4 @@ pub use run::{RunId, RunMark};
 pub use secret::{Key, Secret};
 pub use suggest::a;
 pub use value::{Value, key_text};
+pub use window::{duration, window, window_argument};

@@ -3,9 +3,10 @@
 
 use std::fmt;
 
+use super::Plan;
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Change, Difference};
-use crate::resolve::Instance;
+use crate::resolve::{Desired, Instance};
 
 /// A way in which a change is dangerous, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,60 +51,17 @@ impl fmt::Display for Dangers {
     }
 }
 
-/// Below these a file decides who gets in, or over which network.
-const ACCESS_PATHS: [&str; 16] = [
-    "/etc/ssh/",
-    "/etc/sudoers",
-    "/etc/pam.d/",
-    "/etc/security/",
-    "/etc/nftables",
-    "/etc/iptables/",
-    "/etc/ufw/",
-    "/etc/firewalld/",
-    "/etc/network/",
-    "/etc/netplan/",
-    "/etc/NetworkManager/",
-    "/etc/systemd/network/",
-    "/etc/hosts.",
-    "/etc/passwd",
-    "/etc/shadow",
-    "/etc/nsswitch.conf",
-];
-
-/// Units and packages on which logins and the network hang.
-const ACCESS_NAMES: [&str; 19] = [
-    "ssh",
-    "sshd",
-    "openssh-server",
-    "sudo",
-    "nftables",
-    "iptables",
-    "netfilter-persistent",
-    "firewalld",
-    "ufw",
-    "fail2ban",
-    "networking",
-    "ifupdown",
-    "netplan.io",
-    "network-manager",
-    "NetworkManager",
-    "systemd-networkd",
-    "systemd-resolved",
-    "wg-quick@wg0",
-    "openvpn",
-];
-
 /// What is dangerous about a change.
 #[must_use]
 pub fn dangers(instance: &Instance, change: &Change) -> Dangers {
     let fired = |kind| change.fired.as_ref().is_some_and(|fired| fired.kind == kind);
     let stops = instance.address.kind == "service"
-        && matches!(after(change, "state"), Some("stopped" | "masked"));
+        && matches!(change.after("state"), Some("stopped" | "masked"));
     let found = [
         (Danger::Deletes, change.action == Action::Delete || purges(change)),
         (Danger::Stops, stops),
         (Danger::Restarts, fired(TriggerKind::Restart)),
-        (Danger::MayCutAccess, cuts(instance, change)),
+        (Danger::MayCutAccess, instance.kind.cuts(&instance.desired, change)),
         (Danger::Runs, change.action == Action::Run || fired(TriggerKind::Run)),
         (Danger::Reloads, fired(TriggerKind::Reload)),
     ];
@@ -118,39 +76,33 @@ fn purges(change: &Change) -> bool {
     })
 }
 
-/// What an attribute will be.
-fn after<'c>(change: &'c Change, name: &str) -> Option<&'c str> {
-    let attribute = change.attributes.iter().find(|attribute| attribute.name == name)?;
-    match &attribute.difference {
-        Difference::Value { after, .. } => after.as_deref(),
-        _ => None,
-    }
+/// Seconds in which a change that may cut access must be confirmed, where nobody says another time.
+const WINDOW: u32 = 60;
+
+/// Whether a change must be confirmed, or the host puts it back. `asked` is what the command line says of all
+/// changes, in seconds; 0 is "not at all" there and in the files.
+#[must_use]
+pub fn guarded(instance: &Instance, change: &Change, asked: Option<u32>) -> bool {
+    let said = instance.confirm.or(asked).map(|seconds| seconds > 0);
+    said.unwrap_or_else(|| instance.kind.cuts(&instance.desired, change))
 }
 
-fn cuts(instance: &Instance, change: &Change) -> bool {
-    let subject = instance.kind.subject(&instance.desired);
-    let path = |path: &str| {
-        // A folder around them counts too.
-        ACCESS_PATHS
-            .iter()
-            .any(|start| path.starts_with(start) || start.starts_with(&format!("{path}/")))
-            || path.ends_with("/.ssh/authorized_keys")
-    };
-    match instance.address.kind {
-        "service" => {
-            // A trigger that reloads is what a careful change does.
-            let starts = after(change, "state") == Some("running") && change.fired.is_none();
-            ACCESS_NAMES.contains(&subject.trim_end_matches(".service")) && !starts
-        }
-        "package" => ACCESS_NAMES.contains(&subject) && change.action != Action::Create,
-        "user" => {
-            let held = ["shell", "locked", "password", "uid", "group", "groups", "home"];
-            change.action == Action::Delete
-                || change.action == Action::Update
-                    && change.attributes.iter().any(|attribute| held.contains(&attribute.name))
-        }
-        "authorized_key" => change.action != Action::Create,
-        "command" | "group" => false,
-        _ => path(subject),
+/// Seconds in which the changes of a host must be confirmed that must be: the longest time that somebody says.
+#[must_use]
+pub fn window(desired: &Desired, plan: &Plan, asked: Option<u32>) -> u32 {
+    let said = plan.changes().filter_map(|(index, _)| desired.resources[index].confirm);
+    said.chain(asked).max().filter(|seconds| *seconds > 0).unwrap_or(WINDOW)
+}
+
+/// What a reader is told of a change that must be confirmed.
+#[must_use]
+pub fn told(instance: &Instance, seconds: u32) -> String {
+    let name = instance.kind.name();
+    if instance.kind.returns() {
+        format!("confirm within {seconds} s, else the host puts it back")
+    } else {
+        format!(
+            "confirm within {seconds} s, else the host puts files and services back; this {name} stays"
+        )
     }
 }

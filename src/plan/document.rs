@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use super::danger::Dangers;
-use crate::model::{Action, Attribute, Change, Difference, Outcome};
+use crate::model::{Change, Outcome};
 
 /// The plan of a run, for all its hosts.
 #[derive(Debug, Clone, Default)]
@@ -169,18 +169,6 @@ impl HostPlan {
     }
 }
 
-/// How many things a change takes away.
-fn removals(change: &Change) -> usize {
-    if change.action == Action::Delete {
-        return 1;
-    }
-    let gone = |attribute: &&Attribute| {
-        matches!(attribute.name, "entry" | "key")
-            && matches!(attribute.difference, Difference::Value { before: Some(_), after: None })
-    };
-    change.attributes.iter().filter(gone).count()
-}
-
 /// Hosts whose lists are the same, each list once.
 pub type Sets<'d> = Vec<(Vec<&'d str>, Vec<&'d Planned>)>;
 
@@ -224,7 +212,7 @@ impl Document {
     #[must_use]
     pub fn removals(&self) -> usize {
         let changes = self.hosts.iter().flat_map(HostPlan::changes);
-        changes.map(|planned| removals(&planned.change)).sum()
+        changes.map(|planned| planned.change.removals()).sum()
     }
 
     /// The outcome of each host.

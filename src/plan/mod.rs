@@ -18,7 +18,7 @@ use crate::model::{Action, Address, Attribute, Change, Difference};
 use crate::resolve::{Desired, Instance};
 use crate::resources::{Erased, Subject, Verdict};
 
-pub use danger::{Danger, Dangers, dangers};
+pub use danger::{Danger, Dangers, dangers, guarded, told, window};
 pub use document::{
     Document, HostPlan, HostState, InSet, Origin, Orphaned, Planned, Problem, Sets, Why,
 };
@@ -177,7 +177,7 @@ impl World {
         let status = match (status, fired) {
             (Ok(why), None) => Status::Same(why),
             (Ok(_), fired) => {
-                let mut change = Change::new(Action::Trigger, Vec::new());
+                let mut change = Change::new(Action::Trigger, kind.runs(&instance.desired));
                 change.fired = fired;
                 Status::Change(change)
             }

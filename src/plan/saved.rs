@@ -82,6 +82,7 @@ struct SavedResource {
     sensitive: bool,
     timeout: Option<u32>,
     retries: u32,
+    confirm: Option<u32>,
     /// Whether it goes because nobody declares it any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     orphan: bool,
@@ -284,6 +285,7 @@ impl Saved {
         let place = places.span(&saved.place);
         let mut made = Source::restore(address, (table, bodies), place)?;
         (made.timeout, made.retries) = (saved.timeout, saved.retries);
+        made.confirm = saved.confirm;
         made.orphan = saved.orphan;
         Ok(Arc::new(made))
     }
@@ -308,7 +310,7 @@ fn digest(instance: &Instance, key: &Key) -> String {
     let source =
         instance.source.as_ref().expect("a plan that is saved keeps what it was made from");
     let (timeout, retries) = (instance.timeout.unwrap_or(0), instance.retries);
-    let mut text = format!("{}\n{timeout} {retries}", source.text());
+    let mut text = format!("{}\n{timeout} {retries} {:?}", source.text(), instance.confirm);
     for (name, body) in &source.bodies {
         let _ = write!(text, "\n{} {name}", sha256_hex(body));
     }
@@ -381,6 +383,7 @@ impl<P: Fn(&Instance) -> String> Saving<'_, P> {
             sensitive: instance.kept_back(),
             timeout: instance.timeout,
             retries: instance.retries,
+            confirm: instance.confirm,
             orphan: instance.orphan,
             table: source.map(|source| source.text()),
             contents,

@@ -152,7 +152,7 @@ fn fact(style: Style, action: Action, width: usize, attribute: &Attribute) -> Ve
     let sides = |before: Option<String>, after: Option<String>| {
         let word = |side: Option<String>| side.unwrap_or_else(|| "none".to_owned());
         match (action, before) {
-            (Action::Create | Action::Run, None) => word(after),
+            (Action::Create | Action::Run | Action::Trigger, None) => word(after),
             (_, before) => format!("{} {} {}", word(before), style.arrow(), word(after)),
         }
     };

@@ -108,6 +108,7 @@ fn binary(style: Style, before: Option<&Body>, after: Option<&Body>) -> String {
 /// A size for people.
 fn bytes(size: u64) -> String {
     match size {
+        1 => "1 byte".to_owned(),
         0..=9_999 => format!("{size} bytes"),
         10_000..=9_999_999 => format!("{} KiB", size / 1024),
         _ => format!("{} MiB", size >> 20),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::view::{EndView, HostEndView};
 use crate::model::event::Stepped;
-use crate::model::{Change, Event};
+use crate::model::{Action, Change, Event};
 use crate::plan::Document;
 use crate::plan::json::{PlanJson, ProblemJson, actions};
 
@@ -213,8 +213,13 @@ impl EndJson {
 /// How many changes of each kind there are.
 fn counts<'c>(all: impl Iterator<Item = &'c (String, Change)>) -> BTreeMap<String, usize> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for action in all.flat_map(|(_, change)| actions(change)) {
-        *counts.entry(action).or_default() += 1;
+    for (_, change) in all {
+        for action in actions(change) {
+            *counts.entry(action).or_default() += 1;
+        }
+        if change.purged() > 0 {
+            *counts.entry(Action::Delete.word().to_owned()).or_default() += change.purged();
+        }
     }
     counts
 }

@@ -236,6 +236,7 @@ pub(super) fn last_line(plan: &Document) -> String {
 /// How many hosts ended badly, by outcome.
 pub(super) fn bad(outcomes: &[Outcome]) -> Vec<String> {
     [
+        Outcome::RolledBack,
         Outcome::Failed,
         Outcome::Unreachable,
         Outcome::Refused,
@@ -256,6 +257,9 @@ pub(super) fn counts<'c>(changes: impl Iterator<Item = &'c Change>) -> String {
     for change in changes {
         if change.action != Action::Trigger {
             *actions.entry(change.action).or_default() += 1;
+        }
+        if change.purged() > 0 {
+            *actions.entry(Action::Delete).or_default() += change.purged();
         }
         if let Some(trigger) = &change.fired {
             *fired.entry(trigger.kind).or_default() += 1;

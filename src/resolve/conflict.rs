@@ -71,10 +71,24 @@ pub(super) fn check_owners(drafts: &[Placed]) -> Vec<Diagnostic> {
                     }
                     _ => format!("{both} manage the same path"),
                 };
+                let edits = [&instance.address, &other.address];
+                let edited = edits.iter().any(|address| matches!(address.kind, "line" | "block"));
+                let help = match claim {
+                    Claim::Edit { mark: Some(_), .. }
+                        if instance.address.kind == other.address.kind =>
+                    {
+                        "give one of them another name"
+                    }
+                    _ if edited => {
+                        "leave the content of the file out, or put into it what the other one adds"
+                    }
+                    _ => "let one of them go: only one can say what stands there",
+                };
                 found.push(
                     Diagnostic::at(instance.place, message)
                         .code("conflict")
-                        .related(other.place, "the other one"),
+                        .related(other.place, "the other one")
+                        .help(help),
                 );
             }
             before.push((claim, instance));

@@ -233,6 +233,7 @@ impl Expansion<'_> {
         let requires = self.requires(&mut table, &mut found);
         let timeout = self.timeout(&mut table, &mut found);
         let retries = self.retries(kind, &mut table, &mut found);
+        let confirm = self.confirm(&mut table, &mut found);
         let tags = self.tags(&mut table, &mut found);
         let declared = self.sensitive(&mut table, &mut found);
         if !found.is_empty() {
@@ -256,28 +257,27 @@ impl Expansion<'_> {
         })?;
         let address =
             Address { module: self.module.name.clone(), kind: kind.name(), name: name.value };
-        let place = declaration.name.span;
-        let sensitive = sensitive || declared;
+        let (place, sensitive) = (declaration.name.span, sensitive || declared);
         if let Some(records) = self.records {
             let content = content(&table, &bodies);
             let keys = written(declaration, &table, kind.secret());
             let record = Rendered { address: address.clone(), place, sensitive, keys, content };
             records.borrow_mut().insert(address.clone(), record);
         }
-        let mark = mark(kind, &table, &desired);
         let source = self.resolver.keeping.then(|| Arc::new(recording.source(&table)));
         let secret = kind.secret().iter().any(|key| table.contains_key(*key));
         let instance = Instance {
+            mark: mark(kind, &table, &desired),
             address,
             kind,
             desired,
             place,
             timeout,
             retries,
+            confirm,
             tags,
             sensitive,
             secret,
-            mark,
             orphan: false,
             source,
         };

@@ -8,7 +8,7 @@ use super::expand::{Expansion, Made};
 use super::explain::{self, Explained};
 use super::inside::Inside;
 use super::memo::Memo;
-use super::order::{self, Orders, Placed};
+use super::order::{self, Draft, Orders, Placed};
 use super::record::Rendered;
 use super::secret::{Secrets, mask, texts};
 use super::select;
@@ -305,8 +305,8 @@ impl<'r> Work<'r> {
                         .selection
                         .as_ref()
                         .is_none_or(|selection| selection.selects(&draft.instance, &site.tags));
-                let (draft, used) = (Arc::clone(draft), site.used.module.span);
-                let placed = Placed { draft, stage: site.stage, used };
+                let draft = Draft::confirmed(draft, &self.resolver.project, site.stage);
+                let placed = Placed { draft, stage: site.stage, used: site.used.module.span };
                 if selected { &mut self.placed } else { &mut self.left }.push(placed);
             }
         }

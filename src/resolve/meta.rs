@@ -1,21 +1,23 @@
 //! The keys that every resource has: how they are read, and what is wrong with them on any host.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use toml::de::DeValue;
 
+use super::Instance;
 use super::expand::Expansion;
+use super::order::Draft;
 use super::secret::Secrets;
 use super::template::{Needs, is_template};
-use super::toml_value::duration;
 use super::undefined;
-use crate::config::{Declaration, TomlTable, TomlValue, to_value};
-use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, a};
+use crate::config::{Declaration, Project, TomlTable, TomlValue, no_window, to_value};
+use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, a, duration, window};
 use crate::resources::{REGISTRY, ResourceType};
 
 /// Keys that every resource has.
-pub(super) const META_KEYS: [&str; 8] =
-    ["when", "for_each", "key", "requires", "timeout", "retries", "tags", "sensitive"];
+pub(super) const META_KEYS: [&str; 9] =
+    ["when", "for_each", "key", "requires", "timeout", "retries", "confirm", "tags", "sensitive"];
 
 /// How often a step may be tried again at most: with the pauses in between, more than a day.
 const RETRIES_MAX: i64 = 100;
@@ -38,6 +40,19 @@ pub(super) fn check_meta(file: FileId, declaration: &Declaration, found: &mut Ve
         let given = to_value(value.get_ref());
         let span = Span::new(file, value.span());
         found.push(Diagnostic::wrong_type(span, "for_each", "a list or a table", &given));
+    }
+}
+
+impl Draft {
+    /// As `draft`, in a stage that may say in what time changes must be confirmed, where it does not itself.
+    pub(super) fn confirmed(draft: &Arc<Self>, project: &Project, stage: usize) -> Arc<Self> {
+        let seconds = project.stages[stage].confirm;
+        if seconds.is_none() || draft.instance.confirm.is_some() {
+            return Arc::clone(draft);
+        }
+        let instance = Instance { confirm: seconds, ..(*draft.instance).clone() };
+        let requires = draft.requires.clone();
+        Arc::new(Self { instance: Arc::new(instance), requires, shape: draft.shape })
     }
 }
 
@@ -135,6 +150,20 @@ impl Expansion<'_> {
                 Diagnostic::at(self.span(&value), "this is not a timeout")
                     .label("seconds, or \"90s\", \"5m\", \"1h\"; one day at most"),
             );
+        }
+        seconds
+    }
+
+    /// Takes `confirm` out of the table: in how many seconds a change must be confirmed; 0 for `false`.
+    pub(super) fn confirm(
+        &self,
+        table: &mut TomlTable,
+        found: &mut Vec<Diagnostic>,
+    ) -> Option<u32> {
+        let value = table.remove("confirm")?;
+        let seconds = window(&to_value(value.get_ref()));
+        if seconds.is_none() {
+            found.push(no_window(self.span(&value)));
         }
         seconds
     }

@@ -79,6 +79,8 @@ pub struct Instance {
     pub timeout: Option<u32>,
     /// How often a step of it that failed is tried again.
     pub retries: u32,
+    /// Seconds in which a change of it must be confirmed, where the files say; 0: it need not be.
+    pub confirm: Option<u32>,
     /// Its own tags; those of its stage and of the uses of its module it has besides.
     pub tags: BTreeSet<String>,
     /// Whether a sensitive value went into it, so that what it holds is not shown.

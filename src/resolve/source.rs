@@ -148,6 +148,7 @@ impl Source {
             place,
             timeout: None,
             retries: 0,
+            confirm: None,
             tags: BTreeSet::new(),
             sensitive: false,
             secret: false,
@@ -258,6 +259,7 @@ impl Places {
             },
             modules: Vec::new(),
             tags: Vec::new(),
+            confirm: None,
         };
         project.stages = stages.iter().map(stage).collect();
         let mut resolver = Resolver::new(&Arc::new(project), BTreeMap::default(), &mut Vec::new());

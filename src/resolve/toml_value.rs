@@ -9,18 +9,6 @@ use toml::de::{DeString, DeValue};
 use crate::config::TomlValue;
 use crate::model::Value;
 
-/// `90s`, `5m`, `1h` in seconds.
-pub(super) fn duration(text: &str) -> Option<u32> {
-    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => return None,
-    };
-    number.parse::<u32>().ok()?.checked_mul(factor)
-}
-
 /// The text of a number that lives as long as the program. toml's numbers borrow their text and have
 /// no other constructor than its parser; each distinct number is kept once.
 fn interned(text: String) -> &'static str {
@@ -80,8 +68,5 @@ mod tests {
             ("c".into(), Value::String("1".into())),
         ]));
         assert_eq!(to_value(to_toml(&value, &(0..1)).unwrap().get_ref()), value);
-        assert_eq!(duration("5m"), Some(300));
-        assert_eq!(duration("m"), None);
-        assert_eq!(duration(""), None);
     }
 }

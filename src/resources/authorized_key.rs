@@ -76,6 +76,7 @@ impl Resource for AuthorizedKey {
          missing and belong to the user then. A link in the way is refused.",
     )
     .examples(EXAMPLES);
+    const RETURNS: bool = true;
     const LIBRARY: &'static [&'static str] =
         &[path::LIBRARY, super::account::LIBRARY, super::directory::FUNCTIONS, FUNCTIONS];
 
@@ -131,7 +132,7 @@ impl Resource for AuthorizedKey {
         let mut homes: HashMap<String, (String, String)> = HashMap::new();
         let mut rest = answer;
         let mut whole = false;
-        while let Some((line, after)) = next_line(rest) {
+        while let Some((line, after)) = text::next_line(rest) {
             rest = after;
             if line == b"@files" {
                 whole = true;
@@ -207,6 +208,10 @@ impl Resource for AuthorizedKey {
         }
     }
 
+    fn cuts(_desired: &Self, change: &Change) -> bool {
+        change.action != Action::Create
+    }
+
     fn parting(desired: &Self) -> Parting {
         let keys = desired.keys.iter().map(|key| text_of(&key.identity())).collect();
         let table = [("user", text_of(&desired.user)), ("keys", Value::List(keys))];
@@ -278,14 +283,6 @@ fn observed(
     };
     let (home, folder) = (Some(home.to_owned()), Some(folder.seen.clone()));
     Ok(Observed::User { home, folder, file })
-}
-
-fn next_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    if text.is_empty() {
-        return None;
-    }
-    let at = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
-    Some((&text[..at], text.get(at + 1..).unwrap_or_default()))
 }
 
 impl AuthorizedKey {

@@ -9,8 +9,8 @@ use super::content::Given;
 use super::input::{Presence, absolute_path};
 use super::record::{absent, text as text_of};
 use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
-use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work, path};
-use crate::model::{Body, Diagnostic};
+use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work, access, path};
+use crate::model::{Body, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
 /// What stands between the comment sign and the name in the markers.
@@ -94,6 +94,7 @@ impl Resource for Block {
          a content.",
     )
     .examples(EXAMPLES);
+    const RETURNS: bool = true;
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY];
     const IN_FOLDER: bool = true;
 
@@ -172,6 +173,10 @@ impl Resource for Block {
 
     fn record(desired: &Self) -> Record {
         vec![("block", desired.content.digest.clone())]
+    }
+
+    fn cuts(desired: &Self, _change: &Change) -> bool {
+        access::path(&desired.path)
     }
 
     fn parting(desired: &Self) -> Parting {

@@ -182,6 +182,10 @@ impl Resource for Command {
         desired.creates.is_some() || !desired.probes().is_empty()
     }
 
+    fn runs(desired: &Self) -> Vec<Attribute> {
+        desired.attributes()
+    }
+
     fn parting(_desired: &Self) -> Parting {
         Parting::Stays("what a command did cannot be undone")
     }
@@ -233,7 +237,10 @@ impl Command {
             ("as_user", self.as_user.clone()),
             ("cwd", cwd.cloned()),
             ("environment", (!names.is_empty()).then(|| names.join(", "))),
-            ("stdin", (size > 0).then(|| format!("{size} bytes"))),
+            (
+                "stdin",
+                (size > 0).then(|| format!("{size} {}", if size == 1 { "byte" } else { "bytes" })),
+            ),
             ("until", self.until.clone()),
         ];
         let facts = facts.into_iter().filter(|(_, value)| value.is_some());

@@ -11,7 +11,7 @@ use super::entries::{Entries, read};
 use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
 use super::record::absent;
-use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work};
+use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work, access};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -96,6 +96,7 @@ impl Resource for Directory {
             .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
     const IN_FOLDER: bool = true;
+    const RETURNS: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a directory resource")?;
@@ -236,6 +237,10 @@ impl Resource for Directory {
             return Verdict::Same(format!("owner and mode are as wanted{also}"));
         }
         Verdict::Change(Change::new(Action::Update, attributes))
+    }
+
+    fn cuts(desired: &Self, _change: &Change) -> bool {
+        access::path(&desired.path)
     }
 
     fn record(desired: &Self) -> Record {

@@ -39,6 +39,7 @@ cleared() {
   at "$1" || return
   V=.
   inside || return
+  [ -z "$keeping" ] || keepsakes "$@" || return
   shift
   k=$(stat -c %U:%u .)
   if [ "$U" -ne 0 ] || [ "${k##*:}" = 0 ]; then
@@ -52,7 +53,7 @@ cleared() {
 }
 # folder PATH MODE OWNER: makes a directory; the mode is set last, when the owner is right.
 folder() {
-  at "$1" && same "$T" absent - || return
+  at "$1" && same "$T" absent - && before "$T" || return
   M=$(mkdir -- "$T" 2>&1) || return
   inside || return
   if [ -n "$3" ]; then M=$(chown -h -- "$3" "$T" 2>&1) || return; fi
@@ -60,6 +61,6 @@ folder() {
 }
 # empty PATH META: removes an empty directory.
 empty() {
-  at "$1" && same "$T" "$2" - || return
+  at "$1" && same "$T" "$2" - && before "$T" || return
   M=$(rmdir -- "$T" 2>&1)
 }

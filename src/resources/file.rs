@@ -12,7 +12,9 @@ use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
 use super::record::absent;
 use super::set::{self, Member};
-use super::{About, Claim, Input, Parting, Record, Resource, STEP_SECONDS, Subject, Verdict, Work};
+use super::{
+    About, Claim, Input, Parting, Record, Resource, STEP_SECONDS, Subject, Verdict, Work, access,
+};
 use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference};
 use crate::shell::{Script, Step};
 
@@ -99,6 +101,7 @@ impl Resource for File {
         &[path::LIBRARY, super::account::LIBRARY, set::LIBRARY];
     const IN_FOLDER: bool = true;
     const IN_SETS: bool = true;
+    const RETURNS: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a file resource")?;
@@ -212,6 +215,10 @@ impl Resource for File {
                 Verdict::Change(Change::new(Action::Update, attributes))
             }
         }
+    }
+
+    fn cuts(desired: &Self, _change: &Change) -> bool {
+        access::path(&desired.path)
     }
 
     fn record(desired: &Self) -> Record {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{
     About, Claim, Input, Member, Parting, Record, Resource, Subject, Trigger, Verdict, Work,
 };
-use crate::model::{Change, Diagnostic};
+use crate::model::{Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
 /// A desired or observed state of some type.
@@ -52,7 +52,10 @@ pub trait ResourceType: Sync {
     fn probe_seconds(&self, desired: &Erased) -> u32;
     fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>>;
     fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict;
+    fn returns(&self) -> bool;
+    fn cuts(&self, desired: &Erased, change: &Change) -> bool;
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool;
+    fn runs(&self, desired: &Erased) -> Vec<Attribute>;
     fn verifiable(&self, desired: &Erased) -> bool;
     fn record(&self, desired: &Erased) -> Record;
     fn parting(&self, desired: &Erased) -> Parting;
@@ -167,8 +170,17 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict {
         R::diff(typed(desired), typed(observed))
     }
+    fn returns(&self) -> bool {
+        R::RETURNS
+    }
+    fn cuts(&self, desired: &Erased, change: &Change) -> bool {
+        R::cuts(typed(desired), change)
+    }
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool {
         R::heeds(typed(desired), typed(observed), change)
+    }
+    fn runs(&self, desired: &Erased) -> Vec<Attribute> {
+        R::runs(typed(desired))
     }
     fn verifiable(&self, desired: &Erased) -> bool {
         R::verifiable(typed(desired))

@@ -9,8 +9,8 @@ use toml::Spanned;
 use super::input::{Presence, absolute_path};
 use super::record::{absent, text as text_of};
 use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
-use super::{About, Claim, Input, Parting, Resource, Subject, Verdict, Work, path};
-use crate::model::{Body, Diagnostic};
+use super::{About, Claim, Input, Parting, Resource, Subject, Verdict, Work, access, path};
+use crate::model::{Body, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
 /// `[line.NAME]`
@@ -79,6 +79,7 @@ impl Resource for Line {
          A file that is not there is made by a `file` without a content.",
     )
     .examples(EXAMPLES);
+    const RETURNS: bool = true;
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY];
     const IN_FOLDER: bool = true;
 
@@ -143,6 +144,10 @@ impl Resource for Line {
 
     fn diff(desired: &Self, observed: &Observed) -> Verdict {
         text::diff(desired, observed)
+    }
+
+    fn cuts(desired: &Self, _change: &Change) -> bool {
+        access::path(&desired.path)
     }
 
     fn parting(desired: &Self) -> Parting {

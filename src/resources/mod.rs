@@ -5,6 +5,7 @@
 
 mod able;
 mod about;
+mod access;
 mod account;
 mod authorized_key;
 mod block;
@@ -33,7 +34,7 @@ mod user;
 use std::fmt::Debug;
 
 use crate::model::change::TriggerKind;
-use crate::model::{AddressPattern, Change, Diagnostic, Located};
+use crate::model::{AddressPattern, Attribute, Change, Diagnostic, Located};
 use crate::shell::{Script, Step};
 
 pub use about::About;
@@ -89,6 +90,8 @@ pub trait Resource: Send + Sync + 'static {
     /// Whether a change of it may change anything else on the host.
     const OPAQUE: bool = false;
 
+    /// Whether a host can put back what a change of it did.
+    const RETURNS: bool = false;
     /// Whether a step of it that failed may be tried again: it may fail for a while only, and a second
     /// time does no harm.
     const REPEATABLE: bool = false;
@@ -158,6 +161,11 @@ pub trait Resource: Send + Sync + 'static {
     /// What differs.
     fn diff(desired: &Self::Desired, observed: &Self::Observed) -> Verdict;
 
+    /// Whether a mistake in such a change may keep us, or everybody, off the host.
+    fn cuts(_desired: &Self::Desired, _change: &Change) -> bool {
+        false
+    }
+
     /// Whether a trigger that goes off is to be heeded, beside the change that there is already.
     fn heeds(
         _desired: &Self::Desired,
@@ -165,6 +173,11 @@ pub trait Resource: Send + Sync + 'static {
         _change: Option<&Change>,
     ) -> bool {
         true
+    }
+
+    /// What a trigger that goes off runs, where a reader cannot know that from its name.
+    fn runs(_desired: &Self::Desired) -> Vec<Attribute> {
+        Vec::new()
     }
 
     /// Whether asking the host again shows that a change was done.

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::able::{self, Lacks};
 use super::record::absent;
-use super::{About, Input, Parting, Record, Resource, Verdict, Work};
+use super::{About, Input, Parting, Record, Resource, Verdict, Work, access};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -183,6 +183,10 @@ impl Resource for Package {
 
     fn record(desired: &Self) -> Record {
         desired.version.clone().map(|version| ("version", version)).into_iter().collect()
+    }
+
+    fn cuts(desired: &Self, change: &Change) -> bool {
+        access::name(&desired.name) && change.action != Action::Create
     }
 
     fn parting(desired: &Self) -> Parting {

@@ -332,6 +332,11 @@ impl<'a> Answers<'a> {
         let body = Body::of(bytes.clone());
         match digest.as_str() {
             "unreadable" => Err("its content cannot be read".into()),
+            "unsummed" => Err(
+                "its content cannot be compared, because this host has no sha256sum: install what \
+                 brings it (coreutils)"
+                    .into(),
+            ),
             // Nobody asked for the host's own digest.
             "-" => Ok(Some(body)),
             digest if digest == body.digest => Ok(Some(body)),

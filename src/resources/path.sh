@@ -40,6 +40,7 @@ plain() {
 }
 alone() {
   n=$(sha256sum <"$1" 2>/dev/null) || n=unreadable
+  [ "$n" != unreadable ] || command -v sha256sum >/dev/null 2>&1 || n=unsummed
   text "${n%% *}" "$1"
 }
 # texts PATH…: the same for every regular file; `-` stands for the digest, which nobody needs.
@@ -158,10 +159,15 @@ same() {
     if [ -e "$1" ] || [ -L "$1" ]; then fail 'it was not there when this was planned, and is there now'; return; fi
     return 0
   fi
+  if [ "$2" != - ] && ! [ -e "$1" ] && ! [ -L "$1" ]; then fail 'it is gone, and was there when this was planned'; return; fi
   if [ "$2" != - ] && [ "$(stat -c '%f %u %g' -- "$1" 2>&1)" != "$2" ]; then
     fail 'its owner, mode or kind is not what this was planned against'; return
   fi
   [ "$3" = - ] || [ "$(sha256sum <"$1" 2>&1)" = "$3  -" ] || fail 'its content is not what this was planned against'
+}
+# before NAME: what stands there, in the folder that `at` went into, is kept for the way back, where the run keeps.
+before() {
+  [ -z "$keeping" ] || keepsake "${G%/}/${T#./}" "$1"
 }
 # fresh PATH: X, the name of a temporary file beside PATH. Nothing may stand there: noclobber opens
 # what is no regular file, and the name could be guessed by who saw the one before it. `later` keeps apart what a
@@ -177,7 +183,7 @@ put() {
   at "$1" || return
   shift
   set -- "$T" "$@"
-  same "$1" "$2" "$3" || return
+  same "$1" "$2" "$3" && before "$1" || return
   fresh "$1" || return
   r=-1
   set -C
@@ -188,6 +194,7 @@ put() {
     M="cannot make a file in ${G%/}/: ${M##*: }"
     n=$(stat -f -c %d -- "${G%/}/" 2>/dev/null)
     case $M$n in *'No space left'*[!0-9]0) M="$M (no inodes are left)" ;; esac
+    held_fast . 'the folder'
     r=1
   fi
   return "$r"
@@ -237,11 +244,15 @@ $P"' || { J=; M="the old content stays, because validate said (exit status $r):
 # barred PATH: says in M why PATH cannot be replaced; of an attribute mv only says "not permitted".
 barred() {
   M="it cannot be replaced: ${M##*: }"
+  held_fast "$1" it
+  case $M in *busy) M="$M (something is mounted on it)" ;; esac
+}
+# held_fast PATH WORD: adds to M that an attribute of PATH, which is called WORD, keeps it as it is.
+held_fast() {
   n=$(lsattr -d -- "$1" 2>/dev/null)
   case ${n%% *} in
-    *i*) M="$M (it is immutable: chattr -i lets it be changed)" ;;
-    *a*) M="$M (it can only be appended to: chattr -a lets it be changed)" ;;
-    *) case $M in *busy) M="$M (something is mounted on it)" ;; esac ;;
+    *i*) M="$M ($2 is immutable: chattr -i lets it be changed)" ;;
+    *a*) M="$M ($2 can only be appended to: chattr -a lets it be changed)" ;;
   esac
 }
 # become PATH META DIGEST MODE OWNER: what PATH has, and on it what is wanted, for the new file. An empty
@@ -269,7 +280,7 @@ keep() {
 # file's content, where the files say it.
 access() {
   at "$1" || return
-  same "$T" "$2" "$3" || return
+  same "$T" "$2" "$3" && before "$T" || return
   if [ -d "$T" ] && [ ! -L "$T" ]; then
     inside && same "$T" "$2" - || return
   elif [ -n "$V" ]; then
@@ -296,6 +307,22 @@ declare its content too, so that it is replaced whole" || return
 # gone PATH META DIGEST: removes a file or link.
 gone() {
   at "$1" || return
-  same "$T" "$2" "$3" || return
+  same "$T" "$2" "$3" && before "$T" || return
   M=$(rm -f -- "$T" 2>&1)
+}
+# over: the link X comes to stand at T.
+over() {
+  M=$(mv -fT -- "$X" "$T" 2>&1) && { X=; return 0; }
+  # busybox's mv -T takes no link to a folder for what it is. By its name, and moved into the folder around it,
+  # the new one replaces it all the same.
+  [ -z "$V" ] && [ -L "$T" ] || return 1
+  l=$(readlink -n -- "$X"; echo .)
+  n=$X k=${T##*/}
+  rm -f -- "$n" && M=$(mkdir -- "$n" 2>&1) || return
+  X=$n/$k
+  M=$(ln -sT -- "${l%.}" "$X" 2>&1) && M=$(mv -f -- "$X" "${T%/*}/" 2>&1) && X=
+  r=$?
+  [ -z "$X" ] || rm -f -- "$X"
+  X=
+  rmdir -- "$n" && return "$r"
 }

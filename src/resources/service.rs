@@ -8,7 +8,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::able::{self, Lacks};
-use super::{About, Claim, Input, Parting, Record, Resource, Subject, Trigger, Verdict, Work};
+use super::{
+    About, Claim, Input, Parting, Record, Resource, Subject, Trigger, Verdict, Work, access,
+};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
@@ -107,6 +109,7 @@ impl Resource for Service {
     const AFTER: &'static [&'static str] =
         &["package", "file", "line", "block", "symlink", "directory", "user", "group"];
     const REPEATABLE: bool = true;
+    const RETURNS: bool = true;
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
@@ -249,6 +252,12 @@ impl Resource for Service {
         let state = desired.state.map(|state| ("state", state.word().to_owned()));
         let enabled = desired.enabled.map(|enabled| ("enabled", enabled.to_string()));
         state.into_iter().chain(enabled).collect()
+    }
+
+    fn cuts(desired: &Self, change: &Change) -> bool {
+        // A trigger that reloads is what a careful change does.
+        let starts = change.after("state") == Some("running") && change.fired.is_none();
+        access::name(desired.unit.trim_end_matches(".service")) && !starts
     }
 
     fn parting(_desired: &Self) -> Parting {

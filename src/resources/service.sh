@@ -55,6 +55,7 @@ unit() {
 }
 # verb SECONDS VERB UNIT: what systemctl says on failure is completed by the unit's own last words.
 verb() {
+  [ -z "$keeping" ] || acting "$2" "$3" || return
   case $2 in
     unmask) systemctl --no-ask-password --runtime unmask -- "$3" >/dev/null 2>&1 ;;
     disable-runtime)

@@ -141,15 +141,11 @@ swapped() {
   ondisk "$swap/journal" "$swap" "$state/sets" "$state"
   each prepared || return
   ondisk "$swap/journal" "$@"
-  each stands && each over || return
+  each stands && each swapin || return
   ondisk "$@"
   M=$(mv -fT -- "$swap/journal" "$swap/done" 2>&1) || return 1
   ondisk "$swap"
   tidied
-}
-# ondisk PATH…: what stands there is on disk.
-ondisk() {
-  sync -- "$@" 2>/dev/null || sync
 }
 # listed …: a line for the journal: `path NUMBER old|new PATH`.
 listed() {
@@ -166,7 +162,8 @@ prepared() {
       d=$(sha256sum <"$swap/tree$2" 2>&1)
       put "$2" "$3" "$4" "$5" "$6" '' 60 "${d%% *} $swap/tree$2" || { M="$2: $M"; return 1; }
       ;;
-    link) fresh "$T" && M=$(ln -sT -- "$4" "$X" 2>&1) || { M="$2: $M"; return 1; } ;;
+    link) before "$T" && fresh "$T" && M=$(ln -sT -- "$4" "$X" 2>&1) || { M="$2: $M"; return 1; } ;;
+    *) before "$T" || { M="$2: $M"; return 1; } ;;
   esac
   [ -z "$X" ] || i=$(command stat -c %i -- "$X" 2>&1)
   X=
@@ -186,13 +183,13 @@ beside() {
   fi
   same "$o" "$3" "$4"
 }
-# over …: the new one in the place of the old one, which is still what it was planned against.
-over() {
+# swapin …: the new one in the place of the old one, which is still what it was planned against.
+swapin() {
   stands "$@" || return
   o=./.trueup-$R-$S-$nth
   case $1 in
     put) M=$(mv -fT -- "$o" "$T" 2>&1) || { barred "$T"; false; } ;;
-    link) X=$o; entered "$4" ;;
+    link) X=$o; over ;;
     *) M=$(rm -f -- "$T" 2>&1) ;;
   esac || { M="$2: $M"; return 1; }
 }
@@ -274,7 +271,7 @@ back() {
 former() {
   if [ -L "$x.old" ]; then
     X=$x.old
-    entered "$(readlink -- "$X")"
+    over
   else
     M=$(mv -fT -- "$x.old" "$T" 2>&1)
   fi

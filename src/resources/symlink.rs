@@ -9,7 +9,7 @@ use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
 use super::record::absent;
 use super::set::Member;
-use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work};
+use super::{About, Claim, Input, Parting, Record, Resource, Subject, Verdict, Work, access};
 use crate::model::{Action, Attribute, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -62,30 +62,15 @@ same "$T" absent - || return
 elif [ "$(readlink -- "$T" 2>&1)" != "${3#=}" ]; then
 fail 'it does not point to where it did when this was planned'; return
 fi
-fresh "$T" || return
+before "$T" && fresh "$T" || return
 M=$(ln -sT -- "$2" "$X" 2>&1) || return
-entered "$2"
-}
-# entered TARGET: X, the new link to TARGET, in the place of T.
-entered() {
-M=$(mv -fT -- "$X" "$T" 2>&1) && { X=; return 0; }
-# busybox's mv -T takes no link to a folder for what it is. By its name, and moved into the folder around it,
-# the new one replaces it all the same.
-[ -z "$V" ] && [ -L "$T" ] || return 1
-n=$X k=${T##*/}
-rm -f -- "$n" && M=$(mkdir -- "$n" 2>&1) || return
-X=$n/$k
-M=$(ln -sT -- "$1" "$X" 2>&1) && M=$(mv -f -- "$X" "${T%/*}/" 2>&1) && X=
-r=$?
-[ -z "$X" ] || rm -f -- "$X"
-X=
-rmdir -- "$n" && return "$r"
+over
 }
 # unlinked PATH WAS: removes the link to WAS.
 unlinked() {
 at "$1" || return
 [ "$(readlink -- "$T" 2>&1)" = "${2#=}" ] || { fail 'it does not point to where it did when this was planned'; return; }
-M=$(rm -f -- "$T" 2>&1)
+before "$T" && M=$(rm -f -- "$T" 2>&1)
 }
 "#;
 
@@ -105,6 +90,7 @@ impl Resource for Symlink {
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
     const IN_FOLDER: bool = true;
     const IN_SETS: bool = true;
+    const RETURNS: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a symlink resource")?;
@@ -212,6 +198,10 @@ impl Resource for Symlink {
                 Verdict::Change(Change::new(Action::Update, vec![target]))
             }
         }
+    }
+
+    fn cuts(desired: &Self, _change: &Change) -> bool {
+        access::path(&desired.path)
     }
 
     fn record(desired: &Self) -> Record {

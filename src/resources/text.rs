@@ -155,6 +155,15 @@ impl<'b> Lines<'b> {
     }
 }
 
+/// The first line of a text without its line break, and what comes behind it.
+pub(super) fn next_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    if text.is_empty() {
+        return None;
+    }
+    let at = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
+    Some((&text[..at], text.get(at + 1..).unwrap_or_default()))
+}
+
 /// A line without its line break.
 pub(super) fn bare(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);

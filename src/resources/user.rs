@@ -222,6 +222,14 @@ impl Resource for User {
         texts.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }
 
+    fn cuts(_desired: &Self, change: &Change) -> bool {
+        let held = ["shell", "locked", "password", "uid", "group", "groups", "home"];
+        let mut all = change.attributes.iter();
+        change.action == Action::Delete
+            || change.action == Action::Update
+                && all.any(|attribute| held.contains(&attribute.name))
+    }
+
     fn parting(desired: &Self) -> Parting {
         match desired.state {
             Presence::Absent => Parting::Nothing,

@@ -20,7 +20,7 @@ trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
 F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0 H=
-state= journal= lock= swap= later=
+state= journal= lock= keeping= guard= swap= later=
 trap 'leave' EXIT
 cd /
 
@@ -63,10 +63,15 @@ go() {
   cd /
   unset IFS
   set +f
-  [ -z "$F" ] && mark begun && return 0
+  [ -z "$F" ] && beat busy && mark begun && return 0
   drop
   answer skipped "$S" 0 ''
   return 1
+}
+
+# beat WORD: tells who watches that a step begins or ended; false once he puts back what was changed.
+beat() {
+  [ -z "$guard" ] || { [ -e "$guard/token" ] && echo "$1 $S" >"$guard/beat"; }
 }
 
 # mark WORD: a line about this step in the journal of the run, where there is one.
@@ -81,6 +86,7 @@ end() {
   drop
   [ -z "$X" ] || rm -f -- "$X"
   X=
+  beat idle
   if [ "$1" -eq 0 ]; then
     mark done
     answer done "$S" "$Q" "$I$M"
@@ -293,7 +299,7 @@ spend() {
   n=$n/$1/spent
   M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
   M=$(mkdir -- "$n/$2" 2>&1) && return
-  [ ! -e "$n/$2" ] || fail 'this plan was applied here already'
+  [ ! -e "$n/$2" ] || fail 'this plan was applied here already: plan again'
   return 1
 }
 

@@ -170,21 +170,37 @@ impl Step {
     }
 }
 
-/// The remote end, without comments and indentation, with `libraries` (shell functions of the types
-/// in use) before its loop.
+/// The remote end's functions as a program of their own, which stands in a file on the host and calls one of
+/// them with its arguments.
 #[must_use]
-pub fn prelude(nonce: &str, word: &str, libraries: &[&str]) -> Vec<u8> {
+pub fn detached(word: &str, libraries: &[&str], function: &str) -> Vec<u8> {
+    let prelude = prelude("", word, libraries);
+    let end = prelude.len() - parts().1.len();
+    let tail = format!("\nU=$(id -u)\n{function} \"$@\"\n");
+    [&prelude[..end], tail.as_bytes()].concat()
+}
+
+/// What comes before the libraries, and what behind them.
+fn parts() -> &'static (String, String) {
     static PARTS: LazyLock<(String, String)> = LazyLock::new(|| {
         let text = squeeze(include_str!("prelude.sh"));
         let at = text.find("\nU=$(id -u)").expect("prelude.sh ends with its loop");
         (text[..at].to_owned(), text[at..].to_owned())
     });
-    let mut text = format!("N={nonce} R={word}\n{}", PARTS.0);
+    &PARTS
+}
+
+/// The remote end, without comments and indentation, with `libraries` (shell functions of the types
+/// in use) before its loop.
+#[must_use]
+pub fn prelude(nonce: &str, word: &str, libraries: &[&str]) -> Vec<u8> {
+    let parts = parts();
+    let mut text = format!("N={nonce} R={word}\n{}", parts.0);
     for library in libraries {
         text.push('\n');
         text.push_str(&squeeze(library));
     }
-    text.push_str(&PARTS.1);
+    text.push_str(&parts.1);
     text.into_bytes()
 }
 

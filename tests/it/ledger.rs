@@ -436,3 +436,61 @@ fn a_ledger_is_read() {
     let mode = fs::metadata(bench.state("")).expect("a folder").permissions();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o700);
 }
+
+/// T34: many applies at once, each of another release: one after another, never mixed.
+#[test]
+fn eight_applies_at_once_are_never_mixed() {
+    let files = "[file.\"ROOT/f{{ each.value }}\"]\nfor_each = [\"1\", \"2\", \"3\", \"4\", \"5\", \"6\"]\n\
+                 content = \"release {{ vars.release }}\\n\"\n";
+    let bench = Bench::new(files);
+    let releases: Vec<String> = (0..8).map(|number| format!("release={number}")).collect();
+    let running: Vec<(Child, TempDir)> = releases
+        .iter()
+        .map(|release| bench.start(&["apply", "--yes", "--lock-timeout", "120", "--var", release]))
+        .collect();
+    for (mut child, _home) in running {
+        assert!(child.wait().expect("the program").success());
+    }
+    let first = bench.text("f1");
+    assert!((2..=6).all(|number| bench.text(&format!("f{number}")) == first), "they are mixed");
+    let ledger = bench.run(&["ledger", "here", "--json"]).expect(0);
+    let ledger: Value = serde_json::from_str(&ledger.stdout).expect("JSON");
+    let resources = ledger["resources"].as_object().expect("resources").values();
+    let runs: std::collections::BTreeSet<&str> =
+        resources.filter_map(|entry| entry["run"].as_str()).collect();
+    assert_eq!(runs.len(), 1, "all are of the run that was last");
+    let last = format!("release={}", first.trim().trim_start_matches("release "));
+    let plan = bench.run(&["plan", "--var", &last]).expect(0);
+    assert_eq!(plan.stdout, "here  no changes\n\nPlan: 1 host: 1 unchanged.\n");
+}
+
+/// T36: what a step leaves running does not keep the lock.
+#[test]
+fn a_daemon_does_not_keep_the_lock() {
+    let bench = Bench::new(
+        "[command.daemon]\ncommand = \"sleep 30 >/dev/null 2>&1 & echo $! >ROOT/pid\"\ncreates = \"ROOT/pid\"\n",
+    );
+    bench.apply();
+    let daemon: u32 = bench.text("pid").trim().parse().expect("a process");
+    assert!(PathBuf::from(format!("/proc/{daemon}")).exists(), "it runs");
+    bench.run(&["apply", "--yes", "--lock-timeout", "0"]).expect(0);
+    kill("KILL", daemon);
+}
+
+/// Nothing is changed where it cannot be written down before, and nothing is read or written where somebody
+/// else could have put it.
+#[test]
+fn nothing_is_done_that_cannot_be_remembered() {
+    let bench = Bench::new(TWO);
+    bench.project.file(".host-state", "in the way");
+    let refused = bench.run(&["apply", "--yes"]).expect(3);
+    assert!(refused.stdout.contains("Not a directory"), "{}", refused.stdout);
+    assert!(!bench.path("a").exists());
+    fs::remove_file(bench.project.path().join(".host-state")).expect("a file");
+    // A link in the place of the folder.
+    fs::create_dir_all(bench.state("..")).expect("a folder");
+    std::os::unix::fs::symlink(bench.path(""), bench.state("")).expect("a link");
+    let planted = bench.run(&["apply", "--yes"]).expect(3);
+    assert!(planted.stdout.contains("is not a folder of this login's alone"), "{}", planted.stdout);
+    assert!(!bench.path("a").exists() && !bench.path("lock").exists());
+}

@@ -10,6 +10,7 @@ mod support;
 
 mod book;
 mod cli;
+mod confirm;
 mod examples;
 mod hostile;
 mod hosts;

@@ -14,6 +14,7 @@ mod children;
 mod client;
 mod cut;
 mod guards;
+mod kept;
 mod place;
 mod quoting;
 mod reader;

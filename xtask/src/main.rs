@@ -20,7 +20,7 @@ const USAGE: &str = "cargo xtask NAME
   ci                lint and test: what CI runs
   fuzz [TARGET] [SECONDS]      looks for inputs that break a target of fuzz/src/targets.rs (60 seconds each)
   fuzz minimise TARGET         keeps of what was found the fewest small inputs, in fuzz/corpus
-  campaign NAME     one of the long tests whole: logins, hostile, crash, truth (docs/testing.md)
+  campaign NAME     one of the long tests whole: logins, hostile, confirm, crash, truth (docs/testing.md)
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
 
@@ -169,9 +169,10 @@ fn campaign(name: &str) -> Result<(), String> {
     let filter = match name {
         "logins" => "hosts::matrix",
         "hostile" => "hostile",
+        "confirm" => "confirm::",
         "crash" => "hosts::crash",
         "truth" => "hosts::truth",
-        _ => return Err("campaign logins|hostile|crash|truth".to_owned()),
+        _ => return Err("campaign logins|hostile|confirm|crash|truth".to_owned()),
     };
     let rounds = |name: &str| env::var(name).unwrap_or_else(|_| "200".into());
     let lab = Lab::start("campaign", &TEST_HOSTS)?;

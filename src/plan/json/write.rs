@@ -35,6 +35,10 @@ impl PlanJson {
                 for action in actions(&planned.change) {
                     *counts.entry(action).or_default() += hosts.len();
                 }
+                if planned.change.purged() > 0 {
+                    let deletes = counts.entry(Action::Delete.word().to_owned()).or_default();
+                    *deletes += planned.change.purged() * hosts.len();
+                }
             }
         }
         let sets = sets.into_iter().map(|(hosts, changes)| SetJson {

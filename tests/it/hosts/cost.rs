@@ -7,7 +7,7 @@ use crate::support::{Project, lab, lab::left_out, lab::own, work};
 
 /// Programs that a plan of [`work`] starts on a host, the login's own included, with nothing to change.
 /// A change that needs more must raise this number, and say why.
-const PROGRAMS_MAX: usize = 23;
+const PROGRAMS_MAX: usize = 24;
 
 /// The process of a host's sshd, as this machine numbers it.
 fn sshd(host: &str) -> String {

@@ -23,12 +23,12 @@ const INVENTORY: &str = "[connection]\nuser = \"root\"\n[hosts.spare1]\n";
 const MODULE: &str = r#"
 [user."crash-{{ each.value }}"]
 for_each = ["a", "b", "c"]
-state = "{% if vars.round % 2 == 0 %}present{% else %}absent{% endif %}"
+state = "{% if vars.round.is_multiple_of(2) %}present{% else %}absent{% endif %}"
 create_home = false
 [file."/srv/crash/f{{ each.value }}"]
 for_each = "{{ vars.numbers }}"
 content = "file {{ each.value }} of round {{ vars.round }}\n{{ vars.filling }}\n"
-mode = "{% if vars.round % 2 == 0 %}0640{% else %}0600{% endif %}"
+mode = "{% if vars.round.is_multiple_of(2) %}0640{% else %}0600{% endif %}"
 [file."/srv/crash/conf{{ each.value }}"]
 for_each = ["1", "2"]
 content = "conf {{ each.value }} of round {{ vars.round }}\n"
@@ -94,7 +94,7 @@ impl Crash {
         );
         let mut known = BTreeMap::new();
         for round in [round - 1, round] {
-            let mode = if round % 2 == 0 { "640:root" } else { "600:root" };
+            let mode = if round.is_multiple_of(2) { "640:root" } else { "600:root" };
             for number in 1..=FILES {
                 let filling = "x".repeat(2000);
                 let text = format!("file {number} of round {round}\n{filling}\n");
@@ -130,7 +130,8 @@ impl Crash {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the program");
         std::thread::sleep(after);
-        let lock = "$(find /tmp/.tmp*/.host-state -name lock -newer /run/crash-mark | head -n1)";
+        let lock = self.project.lab_state().join("o/spare1/lock");
+        let lock = lock.display();
         match kind {
             "controller" => drop(child.kill()),
             "shell" => {
@@ -189,7 +190,6 @@ impl Crash {
         let after = Duration::from_millis(random.below(most * 11 / 10) as u64);
         let told = format!("round {round}, seed {seed}: {kind} after {after:?}");
         self.declare(round);
-        self.shell.run("touch /run/crash-mark; sleep 0.02");
         self.kill(kind, after);
         // Every file is old or new, and the plan names exactly those that are old.
         let files = self.files(round);
@@ -198,14 +198,12 @@ impl Crash {
             let address = format!("file[/srv/crash/{name}]");
             assert_eq!(named.contains(&address), *of < round, "{told}: {address}\n{plan}");
         }
-        let mut before = Vec::new();
         for number in 1..=2 {
             let starts = self.starts(number);
             let text = format!("conf {number} of round {}\n", files[&format!("conf{number}")]);
             let fresh = starts.last() == Some(&digest(&text));
             let address = format!("service[crash{number}]");
             assert!(fresh || named.contains(&address), "{told}: a restart is lost\n{plan}");
-            before.push(starts.len());
         }
         let ledger = self.project.on_lab(&["ledger", HOST, "--json"]).expect(0);
         let ledger: Value = serde_json::from_str(&ledger.stdout).expect("JSON");
@@ -227,9 +225,15 @@ impl Crash {
         );
         assert_eq!(left.trim(), "0", "{told}: something is left");
         let users = self.shell.run("getent passwd crash-a crash-b crash-c | wc -l");
-        assert_eq!(users.trim(), if round % 2 == 0 { "3" } else { "0" }, "{told}");
+        assert_eq!(users.trim(), if round.is_multiple_of(2) { "3" } else { "0" }, "{told}");
         assert!(self.planned().0.is_empty(), "{told}: {}", self.planned().1);
     }
+}
+
+/// A line of figures, also where the output of tests is kept back.
+fn say(line: String) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn digest(text: &str) -> String {
@@ -251,11 +255,35 @@ fn whatever_dies_nothing_is_half_done_and_no_restart_is_lost() {
         let seed = seed + round as u64 - 1;
         crash.round(round, seed);
     }
-    eprintln!(
+    say(format!(
         "crash: {rounds} rounds from seed {seed}, apply {:?}: {:?}",
         crash.whole, crash.figures
-    );
+    ));
     crash
         .shell
         .run("systemctl stop crash1 crash2; rm -rf /srv/crash /etc/systemd/system/crash?.service");
+}
+
+/// A full disk where a host remembers: nothing is changed that could not be written down before.
+#[test]
+fn nothing_is_done_that_there_is_no_room_to_remember() {
+    if left_out() {
+        return;
+    }
+    let _host = own(HOST);
+    let file = "[file.\"/srv/crash-full\"]\ncontent = \"first\\n\"\n";
+    let project = project(INVENTORY, file);
+    let state = project.lab_state();
+    let state = state.to_str().expect("UTF-8");
+    lab().on(HOST, &format!("mkdir -p {state} && mount -t tmpfs -o size=64k,mode=700 t {state}"));
+    project.on_lab(&["apply", "--yes"]).expect(0);
+    lab().on(HOST, &format!("head -c 1000000 /dev/zero >{state}/fill 2>/dev/null || true"));
+    project.file("modules/m/module.toml", file.replace("first", &"second".repeat(2000)));
+    let full = project.on_lab(&["apply", "--yes"]).expect(3);
+    assert!(full.stdout.contains("No space left on device"), "{}", full.stdout);
+    assert_eq!(lab().on(HOST, "cat /srv/crash-full"), "first\n", "{}", full.stdout);
+    lab().on(HOST, &format!("rm {state}/fill"));
+    project.on_lab(&["apply", "--yes"]).expect(0);
+    assert!(project.on_lab(&["plan"]).expect(0).stdout.contains("no changes"));
+    lab().on(HOST, &format!("umount {state}; rm -f /srv/crash-full"));
 }

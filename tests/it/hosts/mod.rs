@@ -2,6 +2,7 @@
 
 mod broken;
 mod canaries;
+mod confirm;
 mod cost;
 mod crash;
 mod hostile;

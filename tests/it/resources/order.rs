@@ -93,6 +93,7 @@ fn plan(items: &[Item], observed: &States) -> BTreeMap<String, String> {
         place: Span::new(FileId(0), 0..0),
         timeout: None,
         retries: 0,
+        confirm: None,
         tags: BTreeSet::new(),
         sensitive: false,
         secret: false,

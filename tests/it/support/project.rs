@@ -51,6 +51,11 @@ impl Project {
         project
     }
 
+    /// Where hosts of the lab keep what they remember of it.
+    pub fn lab_state(&self) -> PathBuf {
+        Path::new("/var/lib/trueup-tests").join(self.path().file_name().expect("a name"))
+    }
+
     /// The project's folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
@@ -136,7 +141,11 @@ fn clear(command: &mut Command) -> TempDir {
     let home = tempfile::tempdir().expect("a temporary folder");
     // Behind -C stands the project: hosts remember each test's own for itself.
     let project = command.get_args().nth(1).map(Path::new).expect("a project");
-    let state = project.join(".host-state");
+    let on_lab = command.get_args().any(|word| word == "--ssh-config");
+    let state = match project.file_name().filter(|_| on_lab) {
+        Some(name) => Path::new("/var/lib/trueup-tests").join(name),
+        None => project.join(".host-state"),
+    };
     command
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")

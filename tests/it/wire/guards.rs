@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::session::Edit;
 use super::shells::{SHELLS, Shell, left_out, root};
-use super::{children, client, cut, place, room, sets, tools, window};
+use super::{children, client, cut, kept, place, room, sets, tools, window};
 
 /// A guard: its text, what stands there without it, and who notices.
 struct Guard {
@@ -120,6 +120,19 @@ static GUARDS: &[Guard] = &[
         &[("if [ -e \"$n\" ] || [ -L \"$n\" ]", "if false")],
         place::planted_is_not_followed,
     ),
+    guard(
+        "what is changed is kept first",
+        &[("[ -z \"$keeping\" ] || keepsake", ":")],
+        kept::all_goes_back,
+    ),
+    Guard {
+        root: true,
+        ..guard(
+            "what cannot be kept is not changed",
+            &[("shelved \"$@\" \"$M\" || return", "shelved \"$@\" \"$M\"")],
+            kept::unkept_is_unchanged,
+        )
+    },
     guard(
         "a link is made, not entered",
         &[("ln -sT", "ln -s"), ("|| [ -L \"$n\" ]", ""), ("if [ -e \"$n\" ]", "if false")],

@@ -115,7 +115,7 @@ static MOVES: [Move; 9] = [
         there: true,
         wanted: &[0, 1, 2],
         moves: |bench| fs::remove_file(bench.tree.join("a")).expect("a file"),
-        says: META,
+        says: "it is gone, and was there when this was planned",
     },
     Move {
         what: "a link to the same content",

@@ -29,7 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub fn prelude_with(state: &str, edits: &[Edit]) -> Vec<u8> {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         let mut libraries: Vec<&str> = Vec::new();
-        for library in REGISTRY.iter().flat_map(|kind| kind.library()) {
+        let all = REGISTRY.iter().flat_map(|kind| kind.library());
+        for library in
+            all.chain([&trueup::ledger::LIBRARY, &trueup::ledger::KEPT, &trueup::ledger::CONFIRM])
+        {
             if !libraries.contains(library) {
                 libraries.push(library);
             }

@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
-use trueup::ledger;
 use trueup::resources::{Member, Part, SetStep};
 use trueup::shell::{Answer, AnswerKind, Script};
 
@@ -31,18 +30,9 @@ target = "d"
 mode = "0600"
 "#;
 
-/// What the shell of an apply has beside the types' libraries.
-fn libraries(edits: &[Edit]) -> Vec<Edit> {
-    let start = (
-        "\nU=$(id -u)",
-        Box::leak(format!("\n{}\nU=$(id -u)", ledger::LIBRARY).into_boxed_str()) as &str,
-    );
-    std::iter::once(start).chain(edits.iter().copied()).collect()
-}
-
 /// A tree before the set, and a session that holds the lock.
 fn bench(shell: &Shell, edits: &[Edit]) -> Result<Bench, String> {
-    let mut bench = Bench::new(shell, &libraries(edits));
+    let mut bench = Bench::new(shell, edits);
     fs::create_dir(bench.tree.join("d")).expect("a folder");
     for (name, content, mode) in [
         ("a.conf", "old\n", 0o640),
@@ -74,7 +64,7 @@ fn hold(bench: &mut Bench) -> Result<String, String> {
 
 /// Another session on the same tree and state, as the next apply has it.
 fn again(bench: &mut Bench, shell: &Shell, edits: &[Edit]) -> Result<String, String> {
-    let prelude = prelude_with(&bench.state.display().to_string(), &libraries(edits));
+    let prelude = prelude_with(&bench.state.display().to_string(), edits);
     bench.session = Session::open(shell.start(), &prelude);
     hold(bench)
 }
@@ -327,7 +317,7 @@ fn killed_anywhere_all_are_old_or_all_are_new() {
 }
 
 /// All are in their places, and nothing says yet that the new ones count.
-const DIES: Edit = ("each stands && each over", "each stands && each over && kill -9 $$");
+const DIES: Edit = ("each stands && each swapin", "each stands && each swapin && kill -9 $$");
 
 /// What somebody put there after the crash is not overwritten by what puts the old files back.
 pub fn changed_is_left_alone(shell: &Shell, edits: &[Edit]) -> Result<(), String> {

@@ -1,0 +1,181 @@
+# Shell functions of kept copies: what stood at paths before a run changed them, in $state/kept/RUN. `list` in
+# it has a line for each thing, in the order in which they were kept: `N SEQ KIND META PATH`; the copy of a
+# file or link is `N` beside it. What is on the list is whole, and on disk.
+
+# keeping RUN LARGEST RUNS SIZE: from now on what steps change is kept, under this run. A file of more bytes than
+# LARGEST is listed only. RUNS runs are kept, and SIZE KiB of them.
+keeping() {
+  keeping=$1 keptn= keptall=
+  keptmost="${2:-67108864} ${3:-10} ${4:-1048576}"
+}
+# keepsake PATH NAME: keeps what stands at PATH, which is NAME from here, unless the run kept it before.
+keepsake() {
+  [ -n "$keptn" ] || shelf "$state/kept" $keptmost || return
+  case $keptall in *"
+$1
+"*) return 0 ;; esac
+  set -- "$1" "$2" "$state/kept/$keeping" "$((keptn + 1))"
+  E='absent -'
+  if [ -e "$2" ] || [ -L "$2" ]; then
+    M=$(command stat -c '%f:%u:%g %s' -- "$2" 2>&1) || return
+    case $M in
+      8???:*) E="file ${M% *}" && [ "${M#* }" -le "${keptmost%% *}" ] || E="large ${M% *}" ;;
+      a???:*) E="link ${M% *}" ;;
+      4???:*) E="folder ${M% *}" ;;
+      *) E="other ${M% *}" ;;
+    esac
+    case $E in file* | link*) shelved "$@" "$M" || return ;; esac
+  fi
+  M=$(printf '%s\n' "$4 $S $E $1" 2>&1 >>"$3/list") || { unkept "$1"; return; }
+  keptn=$4 keptall="$keptall$1
+"
+  ondisk "$3/list"
+}
+# shelf FOLDER LARGEST RUNS SIZE: the folder of this run, and what the one of before left there, if it is one that
+# goes on. Runs that are too many, or too large together, go: the oldest first, and never the newest.
+shelf() {
+  M=$(mkdir -p -m 0700 -- "$1/$keeping" 2>&1) || { unkept "what is changed"; return; }
+  own "$1" && own "$1/$keeping" || { fail "$1 is not a folder of this login's alone"; return; }
+  M=$({ : >>"$1/$keeping/list"; } 2>&1) || { unkept "what is changed"; return; }
+  keptall="
+$(cut -d ' ' -f 5- <"$1/$keeping/list")
+"
+  keptn=$(wc -l <"$1/$keeping/list")
+  keptn=$((keptn))
+  outdated "$1" "$3" "$4"
+  ondisk "$1/$keeping" "$1"
+}
+# outdated FOLDER RUNS SIZE: removes the oldest until the rest fits. The newest beside this one stays.
+outdated() {
+  (
+    cd "$1" || exit
+    n=$2 k=$3 l=
+    set --
+    for p in *; do set -- "$p" "$@"; done
+    for p do
+      a=$(du -sk -- "./$p")
+      a=${a%%[!0-9]*} n=$((n - 1))
+      k=$((k - ${a:-0}))
+      [ "$p" != "$keeping" ] || continue
+      [ -n "$l" ] || { l=$p; continue; }
+      [ "$n" -ge 0 ] && [ "$k" -ge 0 ] || rm -rf -- "./$p"
+    done
+  ) >/dev/null 2>&1
+}
+# unkept WHAT: M is why it cannot be kept.
+unkept() {
+  fail "what stood there cannot be kept for the way back, so $1 stays as it is: ${M##*: }"
+}
+# shelved PATH NAME FOLDER N META: the copy of a file or link, whole and on disk. It is looked at: what stands at
+# NAME may have been swapped meanwhile.
+shelved() {
+  M=$(rm -rf -- "$3/$4" 2>&1 && cp -a -- "$2" "$3/$4" 2>&1) || { rm -rf -- "$3/$4"; unkept "$1"; return; }
+  M=$(command stat -c '%f:%u:%g %s' -- "$3/$4" 2>&1)
+  # Only root can make a copy that belongs to somebody else.
+  [ "$U" -eq 0 ] || M="${M%"${M#?}"}${5#?}"
+  if [ "$M" != "$5" ]; then
+    rm -rf -- "$3/$4"
+    M='it is another thing now'
+    unkept "$1"
+    return
+  fi
+  case $5 in
+    8*) ondisk "$3/$4" "$3" ;;
+    *) ondisk "$3" ;;
+  esac
+}
+# keepsakes FOLDER ENTRY…: all that stands in a folder below these names, what is in a folder before it.
+keepsakes() {
+  a=$1
+  shift
+  IFS='
+'
+  set -f
+  # A name with a line break has no place on the list.
+  set -- "$a" $(find "$@" -xdev -depth ! -path '*
+*')
+  unset IFS
+  set +f
+  shift
+  for p do
+    keepsake "${a%/}/${p#./}" "$p" || return
+  done
+}
+# ondisk PATH…: what was written there stays, whatever dies.
+ondisk() {
+  sync -- "$@" 2>/dev/null || sync
+}
+
+# putback RUN N: one thing as it stood before that run, by the copy that was kept.
+putback() {
+  case $2 in '' | *[!0-9]*) fail "$2 is no number"; return ;; esac
+  set -- "$state/kept/$1" "$2" "$(sed -n "$2{p;q;}" "$state/kept/$1/list" 2>&1)"
+  own "$1" || { fail "$1 is not a folder of this login's alone"; return; }
+  case $3 in
+    "$2 "[0-9]*' '[a-z]*' '*:*:*' /'* | "$2 "[0-9]*' absent - /'*) ;;
+    *) fail "line $2 of $1/list is damaged"; return ;;
+  esac
+  set -- "$1" "$2" "${3#* * }"
+  set -- "$1/$2" "${3%% *}" "${3#* }"
+  set -- "$1" "$2" "${3%% *}" "${3#* }"
+  case $2 in
+    absent) [ -d "${4%/*}/" ] || return 0 ;;
+    file | link | folder) ;;
+    large) fail "it was too large to be kept"; return ;;
+    *) fail 'it was neither file, link nor folder, and was not kept'; return ;;
+  esac
+  at "$4" || return
+  case $2 in
+    absent) unmade ;;
+    folder) refolder "$3" ;;
+    *)
+      if [ -d "$T" ] && [ ! -L "$T" ]; then fail 'a folder stands there now'; return; fi
+      fresh "$T" || return
+      "re$2" "$1" ;;
+  esac || return
+  ondisk .
+}
+# unmade: takes away what was not there.
+unmade() {
+  if [ -d "$T" ] && [ ! -L "$T" ]; then M=$(rmdir -- "$T" 2>&1); else M=$(rm -f -- "$T" 2>&1); fi
+}
+# refolder META: a folder with its owner and mode.
+refolder() {
+  l=${1#*:} n=$(printf %05o "$((0x${1%%:*} & 07777))")
+  if [ ! -e "$T" ] && [ ! -L "$T" ]; then M=$(mkdir -- "$T" 2>&1) || return; fi
+  if [ ! -d "$T" ] || [ -L "$T" ]; then fail 'what stands there now is no folder'; return; fi
+  inside || return
+  [ "$(command stat -c %u:%g -- "$T")" = "$l" ] || M=$(chown -h -- "$l" "$T" 2>&1) || return
+  M=$(chmod -- "$n" "$T" 2>&1)
+}
+# refile COPY: as `put`, from a copy with all that it has.
+refile() {
+  r=-1
+  set -C
+  { set +C; refill "$1"; r=$?; } 2>/dev/null 5>"$X"
+  set +C
+  [ "$r" -ge 0 ] || fail "cannot make a file in ${G%/}/"
+  return "${r#-}"
+}
+refill() {
+  copy "$1" || return
+  t=/proc/self/fd/5
+  if [ ! -e "$t" ]; then
+    [ -z "$V" ] || { fail "$V could swap the new file for a link: that cannot be ruled out without /proc"; return; }
+    t=$X
+  fi
+  keep "$1" "$t" || return
+  touch -r "$1" -- "$t" 2>/dev/null
+  exec 5>&-
+  M=$(mv -fT -- "$X" "$T" 2>&1) || { barred "$T"; return 1; }
+  X=
+}
+# relink COPY: a link to where it led, with its owner where nobody could swap it meanwhile.
+relink() {
+  l=$(readlink -n -- "$1" && echo .) || { fail "its copy is not there"; return; }
+  M=$(ln -sT -- "${l%.}" "$X" 2>&1) || return
+  if [ -z "$V" ] && [ "$U" -eq 0 ]; then
+    M=$(chown -h -- "$(command stat -c %u:%g -- "$1")" "$X" 2>&1) || return
+  fi
+  over
+}

@@ -1,0 +1,241 @@
+//! Changes that cut us off, for real: the host puts them back by itself, and the run says so.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use super::project;
+use crate::support::{Output, Project, lab, lab::left_out, lab::own};
+use crate::wire::shells::say;
+
+/// The lab's tests keep what hosts remember in memory; a host that starts anew must find it again.
+const USUAL: [(&str, &str); 1] = [("TRUEUP_HOST_STATE", "")];
+
+fn apply(project: &Project) -> Output {
+    project.on_lab_with(&["apply", "--yes", "--connect-timeout", "3"], &USUAL)
+}
+
+/// How often a campaign does what a test does once.
+fn rounds() -> usize {
+    if std::env::var_os("TRUEUP_FULL").is_some() { 20 } else { 1 }
+}
+
+/// Nothing of the watch is left on a host, and it can be logged in to.
+fn clean(host: &str) {
+    let said = lab().on(
+        host,
+        "ls /etc/systemd/system /etc/systemd/system/sysinit.target.wants | grep trueup-confirm; ls -d /var/lib/trueup/o/*/confirm 2>/dev/null; true",
+    );
+    assert_eq!(said, "", "nothing of the watch is left");
+}
+
+/// Puts a host as it should be before, and forgets what it remembers.
+fn anew(host: &str) {
+    lab().on(
+        host,
+        "rm -rf /var/lib/trueup/o /etc/ssh/sshd_config.d/broken.conf; systemctl reset-failed ssh; systemctl restart ssh; \
+         printf 'flush ruleset\\ntable inet old { }\\n' >/etc/nftables.conf; systemctl restart nftables",
+    );
+}
+
+/// What drops all that comes to ssh's port, loaded by a service.
+const FIREWALL: &str = r#"
+[file."/etc/nftables.conf"]
+content = """
+flush ruleset
+table inet shut {
+  chain input {
+    type filter hook input priority 0;
+    tcp dport 22 drop
+  }
+}
+"""
+confirm = "8s"
+
+[service.nftables]
+reload_on = ["file[/etc/nftables.conf]"]
+"#;
+
+/// A configuration that no sshd starts with, and nothing that looks at it before.
+const SSHD: &str = r#"
+[file."/etc/ssh/sshd_config.d/broken.conf"]
+content = "Nonsense yes\n"
+confirm = "8s"
+
+[service.ssh]
+restart_on = ["file[/etc/ssh/**]"]
+"#;
+
+/// T44: by the firewall, and by sshd.
+#[test]
+fn a_host_that_is_cut_off_puts_the_old_configuration_back_and_says_so() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    for round in 0..rounds() {
+        for (what, module, check, was) in [
+            (
+                "nft",
+                FIREWALL,
+                "nft list ruleset; cat /etc/nftables.conf",
+                "table inet old {\n}\nflush ruleset\ntable inet old { }\n",
+            ),
+            (
+                "sshd",
+                SSHD,
+                "ls /etc/ssh/sshd_config.d; systemctl is-active ssh",
+                "lab.conf\nactive\n",
+            ),
+        ] {
+            anew("spare1");
+            let project = project("[hosts.spare1]\n", module);
+            let begun = Instant::now();
+            let apply = apply(&project).expect(4);
+            let took = begun.elapsed();
+            assert!(
+                apply.stdout.contains("rolled back: not confirmed within 8 s"),
+                "{}",
+                apply.stdout
+            );
+            assert!(apply.last_line().contains("1 rolled back"), "{}", apply.stdout);
+            assert_eq!(lab().on("spare1", check), was, "{what}");
+            clean("spare1");
+            say(&format!("confirm {what}: round {round}, told after {:.1} s", took.as_secs_f64()));
+            assert!(took < Duration::from_secs(45), "{took:?}");
+            let plan = project.on_lab_with(&["plan"], &USUAL).expect(0);
+            assert!(
+                !plan.stdout.contains("drift") && !plan.stdout.contains("owed"),
+                "{}",
+                plan.stdout
+            );
+        }
+    }
+    anew("spare1");
+}
+
+/// A careful change of the same files stays.
+#[test]
+fn a_change_that_does_not_cut_us_off_is_confirmed_by_itself() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    anew("spare1");
+    let project = project(
+        "[hosts.spare1]\n",
+        &SSHD.replace("Nonsense yes", "PrintMotd no").replace("confirm = \"8s\"\n", ""),
+    );
+    let plan = project.on_lab_with(&["plan"], &USUAL).expect(0);
+    assert!(
+        plan.stdout.contains("confirm within 60 s, else the host puts it back"),
+        "{}",
+        plan.stdout
+    );
+    apply(&project).expect(0);
+    clean("spare1");
+    assert_eq!(lab().on("spare1", "cat /var/lib/trueup/o/spare1/kept/*/fate"), "confirmed\n");
+    let again = project.on_lab_with(&["plan", "--detailed-exitcode"], &USUAL).expect(0);
+    assert!(again.stdout.contains("1 unchanged"), "{}", again.stdout);
+    anew("spare1");
+}
+
+/// A file, and a step behind it that takes its time.
+const SLOW: &str = r#"
+[file."/etc/nftables.conf"]
+content = "flush ruleset\ntable inet new { }\n"
+confirm = "WINDOW"
+
+[command.slow]
+command = "sleep 20"
+unless = "false"
+requires = ["file[/etc/nftables.conf]"]
+"#;
+
+/// Starts an apply on a host and kills it behind its change.
+fn killed(host: &str, window: &str) -> Project {
+    let project = project(&format!("[hosts.{host}]\n"), &SLOW.replace("WINDOW", window));
+    let words = ["apply", "--yes", "--connect-timeout", "3"];
+    let (mut command, _home) = project.lab_command_cleared(&words);
+    command.envs(USUAL).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the program");
+    let begun = Instant::now();
+    while lab().on(host, "cat /etc/nftables.conf") != "flush ruleset\ntable inet new { }\n" {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the change does not come");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    child.kill().expect("a program to kill");
+    child.wait().expect("its end");
+    project
+}
+
+/// T46, T49: the controller is killed, and with it all that its login had started.
+#[test]
+fn the_way_back_outlives_the_controller_its_login_and_whoever_kills_it() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    anew("spare1");
+    lab().on("spare1", "mkdir -p /etc/systemd/logind.conf.d; printf '[Login]\\nKillUserProcesses=yes\\n' >/etc/systemd/logind.conf.d/kill.conf; systemctl try-restart systemd-logind || true");
+    killed("spare1", "10s");
+    // All of ours: the session's processes, and who watches.
+    lab().on(
+        "spare1",
+        "pkill -9 -f '[r]ead -r p; eval' || true; pkill -9 -f 'confirm/[0-9a-f]*/guard' || true",
+    );
+    let begun = Instant::now();
+    while lab().on("spare1", "cat /etc/nftables.conf") != "flush ruleset\ntable inet old { }\n" {
+        assert!(begun.elapsed() < Duration::from_secs(40), "it is not put back");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert!(begun.elapsed() > Duration::from_secs(7), "not before its time: {:?}", begun.elapsed());
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(lab().on("spare1", "cat /var/lib/trueup/o/spare1/kept/*/fate"), "rolled back\n");
+    lab().on("spare1", "rm -r /etc/systemd/logind.conf.d");
+    clean("spare1");
+    anew("spare1");
+}
+
+/// T45: the host starts anew within the time.
+#[test]
+fn a_host_that_starts_anew_meanwhile_puts_it_back_before_the_network_is_up() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare2");
+    for round in 0..rounds() {
+        anew("spare2");
+        lab().on("spare2", "systemctl enable nftables");
+        killed("spare2", "10m");
+        let armed = lab().on(
+            "spare2",
+            "touch /run/before; cat /var/lib/trueup/o/spare2/confirm/*/run; systemctl --no-block reboot",
+        );
+        let begun = Instant::now();
+        loop {
+            let (status, said) = lab().try_on(
+                "spare2",
+                "test ! -e /run/before && systemctl is-active ssh && cat /etc/nftables.conf && nft list ruleset",
+                b"",
+            );
+            let up = status == 0 && !said.contains("inactive");
+            if up {
+                assert!(
+                    said.contains("table inet old { }") && said.contains("table inet old {\n}"),
+                    "{armed}: {said}"
+                );
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(90), "it does not come back: {said}");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        assert_eq!(lab().on("spare2", "cat /var/lib/trueup/o/spare2/kept/*/fate"), "rolled back\n");
+        clean("spare2");
+        say(&format!(
+            "confirm reboot: round {round}, back after {:.1} s",
+            begun.elapsed().as_secs_f64()
+        ));
+    }
+    lab().on("spare2", "systemctl disable nftables");
+    anew("spare2");
+}
