@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, LastRun, Ledger, Owed};
 
-/// One line of a run's own. The shell adds `boot ID`, `begun SEQ` and `done SEQ`.
+/// One line of a run's own. The shell adds `boot ID`, `begun SEQ`, `done SEQ` and `failed SEQ`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Line {
@@ -91,6 +91,7 @@ pub(super) struct Journal {
     lines: Vec<Line>,
     begun: BTreeSet<u64>,
     done: BTreeSet<u64>,
+    failed: BTreeSet<u64>,
     undone: BTreeSet<u64>,
     /// The host was started anew since: what it had not put on disk is not there.
     cut: bool,
@@ -108,6 +109,7 @@ impl Journal {
                 // Put back since by the host itself.
                 Some(("undone", seq)) => seq.parse().map_or((), |seq| journal.undo(seq)),
                 Some(("done", seq)) => journal.done.extend(seq.parse::<u64>().ok()),
+                Some(("failed", seq)) => journal.failed.extend(seq.parse::<u64>().ok()),
                 _ => journal.lines.extend(serde_json::from_str::<Line>(line).ok()),
             }
         }
@@ -171,7 +173,10 @@ pub(super) fn fold(ledger: &mut Ledger, journal: &Journal) {
         }
     }
     let touched = |address: &String| match steps.get(address.as_str()) {
-        Some(seqs) => seqs.iter().any(|seq| !journal.untouched(*seq)),
+        // A step that failed changes what it is about when it is done again, and calls for it then.
+        Some(seqs) => {
+            seqs.iter().any(|seq| !journal.untouched(*seq) && !journal.failed.contains(seq))
+        }
         None => true,
     };
     for owed in &mut ledger.owed {
@@ -255,6 +260,12 @@ mod tests {
         assert!(ledger.owed.is_empty());
         assert_eq!(ledger.entries["m/file[a]"].mark, "new");
         assert!(ledger.entries.contains_key("m/service[s]"));
+    }
+
+    #[test]
+    fn what_failed_calls_for_nothing() {
+        let ledger = folded("begun 3\nfailed 3\n");
+        assert!(ledger.owed.is_empty() && ledger.entries["m/file[a]"].unsettled);
     }
 
     #[test]

@@ -100,8 +100,8 @@ impl Resource for File {
     const LIBRARY: &'static [&'static str] =
         &[path::LIBRARY, super::account::LIBRARY, set::LIBRARY];
     const IN_FOLDER: bool = true;
-    const IN_SETS: bool = true;
     const RETURNS: bool = true;
+    const IN_SETS: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a file resource")?;

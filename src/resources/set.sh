@@ -141,7 +141,7 @@ swapped() {
   ondisk "$swap/journal" "$swap" "$state/sets" "$state"
   each prepared || return
   ondisk "$swap/journal" "$@"
-  each stands && each swapin || return
+  each stands && each entered || return
   ondisk "$@"
   M=$(mv -fT -- "$swap/journal" "$swap/done" 2>&1) || return 1
   ondisk "$swap"
@@ -183,9 +183,10 @@ beside() {
   fi
   same "$o" "$3" "$4"
 }
-# swapin …: the new one in the place of the old one, which is still what it was planned against.
-swapin() {
+# entered …: the new one in the place of the old one, which is still what it was planned against.
+entered() {
   stands "$@" || return
+  before "$T" || { M="$2: $M"; return 1; }
   o=./.trueup-$R-$S-$nth
   case $1 in
     put) M=$(mv -fT -- "$o" "$T" 2>&1) || { barred "$T"; false; } ;;

@@ -89,8 +89,8 @@ impl Resource for Symlink {
             .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
     const IN_FOLDER: bool = true;
-    const IN_SETS: bool = true;
     const RETURNS: bool = true;
+    const IN_SETS: bool = true;
 
     fn parse(input: &Input<'_>) -> Result<Self, Vec<Diagnostic>> {
         let table: Table = input.read("a symlink resource")?;

@@ -92,6 +92,7 @@ end() {
     answer done "$S" "$Q" "$I$M"
   else
     F=$S
+    mark failed
     answer failed "$S" "$1" "$M"
   fi
 }

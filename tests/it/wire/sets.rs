@@ -317,7 +317,7 @@ fn killed_anywhere_all_are_old_or_all_are_new() {
 }
 
 /// All are in their places, and nothing says yet that the new ones count.
-const DIES: Edit = ("each stands && each swapin", "each stands && each swapin && kill -9 $$");
+const DIES: Edit = ("each stands && each entered", "each stands && each entered && kill -9 $$");
 
 /// What somebody put there after the crash is not overwritten by what puts the old files back.
 pub fn changed_is_left_alone(shell: &Shell, edits: &[Edit]) -> Result<(), String> {

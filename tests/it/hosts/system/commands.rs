@@ -113,7 +113,10 @@ fn a_command_whose_need_is_gone_does_not_run() {
         "{}[command.make]\ncommand = \"echo mine >/srv/cmd/x\"\ncreates = \"/srv/cmd/x\"\nunless = \"false\"\n",
         meanwhile("echo by-hand >/srv/cmd/x")
     ));
-    assert!(said.contains("m/command[make]\n      not run: /srv/cmd/x is there now"), "{said}");
+    assert!(
+        said.contains("m/command[make]\n      nothing to do at its turn: /srv/cmd/x is there now"),
+        "{said}"
+    );
     assert_eq!(lab().on("spare1", "cat /srv/cmd/x"), "by-hand\n");
 }
 
