@@ -162,8 +162,7 @@ prepared() {
       d=$(sha256sum <"$swap/tree$2" 2>&1)
       put "$2" "$3" "$4" "$5" "$6" '' 60 "${d%% *} $swap/tree$2" || { M="$2: $M"; return 1; }
       ;;
-    link) before "$T" && fresh "$T" && M=$(ln -sT -- "$4" "$X" 2>&1) || { M="$2: $M"; return 1; } ;;
-    *) before "$T" || { M="$2: $M"; return 1; } ;;
+    link) fresh "$T" && M=$(ln -sT -- "$4" "$X" 2>&1) || { M="$2: $M"; return 1; } ;;
   esac
   [ -z "$X" ] || i=$(command stat -c %i -- "$X" 2>&1)
   X=

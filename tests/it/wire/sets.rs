@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
+use trueup::ledger;
 use trueup::resources::{Member, Part, SetStep};
 use trueup::shell::{Answer, AnswerKind, Script};
 
@@ -30,9 +31,18 @@ target = "d"
 mode = "0600"
 "#;
 
+/// What the shell of an apply has beside the types' libraries.
+fn libraries(edits: &[Edit]) -> Vec<Edit> {
+    let start = (
+        "\nU=$(id -u)",
+        Box::leak(format!("\n{}\nU=$(id -u)", ledger::LIBRARY).into_boxed_str()) as &str,
+    );
+    std::iter::once(start).chain(edits.iter().copied()).collect()
+}
+
 /// A tree before the set, and a session that holds the lock.
 fn bench(shell: &Shell, edits: &[Edit]) -> Result<Bench, String> {
-    let mut bench = Bench::new(shell, edits);
+    let mut bench = Bench::new(shell, &libraries(edits));
     fs::create_dir(bench.tree.join("d")).expect("a folder");
     for (name, content, mode) in [
         ("a.conf", "old\n", 0o640),
@@ -64,7 +74,7 @@ fn hold(bench: &mut Bench) -> Result<String, String> {
 
 /// Another session on the same tree and state, as the next apply has it.
 fn again(bench: &mut Bench, shell: &Shell, edits: &[Edit]) -> Result<String, String> {
-    let prelude = prelude_with(&bench.state.display().to_string(), edits);
+    let prelude = prelude_with(&bench.state.display().to_string(), &libraries(edits));
     bench.session = Session::open(shell.start(), &prelude);
     hold(bench)
 }
