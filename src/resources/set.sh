@@ -147,10 +147,6 @@ swapped() {
   ondisk "$swap"
   tidied
 }
-# ondisk PATH…: what stands there is on disk.
-ondisk() {
-  sync -- "$@" 2>/dev/null || sync
-}
 # listed …: a line for the journal: `path NUMBER old|new PATH`.
 listed() {
   k=old
