@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, LastRun, Ledger, Owed};
 
-/// One line of a run's own. The shell adds `boot ID`, `begun SEQ`, `done SEQ` and `failed SEQ`.
+/// One line of a run's own. The shell adds `boot ID`, `begun SEQ`, `acted SEQ` (a restart came, and is still
+/// looked at), `done SEQ` and `failed SEQ`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Line {
@@ -92,6 +93,7 @@ pub(super) struct Journal {
     begun: BTreeSet<u64>,
     done: BTreeSet<u64>,
     failed: BTreeSet<u64>,
+    acted: BTreeSet<u64>,
     undone: BTreeSet<u64>,
     /// The host was started anew since: what it had not put on disk is not there.
     cut: bool,
@@ -109,6 +111,7 @@ impl Journal {
                 // Put back since by the host itself.
                 Some(("undone", seq)) => seq.parse().map_or((), |seq| journal.undo(seq)),
                 Some(("done", seq)) => journal.done.extend(seq.parse::<u64>().ok()),
+                Some(("acted", seq)) => journal.acted.extend(seq.parse::<u64>().ok()),
                 Some(("failed", seq)) => journal.failed.extend(seq.parse::<u64>().ok()),
                 _ => journal.lines.extend(serde_json::from_str::<Line>(line).ok()),
             }
@@ -201,6 +204,9 @@ fn change(
     } else if !journal.untouched(seq)
         && let Some(entry) = entry
     {
+        if journal.acted.contains(&seq) && !journal.failed.contains(&seq) {
+            ledger.owed.retain(|owed| owed.address != address);
+        }
         let coming = Some(entry.record.clone());
         let known = ledger.entries.entry(address.to_owned()).or_insert_with(|| entry.clone());
         known.unsettled = true;
@@ -256,6 +262,8 @@ mod tests {
     fn a_restart_is_owed_until_it_is_done() {
         assert_eq!(folded("begun 3\ndone 3\n").owed.len(), 1);
         assert_eq!(folded("begun 3\ndone 3\nbegun 4\n").owed.len(), 1);
+        assert_eq!(folded("begun 3\ndone 3\nbegun 4\nacted 4\nfailed 4\n").owed.len(), 1);
+        assert!(folded("begun 3\ndone 3\nbegun 4\nacted 4\n").owed.is_empty());
         let ledger = folded("begun 3\ndone 3\nbegun 4\ndone 4\n");
         assert!(ledger.owed.is_empty());
         assert_eq!(ledger.entries["m/file[a]"].mark, "new");

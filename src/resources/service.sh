@@ -65,7 +65,8 @@ verb() {
   esac
   if try "$1" systemctl --no-ask-password "$2" -- "$3"; then
     case $2 in
-      start | restart | reload) ;;
+      # What is owed came now; whether it holds is looked at next.
+      start | restart | reload) mark acted ;;
       enable)
         unit_now "$3"
         [ "$b" != off ] || fail 'systemctl enable left it as it was: nothing in its own [Install] starts it at boot; enable what it names in Also= instead'

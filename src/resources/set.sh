@@ -260,7 +260,7 @@ back() {
   elif [ -e "$x.old" ] || [ -L "$x.old" ]; then
     if [ "$i" = - ] && [ -z "$n" ]; then
       former || return 1
-    elif ! alike "$T" "$x.old"; then
+    elif ! twins "$T" "$x.old"; then
       left="$left $3"
     fi
   fi
@@ -276,8 +276,8 @@ former() {
     M=$(mv -fT -- "$x.old" "$T" 2>&1)
   fi
 }
-# alike ONE OTHER: are they the same thing?
-alike() {
+# twins ONE OTHER: are they the same thing?
+twins() {
   [ "$(stat -c '%f %u %g' -- "$1" 2>&1)" = "$(stat -c '%f %u %g' -- "$2" 2>&1)" ] || return 1
   if [ -L "$1" ]; then [ "$(readlink -- "$1")" = "$(readlink -- "$2")" ]; return; fi
   [ "$(sha256sum <"$1" 2>&1)" = "$(sha256sum <"$2" 2>&1)" ]
