@@ -30,7 +30,8 @@ pub(super) struct Args {
 }
 
 const EXIT_STATUSES: &str = "Exit status: 0 good; 1 a mistake in the arguments or the project; \
-    2 there are changes (with --detailed-exitcode); 3 a host failed, was unreachable, refused or unknown.";
+    2 there are changes (with --detailed-exitcode); 3 a host failed, was unreachable, refused or unknown; \
+    4 a host put back what a run changed.";
 
 /// What every verb takes.
 #[derive(Debug, Clone, ClapArgs)]

@@ -203,6 +203,8 @@ impl Applying {
         }
         if self.begun && notes.lines() > 0 {
             let mut wave = Wave::default();
+            // A step that failed keeps others from being begun; this is none.
+            wave.program.script.text("F=\n");
             let seqs = [session.seq(), session.seq()];
             wave.remember(None, notes.text(), seqs);
             wave.program.seconds = settings.probe_timeout;

@@ -48,9 +48,9 @@ holder() {
 # where its holder is gone.
 hold() {
   remembers "$1" "$2"
-  M=$(mkdir -p -m 0700 -- "$state" 2>&1) || return 1
+  M=$(mkdir -p -m 0700 -- "$state" 2>&1) || { fail "$state cannot be made: ${M##*: }"; return; }
   own "$state" || { fail "$state is not a folder of this login's alone"; return; }
-  M=$({ : >>"$state/lock"; } 2>&1) || return 1
+  M=$({ : >>"$state/lock"; } 2>&1) || { fail "$state cannot be written: ${M##*: }"; return; }
   booted
   started $$
   n="$$ $T $boot $4" o=0

@@ -497,3 +497,20 @@ fn nothing_is_done_that_cannot_be_remembered() {
     assert!(planted.stdout.contains("is not a folder of this login's alone"), "{}", planted.stdout);
     assert!(!bench.path("a").exists() && !bench.path("lock").exists());
 }
+
+/// What did not hold after its apply is remembered as that, also where the apply failed: no plan takes it for
+/// something that somebody did on the host.
+#[test]
+fn what_did_not_hold_is_no_drift() {
+    let bench = Bench::new(
+        "[file.\"ROOT/a\"]\ncontent = \"one\\n\"\n\
+         [command.spoils]\ncommand = \"echo other >ROOT/a; exit 1\"\ncreates = \"ROOT/never\"\n",
+    );
+    bench.run(&["apply", "--yes"]).expect(3);
+    let ledger = bench.run(&["ledger", "here", "--json"]).expect(0);
+    let ledger: Value = serde_json::from_str(&ledger.stdout).expect("JSON");
+    let root = bench.folder.path().display();
+    assert_eq!(ledger["resources"][format!("m/file[{root}/a]")]["unsettled"], true, "{ledger}");
+    let (address, origin) = bench.origins().swap_remove(0);
+    assert_eq!((address.as_str(), origin.as_str()), ("file[ROOT/a]", "change"));
+}

@@ -199,12 +199,13 @@ fn killed(needles: &Needles, project: &Project) {
     }
 }
 
-/// Whatever changed on the host, but where it was declared.
+/// Whatever changed on the host, but where it was declared, and what is kept of that for the way back, which root
+/// alone can read.
 fn host_seen(needles: &Needles) {
     let said = lab().try_on(
         HOST,
         "cat >/run/canary-needles; chmod 600 /run/canary-needles
-find / -xdev \\( -path /proc -o -path /sys -o -path /srv/canary -o -path /home/canary/.ssh \\) -prune -o -type f -cnewer /run/canary-stamp \\
+find / -xdev \\( -path /proc -o -path /sys -o -path /srv/canary -o -path /home/canary/.ssh -o -path '/var/tmp/trueup-*/kept' \\) -prune -o -type f -cnewer /run/canary-stamp \\
 ! -path '/etc/shadow*' ! -path /run/canary-needles ! -path '/run/log/journal/*' ! -path '/var/log/journal/*' -exec grep -lFf /run/canary-needles {} +
 for f in /run /tmp /dev/shm; do find $f -xdev -type f -cnewer /run/canary-stamp ! -path /run/canary-needles ! -path '/run/log/journal/*' -exec grep -lFf /run/canary-needles {} +; done
 journalctl -b --no-pager -o cat --since \"$(stat -c %y /run/canary-stamp | cut -d . -f 1)\" | grep -Ff /run/canary-needles | head -n 3

@@ -23,12 +23,12 @@ const INVENTORY: &str = "[connection]\nuser = \"root\"\n[hosts.spare1]\n";
 const MODULE: &str = r#"
 [user."crash-{{ each.value }}"]
 for_each = ["a", "b", "c"]
-state = "{% if vars.round.is_multiple_of(2) %}present{% else %}absent{% endif %}"
+state = "{% if vars.round % 2 == 0 %}present{% else %}absent{% endif %}"
 create_home = false
 [file."/srv/crash/f{{ each.value }}"]
 for_each = "{{ vars.numbers }}"
 content = "file {{ each.value }} of round {{ vars.round }}\n{{ vars.filling }}\n"
-mode = "{% if vars.round.is_multiple_of(2) %}0640{% else %}0600{% endif %}"
+mode = "{% if vars.round % 2 == 0 %}0640{% else %}0600{% endif %}"
 [file."/srv/crash/conf{{ each.value }}"]
 for_each = ["1", "2"]
 content = "conf {{ each.value }} of round {{ vars.round }}\n"

@@ -47,6 +47,10 @@ fn stable(text: &str) -> String {
     let text = time.replace_all(text, "in N s");
     let run = regex::Regex::new(r" Run [0-9A-Z]+…: trueup runs show [0-9A-Z]+").expect("a regex");
     let text = run.replace_all(&text, " Run RUN");
+    let day = regex::Regex::new("after run [0-9A-Z]{26} \\([0-9-]+\\)").expect("a regex");
+    let text = day.replace_all(&text, "after run RUN (DAY)");
+    let state = regex::Regex::new(r"/var/tmp/trueup-[^/]+/").expect("a regex");
+    let text = state.replace_all(&text, "STATE/");
     let text = folder.replace_all(&text, "LAB/");
     address.replace_all(&text, "10.213.N.N").into_owned()
 }

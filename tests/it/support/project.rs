@@ -53,7 +53,7 @@ impl Project {
 
     /// Where hosts of the lab keep what they remember of it.
     pub fn lab_state(&self) -> PathBuf {
-        Path::new("/var/lib/trueup-tests").join(self.path().file_name().expect("a name"))
+        lab_state(self.path().file_name().expect("a name"))
     }
 
     /// The project's folder.
@@ -116,6 +116,11 @@ impl Project {
     }
 }
 
+/// Where hosts of the lab keep what they remember of the project in a folder of this name: any login can make it.
+fn lab_state(name: &std::ffi::OsStr) -> PathBuf {
+    PathBuf::from(format!("/var/tmp/trueup-{}", name.to_string_lossy()))
+}
+
 /// A project key, so that keyed digests are the same in every run.
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -143,7 +148,7 @@ fn clear(command: &mut Command) -> TempDir {
     let project = command.get_args().nth(1).map(Path::new).expect("a project");
     let on_lab = command.get_args().any(|word| word == "--ssh-config");
     let state = match project.file_name().filter(|_| on_lab) {
-        Some(name) => Path::new("/var/lib/trueup-tests").join(name),
+        Some(name) => lab_state(name),
         None => project.join(".host-state"),
     };
     command

@@ -142,7 +142,7 @@ pub(super) fn newer(shell: &mut Shell) -> Vec<String> {
     let said = shell.run(
         "export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
 find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /var/log -o -path /var/lib/systemd \\
--o -path /var/lib/private \\) -prune -o ! -type d -cnewer /run/truth-stamp -print",
+-o -path '/var/tmp/trueup-*' -o -path /var/lib/private \\) -prune -o ! -type d -cnewer /run/truth-stamp -print",
     );
     said.lines().filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect()
 }
