@@ -220,9 +220,7 @@ impl Crash {
             *self.figures.entry(word).or_default() += 1;
             assert!(count <= 2, "{told}: crash{number} was started {count} times");
         }
-        let left = self.shell.run(
-            "ls -A /srv/crash | grep -c '^\\.trueup' ; ls -d /var/lib/trueup/trueup.* 2>/dev/null",
-        );
+        let left = self.shell.run("ls -A /srv/crash | grep -c '^\\.trueup'");
         assert_eq!(left.trim(), "0", "{told}: something is left");
         let users = self.shell.run("getent passwd crash-a crash-b crash-c | wc -l");
         assert_eq!(users.trim(), if round.is_multiple_of(2) { "3" } else { "0" }, "{told}");
