@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::args::{Apply, Common, Pruning};
+use super::args::{Apply, Common, Hosts, Pruning};
 use super::exit::Exit;
 use super::project::{self, Asked};
 use super::record::{About, Record};
@@ -13,7 +13,7 @@ use super::run::{Purpose, Run, STOPPED, asked_to_end, runtime, tell_cost};
 use super::saved;
 use super::telling::Telling;
 use super::{settings, view};
-use crate::execute::{Counts, HostRun, Prune, Spend, Stop};
+use crate::execute::{Counts, HostResult, HostRun, Prune, Spend, Stop};
 use crate::model::{Outcome, RunId};
 use crate::plan::{Document, HostPlan};
 use crate::report;
@@ -64,9 +64,9 @@ fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>)
         let about = About { common, select, opened: Some(&opened), resumes, undoes: None };
         return runtime().block_on(planned(run, (verb, &about), &telling));
     }
-    if !verb.yes && (telling.json() || !report::can_ask()) {
-        let why =
-            if telling.json() { "with --json it cannot" } else { "there is no terminal to ask on" };
+    if !verb.yes
+        && let Some(why) = unasked(&telling)
+    {
         report::print_error(&format!(
             "error: apply asks before it changes anything, and {why}\n  \
              give --yes to apply without asking, or use `trueup plan` to look only\n",
@@ -117,42 +117,88 @@ async fn planned(
         report::print_error(&why);
         return Exit::Mistake;
     }
-    run.json = telling.json();
-    let whole = plan.clone();
     let outside = opened.iter().flat_map(|opened| &opened.outside);
-    let mut ends: Vec<_> = outside.map(|(host, was)| view::outside(host, *was)).collect();
-    let (mut runs, mut idle) = (Vec::new(), Vec::new());
-    for (result, host) in results.into_iter().zip(plan.hosts) {
-        let changes = host.outcome() == Outcome::Changed;
-        if !changes {
-            ends.push(view::untouched(host));
-        }
-        if let Ok(run) = result {
-            if changes { &mut runs } else { &mut idle }.push(run);
-        }
-    }
-    if !runs.is_empty() && !verb.yes && opened.is_none() && !report::ask("Apply these changes?") {
-        run.fleet.close(runs).await;
-        run.fleet.close(idle).await;
-        report::print("Nothing was changed.\n");
+    let ends = outside.map(|(host, was)| view::outside(host, *was)).collect();
+    let mut hosts = Sorted::new(results, &plan, ends);
+    if !verb.yes && opened.is_none() && !hosts.agreed(&run, "Apply these changes?").await {
         return Exit::Good;
     }
-    let counts = settle(&run, idle).await;
-    run.record = run.mark.as_ref().and_then(|mark| Record::begin(about, run.ready, (mark, &whole)));
-    // Where nothing is to be done the plan has said so.
-    let silent = runs.is_empty() && opened.is_none() && !telling.json();
-    let (mut end, applied) = if runs.is_empty() {
-        (EndView { hosts: ends, time: Duration::ZERO, run: None }, Counts::default())
-    } else {
-        carry_out(&mut run, runs, ends).await
-    };
-    let exit = Exit::of(end.hosts.iter().map(|end| end.outcome), verb.hosts.detailed_exitcode);
-    if let Some(record) = run.record.take() {
-        record.end(&mut end, exit.status());
+    let counts = settle(&run, std::mem::take(&mut hosts.idle)).await;
+    hosts.finish(run, (about, &plan, counts), &verb.hosts, telling).await
+}
+
+/// Why nobody can be asked, where that is so.
+pub(super) fn unasked(telling: &Telling) -> Option<&'static str> {
+    if telling.json() {
+        return Some("with --json it cannot");
     }
-    let exit = if silent { telling.end_quietly(&end, exit) } else { telling.end(&end, exit) };
-    tell_cost(&verb.hosts, counts.plus(applied));
-    exit
+    (!report::can_ask()).then_some("there is no terminal to ask on")
+}
+
+/// Hosts that were compared: those that change, those on which nothing does, and what is told of the latter at the end.
+pub(super) struct Sorted {
+    runs: Vec<HostRun>,
+    pub(super) idle: Vec<HostRun>,
+    ends: Vec<HostEndView>,
+}
+
+impl Sorted {
+    pub(super) fn new(
+        results: Vec<HostResult>,
+        plan: &Document,
+        mut ends: Vec<HostEndView>,
+    ) -> Self {
+        let (mut runs, mut idle) = (Vec::new(), Vec::new());
+        for (result, host) in results.into_iter().zip(&plan.hosts) {
+            let changes = host.outcome() == Outcome::Changed;
+            if !changes {
+                ends.push(view::untouched(host.clone()));
+            }
+            if let Ok(run) = result {
+                if changes { &mut runs } else { &mut idle }.push(run);
+            }
+        }
+        Self { runs, idle, ends }
+    }
+
+    /// Asks whether it may be done, where something is to be; where it may not, all sessions end.
+    pub(super) async fn agreed(&mut self, run: &Run<'_>, question: &str) -> bool {
+        if self.runs.is_empty() || report::ask(question) {
+            return true;
+        }
+        run.fleet.close(std::mem::take(&mut self.runs)).await;
+        run.fleet.close(std::mem::take(&mut self.idle)).await;
+        report::print("Nothing was changed.\n");
+        false
+    }
+
+    /// Does what is to be done, records it, and tells how it ended. `counts` is what it has cost already.
+    pub(super) async fn finish(
+        self,
+        mut run: Run<'_>,
+        (about, plan, counts): (&About<'_>, &Document, Counts),
+        hosts: &Hosts,
+        telling: &Telling,
+    ) -> Exit {
+        let Self { runs, ends, .. } = self;
+        run.json = telling.json();
+        let mark = run.mark.as_ref();
+        run.record = mark.and_then(|mark| Record::begin(about, run.ready, (mark, plan)));
+        // Where nothing is to be done the plan has said so.
+        let silent = runs.is_empty() && about.opened.is_none() && !telling.json();
+        let (mut end, applied) = if runs.is_empty() {
+            (EndView { hosts: ends, time: Duration::ZERO, run: None }, Counts::default())
+        } else {
+            carry_out(&mut run, runs, ends).await
+        };
+        let exit = Exit::of(end.hosts.iter().map(|end| end.outcome), hosts.detailed_exitcode);
+        if let Some(record) = run.record.take() {
+            record.end(&mut end, exit.status());
+        }
+        let exit = if silent { telling.end_quietly(&end, exit) } else { telling.end(&end, exit) };
+        tell_cost(hosts, counts.plus(applied));
+        exit
+    }
 }
 
 /// Writes down what hosts on which nothing changes should remember; what cannot be is told.
@@ -178,7 +224,7 @@ pub(super) fn too_many(pruning: &Pruning, plan: &Document) -> Option<String> {
 }
 
 /// Applies the plans; the first signal stops after what runs now, the second at once.
-pub(super) async fn carry_out(
+async fn carry_out(
     run: &mut Run<'_>,
     runs: Vec<HostRun>,
     mut ends: Vec<HostEndView>,

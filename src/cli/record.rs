@@ -59,7 +59,7 @@ impl Record {
             trueup_version: env!("CARGO_PKG_VERSION").to_owned(),
             id: mark.id.to_string(),
             who: mark.who(),
-            since: mark.since.clone(),
+            since: mark.id.since(),
             project: plan.project.clone(),
             inventory: plan.inventory.clone(),
             selection: selection(about, ready),

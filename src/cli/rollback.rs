@@ -2,23 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
-use super::apply::carry_out;
+use super::apply::{Sorted, unasked};
 use super::args::{Common, Rollback};
 use super::exit::Exit;
 use super::key::ProjectKey;
 use super::project::{self, Ready};
-use super::record::{About, Record};
-use super::run::{Purpose, Run, STOPPED, runtime, tell_cost};
+use super::record::About;
+use super::run::{Purpose, Run, STOPPED, runtime};
 use super::telling::Telling;
 use super::{settings, view};
 use crate::config::{Loaded, Modules};
-use crate::execute::{Counts, Ended, HostResult, Keeper, Moved};
+use crate::execute::{Ended, HostResult, Keeper, Moved};
 use crate::ledger::{Kept, way_back};
-use crate::model::{Diagnostic, Outcome, RunId};
+use crate::model::{Diagnostic, RunId};
 use crate::plan::{Document, HostPlan, HostState};
-use crate::report::view::EndView;
 use crate::report::{self, Style};
 use crate::resolve::{Places, Resolver};
 
@@ -36,9 +34,9 @@ pub(super) fn run(common: &Common, verb: &Rollback) -> Exit {
         );
         return Exit::Mistake;
     }
-    if !verb.yes && (telling.json() || !report::can_ask()) {
-        let why =
-            if telling.json() { "with --json it cannot" } else { "there is no terminal to ask on" };
+    if !verb.yes
+        && let Some(why) = unasked(&telling)
+    {
         report::print_error(&format!(
             "error: rollback asks before it changes anything, and {why}\n  give --yes to go back without asking\n",
         ));
@@ -229,43 +227,16 @@ fn tell_lost(telling: &Telling, lost: &[(String, Vec<String>)], plan: &mut Docum
 
 /// Asks, and does what was planned.
 async fn undo(
-    mut run: Run<'_>,
+    run: Run<'_>,
     (plan, known, results): (Document, Vec<HostPlan>, Vec<HostResult>),
     (verb, about): (&Rollback, &About<'_>),
     telling: &Telling,
 ) -> Exit {
-    run.json = telling.json();
-    let whole = plan.clone();
-    let (mut runs, mut idle) = (Vec::new(), Vec::new());
-    let mut ends: Vec<_> = known.into_iter().map(view::untouched).collect();
-    for (result, host) in results.into_iter().zip(plan.hosts) {
-        let changes = host.outcome() == Outcome::Changed;
-        if !changes {
-            ends.push(view::untouched(host));
-        }
-        if let Ok(run) = result {
-            if changes { &mut runs } else { &mut idle }.push(run);
-        }
-    }
-    if !runs.is_empty() && !verb.yes && !report::ask("Go back to this?") {
-        run.fleet.close(runs).await;
-        run.fleet.close(idle).await;
-        report::print("Nothing was changed.\n");
+    let known = known.into_iter().map(view::untouched).collect();
+    let mut hosts = Sorted::new(results, &plan, known);
+    if !verb.yes && !hosts.agreed(&run, "Go back to this?").await {
         return Exit::Good;
     }
-    let counts = run.fleet.close(idle).await;
-    run.record = run.mark.as_ref().and_then(|mark| Record::begin(about, run.ready, (mark, &whole)));
-    let silent = runs.is_empty() && !telling.json();
-    let (mut end, applied) = if runs.is_empty() {
-        (EndView { hosts: ends, time: Duration::ZERO, run: None }, Counts::default())
-    } else {
-        carry_out(&mut run, runs, ends).await
-    };
-    let exit = Exit::of(end.hosts.iter().map(|end| end.outcome), verb.hosts.detailed_exitcode);
-    if let Some(record) = run.record.take() {
-        record.end(&mut end, exit.status());
-    }
-    let exit = if silent { telling.end_quietly(&end, exit) } else { telling.end(&end, exit) };
-    tell_cost(&verb.hosts, counts.plus(applied));
-    exit
+    let counts = run.fleet.close(std::mem::take(&mut hosts.idle)).await;
+    hosts.finish(run, (about, &plan, counts), &verb.hosts, telling).await
 }

@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::args::{Common, Hosts, Select};
 use super::key::ProjectKey;
@@ -43,13 +42,9 @@ pub(super) fn save(
         .collect();
     let place = |instance: &Instance| ready.resolver.place(instance.place);
     let mut saved = Saved::new(plan, &runs, key, place);
-    let now = SystemTime::now();
-    let mut random = [0_u8; 16];
-    getrandom::fill(&mut random).expect("the system has randomness");
-    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let milliseconds = u64::try_from(since.as_millis()).unwrap_or(0);
-    saved.id = ulid::Ulid::from_parts(milliseconds, u128::from_le_bytes(random)).to_string();
-    saved.created = humantime::format_rfc3339_seconds(now).to_string();
+    // Named as runs are: by when it was made.
+    let id = settings::mark().id;
+    (saved.id, saved.created) = (id.to_string(), id.since());
     let Select { tags, skip_tags, targets, .. } = run.select;
     saved.selected =
         Selected { tags: tags.clone(), skip_tags: skip_tags.clone(), targets: targets.clone() };

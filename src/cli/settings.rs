@@ -178,8 +178,7 @@ pub(super) fn reaching(hosts: &Reach, password: Password) -> execute::Settings {
 
 /// A run that begins now, by whoever runs this program.
 pub(super) fn mark() -> RunMark {
-    let now = SystemTime::now();
-    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut random = [0_u8; 16];
     getrandom::fill(&mut random).expect("the system has randomness");
     let milliseconds = u64::try_from(since.as_millis()).unwrap_or(0);
@@ -189,7 +188,6 @@ pub(super) fn mark() -> RunMark {
         id: RunId::new(milliseconds, u128::from_le_bytes(random)),
         user: user.unwrap_or_else(|| format!("uid-{}", rustix::process::geteuid().as_raw())),
         controller: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        since: humantime::format_rfc3339_seconds(now).to_string(),
     }
 }
 

@@ -15,7 +15,7 @@ use super::session::{Counts, Program, Session, SessionError};
 use super::stepped::{Needless, emit_said, not_run, stepped};
 use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Steps, Wave};
-use crate::ledger::notes;
+use crate::ledger::Notes;
 use crate::model::{Change, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
 use crate::resolve::Resolver;
@@ -197,7 +197,7 @@ impl Applying {
     /// Writes down what does not hold although it was done.
     async fn amend(&self, session: &mut Session, settings: &Settings) {
         let open = self.applied.incidents.iter().filter_map(|incident| incident.resource);
-        let mut notes = notes();
+        let mut notes = Notes::default();
         for index in open.filter(|index| self.history.changed.contains(index)) {
             notes.open(self.run.desired.resources[index].address.to_string());
         }

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::Settings;
-use super::accounts::Accounts;
 use super::fleet::{Fleet, HostResult, in_order};
 use super::host::{Ended, HostRun, ended, failed, libraries};
-use super::probe::Probe;
+use super::look::Look;
 use super::remember::Recall;
-use super::root;
-use super::session::{Program, Session};
+use super::session::{Program, Session, SessionError};
 use crate::ledger::{self, Kept, Memory, Trail, WayBack};
 use crate::model::{Event, Host, Outcome, RunId};
-use crate::plan::{History, Plan, Status, compare};
+use crate::plan::{Plan, Status};
 use crate::resolve::{Desired, Resolver};
 use crate::resources::Verdict;
 use crate::shell::Script;
@@ -111,10 +109,9 @@ async fn keeper(target: usize, resolver: &Resolver, settings: &Settings) -> Resu
     let mut session = Session::open(host, &libraries(), settings)
         .await
         .map_err(|error| ended(target, host, error))?;
-    let project = &resolver.project().name;
-    let place = format!("{project}/{}", host.name);
+    let whose = (resolver.project().name.as_str(), host.name.as_str());
     let mut program = Program::default();
-    let recall = Recall::ask(&place, settings, &mut session, &mut program);
+    let recall = Recall::ask(whose, settings, &mut session, &mut program);
     let mut inner = Script::new();
     inner.text("undoable");
     let seq = session.seq();
@@ -124,7 +121,7 @@ async fn keeper(target: usize, resolver: &Resolver, settings: &Settings) -> Resu
     program.whole = Some(program.seconds);
     let answers =
         session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
-    match recall.read((project, &host.name), target, &answers) {
+    match recall.read(whose, target, &answers) {
         Ok(memory) => {
             let answer = answers.iter().find(|answer| answer.seq == seq);
             let payload = answer.map(|answer| answer.payload.as_slice()).unwrap_or_default();
@@ -144,21 +141,30 @@ async fn kept(keeper: &mut Keeper, fleet: &Fleet, run: &RunId) -> Result<Kept, E
     if !keeper.runs.contains(run) {
         return Ok(Kept::default());
     }
+    let asked = kept_of(&mut keeper.session, run, fleet.settings.probe_timeout).await;
+    asked
+        .map_err(|error| ended(target, host, error))?
+        .map_err(|why| Ended { outcome: Outcome::Refused, ..failed(target, why) })
+}
+
+/// What the host of a session keeps of a run, or why that is not to be used. After a failure no step is begun; those
+/// of the way back are.
+pub(super) async fn kept_of(
+    session: &mut Session,
+    run: &RunId,
+    seconds: u32,
+) -> Result<Result<Kept, String>, SessionError> {
     let mut inner = Script::new();
     inner.text("undo").arg(run.as_str());
-    let seconds = fleet.settings.probe_timeout;
     let mut program = Program { seconds, whole: Some(seconds), ..Program::default() };
-    program.ask(keeper.session.seq(), &inner);
-    let answers = keeper.session.exchange(program, |_| {}).await;
-    let answers = answers.map_err(|error| ended(target, host, error))?;
+    program.script.text("[ \"$F\" = stop ] || F=\n");
+    program.ask(session.seq(), &inner);
+    let answers = session.exchange(program, |_| {}).await?;
     let kept = Kept::read(&answers[0].payload);
-    match kept.foreign {
+    Ok(match kept.foreign {
         None => Ok(kept),
-        Some(path) => {
-            let message = format!("{path} is not a folder of this login's alone");
-            Err(Ended { outcome: Outcome::Refused, ..failed(target, message) })
-        }
-    }
+        Some(path) => Err(format!("{path} is not a folder of this login's alone")),
+    })
 }
 
 async fn look_back(keeper: Keeper, way: WayBack, fleet: &Fleet, moved: Moved) -> HostResult {
@@ -166,28 +172,19 @@ async fn look_back(keeper: Keeper, way: WayBack, fleet: &Fleet, moved: Moved) ->
     let host: &Host = &fleet.resolver.targets[target].host;
     let WayBack { desired, trail, lost } = way;
     let mut program = Program::default();
-    let probe = Probe::ask(&desired, &mut session, &mut program);
-    let login = root::Login::ask(&desired, &mut session, &mut program);
-    let accounts = Accounts::ask(&desired, &mut session, &mut program);
-    program.seconds = fleet.settings.probe_timeout.saturating_add(probe.seconds);
-    program.whole = Some(program.seconds);
+    let seconds = fleet.settings.probe_timeout;
+    let look = Look::ask(&desired, &mut session, (&mut program, seconds));
     let answers =
         session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
-    let observed = probe.read(&desired, &answers);
-    let history = History { owed: memory.ledger.due(&desired), ..History::default() };
-    let mut plan = compare(&desired, &observed, &history);
-    if let Some(accounts) = accounts {
-        accounts.refuse(&mut plan, &desired, &answers);
-    }
+    let observed = look.probe.read(&desired, &answers);
+    let mut plan = look.plan(&desired, (&observed, &answers), &memory.ledger);
     let mut notes: Vec<String> =
         lost.into_iter().map(|(address, why)| told(&address, &why)).collect();
     unoffered(&mut plan, &desired, &mut notes);
     if moved == Moved::Refused {
         refuse(&mut plan, &trail, &memory);
     }
-    if let Some(remote) = session.remote {
-        login.refuse(&mut plan, &desired, (remote, &answers));
-    }
+    look.refuse(&mut plan, &desired, (session.remote, &answers));
     let back = Some(Arc::new(Back { trail, lost: notes }));
     let (name, desired) = (host.name.clone(), Arc::new(desired));
     Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session: Some(session) })

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::Settings;
 use super::apply::Applying;
 use super::host::{HostRun, libraries};
+use super::remember::state;
 use super::session::{Program, Session, random_word};
 use super::stop::{Stop, Stopper};
 use super::wave::{STEP_LONGEST, part};
@@ -199,15 +200,9 @@ impl Applying {
             script.text("outlived ").number(remote.process).text(" ").number(remote.started);
             script.text("\n");
         }
-        let place = format!("{}/{}", self.resolver.project().name, self.run.name);
-        let base = settings.state.as_deref().unwrap_or_default();
-        script.text("confirmation").args([
-            place.as_str(),
-            base,
-            &armed.run,
-            &armed.id,
-            &armed.token,
-        ]);
+        let whose = (self.resolver.project().name.as_str(), self.run.name.as_str());
+        script.text("confirmation").args(state(whose, settings));
+        script.args([&armed.run, &armed.id, &armed.token]);
         script
     }
 

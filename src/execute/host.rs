@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::accounts::Accounts;
 use super::back::Back;
-use super::probe::Probe;
+use super::look::Look;
 use super::remember::Recall;
 use super::session::{Counts, Program, Session, SessionError};
-use super::{Settings, facts, prune, root};
+use super::{Settings, facts, prune};
 use crate::ledger::{self, Memory};
 use crate::model::{Diagnostic, Facts, Host, Outcome};
-use crate::plan::{History, Plan, compare};
+use crate::plan::Plan;
 use crate::resolve::{Desired, Resolver};
 use crate::resources::REGISTRY;
 use crate::shell::Script;
@@ -130,18 +129,12 @@ async fn probe(
     settings: &Settings,
 ) -> Result<HostRun, Ended> {
     let mut program = Program::default();
-    let project = &resolver.project().name;
-    let place = format!("{project}/{}", host.name);
-    let recall = Recall::ask(&place, settings, &mut session, &mut program);
-    let waiting = program.seconds;
-    let probe = Probe::ask(&desired, &mut session, &mut program);
-    let accounts = Accounts::ask(&desired, &mut session, &mut program);
-    let login = root::Login::ask(&desired, &mut session, &mut program);
-    program.seconds = settings.probe_timeout.saturating_add(probe.seconds).saturating_add(waiting);
-    program.whole = Some(program.seconds);
+    let whose = (resolver.project().name.as_str(), host.name.as_str());
+    let recall = Recall::ask(whose, settings, &mut session, &mut program);
+    let look = Look::ask(&desired, &mut session, (&mut program, settings.probe_timeout));
     let answers =
         session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
-    let memory = recall.read((project, &host.name), target, &answers);
+    let memory = recall.read(whose, target, &answers);
     let memory = match memory {
         Ok(memory) => memory,
         Err(ended) => {
@@ -149,7 +142,7 @@ async fn probe(
             return Err(ended);
         }
     };
-    let mut observed = probe.read(&desired, &answers);
+    let mut observed = look.probe.read(&desired, &answers);
     let mut desired = desired;
     let moved = &resolver.project().moved;
     let mut memory = memory;
@@ -159,15 +152,9 @@ async fn probe(
     if let Some(all) = beside.map_err(|error| ended(target, host, error))? {
         desired = Arc::new(all);
     }
-    let history = History { owed: memory.ledger.due(&desired), ..History::default() };
-    let mut plan = compare(&desired, &observed, &history);
+    let mut plan = look.plan(&desired, (&observed, &answers), &memory.ledger);
     memory.ledger.judge(&mut plan, &desired);
-    if let Some(accounts) = accounts {
-        accounts.refuse(&mut plan, &desired, &answers);
-    }
-    if let Some(remote) = session.remote {
-        login.refuse(&mut plan, &desired, (remote, &answers));
-    }
+    look.refuse(&mut plan, &desired, (session.remote, &answers));
     let name = host.name.clone();
     let (session, back) = (Some(session), None);
     Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session })

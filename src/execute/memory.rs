@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::host::{Ended, ended, libraries};
-use super::remember::Recall;
+use super::remember::{Recall, state};
 use super::session::{Program, Session};
 use crate::ledger::Memory;
 use crate::model::Host;
@@ -15,12 +15,12 @@ use crate::shell::Script;
 pub async fn remembered(host: &Host, project: &str, settings: &Settings) -> Result<Memory, Ended> {
     let wrong = |error| ended(0, host, error);
     let mut session = Session::open(host, &libraries(), settings).await.map_err(wrong)?;
-    let (place, mut program) = (format!("{project}/{}", host.name), Program::default());
-    let recall = Recall::ask(&place, settings, &mut session, &mut program);
+    let (whose, mut program) = ((project, host.name.as_str()), Program::default());
+    let recall = Recall::ask(whose, settings, &mut session, &mut program);
     program.seconds = settings.probe_timeout;
     let answers = session.exchange(program, |_| {}).await.map_err(wrong)?;
     session.close().await;
-    recall.read((project, &host.name), 0, &answers)
+    recall.read(whose, 0, &answers)
 }
 
 /// Ends the apply of this run that holds the lock, or takes away what the host remembers where `run` is
@@ -36,13 +36,9 @@ pub async fn end(
 ) -> Result<String, Ended> {
     let wrong = |error| ended(0, host, error);
     let mut session = Session::open(host, &libraries(), settings).await.map_err(wrong)?;
-    let base = settings.state.as_deref().unwrap_or_default();
-    let place = format!("{project}/{}", host.name);
     let mut inner = Script::new();
-    match run {
-        Some(run) => inner.text("unlock").args([place.as_str(), base, run]),
-        None => inner.text("forget").args([place.as_str(), base]),
-    };
+    inner.text(if run.is_some() { "unlock" } else { "forget" });
+    inner.args(state((project, &host.name), settings)).args(run);
     let mut program = Program { seconds: settings.probe_timeout, ..Program::default() };
     program.ask(session.seq(), &inner);
     let answers = session.exchange(program, |_| {}).await.map_err(wrong)?;

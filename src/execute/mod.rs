@@ -8,6 +8,7 @@ mod facts;
 mod fleet;
 mod host;
 mod login;
+mod look;
 mod memory;
 mod password;
 mod probe;

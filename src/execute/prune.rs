@@ -24,6 +24,9 @@ pub enum Prune {
 /// What is to go from a host, as resources. What its ledger says of it and this program does not read is
 /// left alone.
 fn orphans(ledger: &Ledger, desired: &Desired, resolver: &Resolver, prune: Prune) -> Vec<Instance> {
+    if prune == Prune::Nothing {
+        return Vec::new();
+    }
     let nowhere = Span::new(FileId(0), 0..0);
     let gone = ledger.orphans(desired).into_iter().filter_map(|orphan| {
         let table = match orphan.parting {

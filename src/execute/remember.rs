@@ -1,14 +1,15 @@
 //! A host's memory while it is worked on: the lock and the ledger are read with the first look, and what
 //! a run is about to do is written down before it does it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::Settings;
 use super::host::{Ended, HostRun, failed};
 use super::session::{Expected, Program, Session, SessionError};
 use super::wave::Wave;
-use crate::ledger::{Damage, LastRun, Ledger, Memory, Notes, Owed, Undo, notes, read};
-use crate::model::{Action, Outcome, RunMark, Span};
+use crate::ledger::{Damage, LastRun, Ledger, Memory, Notes, Owed, Undo, read};
+use crate::model::change::TriggerKind;
+use crate::model::{Action, Address, Outcome, RunMark, Span};
 use crate::plan::{Plan, Status};
 use crate::resolve::Desired;
 use crate::shell::{Answer, Script};
@@ -25,12 +26,12 @@ impl Recall {
     /// lock comes first, so that nothing that is seen is another apply's work that goes on; then sets that a
     /// run left in the middle are put back.
     pub(super) fn ask(
-        place: &str,
+        whose: (&str, &str),
         settings: &Settings,
         session: &mut Session,
         program: &mut Program,
     ) -> Self {
-        let base = settings.state.as_deref().unwrap_or_default();
+        let [place, base] = &state(whose, settings);
         let lock = settings.run.as_ref().map(|run| {
             let seq = session.seq();
             let seconds = settings.lock_timeout.to_string();
@@ -87,9 +88,15 @@ impl Recall {
     }
 }
 
+/// The folder in which a host remembers a project, as its shell is told: its name, and the one around it, empty for the
+/// usual one.
+pub(super) fn state((project, host): (&str, &str), settings: &Settings) -> [String; 2] {
+    [format!("{project}/{host}"), settings.state.clone().unwrap_or_default()]
+}
+
 /// Who holds a lock, for who comes second.
 fn told(run: &RunMark) -> String {
-    format!("{}, run {}, since {}", run.who(), run.id, run.since)
+    format!("{}, run {}, since {}", run.who(), run.id, run.id.since())
 }
 
 /// A ledger that is written anew.
@@ -131,7 +138,7 @@ impl Writing<'_> {
     pub(super) fn notes(&self, rewritten: bool, steps: &[(u64, Vec<usize>)]) -> Notes {
         let (ledger, desired) = (self.ledger(), &*self.run.desired);
         let id = self.mark.id.as_str();
-        let mut notes = notes();
+        let mut notes = Notes::default();
         if !self.begun {
             let serial = ledger.serial + u64::from(rewritten);
             notes.run(serial, LastRun { run: id.to_owned(), who: self.mark.who() });
@@ -149,6 +156,7 @@ impl Writing<'_> {
         for owed in owed(desired, self.plan, &wave, id) {
             notes.owed(owed);
         }
+        let mut inside = None;
         for (seq, items) in steps {
             for &index in items {
                 let instance = &desired.resources[index];
@@ -165,7 +173,8 @@ impl Writing<'_> {
                 if let Some(path) =
                     instance.kind.removes(&instance.desired).filter(|_| instance.orphan)
                 {
-                    for address in ledger.inside(path, desired) {
+                    let inside = inside.get_or_insert_with(|| ledger.inside(desired));
+                    for address in inside.remove(path).unwrap_or_default() {
                         notes.change(*seq, address, None);
                     }
                 }
@@ -204,31 +213,23 @@ impl Writing<'_> {
 /// What the changes of a wave will call for, now or in a later wave, or in a later run where the selection
 /// leaves it out.
 fn owed(desired: &Desired, plan: &Plan, wave: &[usize], run: &str) -> Vec<Owed> {
-    let address = |index: usize| desired.resources[index].address.to_string();
-    let wave: Vec<String> = wave.iter().map(|&index| address(index)).collect();
-    let mut all = Vec::new();
-    for (index, change) in plan.changes() {
-        let Some(fired) = &change.fired else { continue };
-        let because = fired.because.iter().map(ToString::to_string);
-        let because: BTreeSet<String> = because.filter(|cause| wave.contains(cause)).collect();
-        if !because.is_empty() {
-            let (kind, run) = (fired.kind.word().to_owned(), run.to_owned());
-            all.push(Owed { address: address(index), kind, because, run });
-        }
-    }
-    for left in &desired.left_out {
-        let cause = left.cause.to_string();
-        if wave.contains(&cause) {
-            let (kind, run) = (left.kind.word().to_owned(), run.to_owned());
-            all.push(Owed {
-                address: left.address.to_string(),
-                kind,
-                because: [cause].into(),
-                run,
-            });
-        }
-    }
-    all
+    let address = |index: usize| &desired.resources[index].address;
+    let wave: HashSet<&Address> = wave.iter().map(|&index| address(index)).collect();
+    let owed = |address: &Address, kind: TriggerKind, because: BTreeSet<String>| Owed {
+        address: address.to_string(),
+        kind: kind.word().to_owned(),
+        because,
+        run: run.to_owned(),
+    };
+    let fired = plan.changes().filter_map(|(index, change)| {
+        let fired = change.fired.as_ref()?;
+        let because = fired.because.iter().filter(|cause| wave.contains(cause));
+        let because: BTreeSet<String> = because.map(ToString::to_string).collect();
+        (!because.is_empty()).then(|| owed(address(index), fired.kind, because))
+    });
+    let left = desired.left_out.iter().filter(|left| wave.contains(&left.cause));
+    let left = left.map(|left| owed(&left.address, left.kind, [left.cause.to_string()].into()));
+    fired.chain(left).collect()
 }
 
 /// Writes down what a host that has nothing to change should remember, if it does not already.

@@ -6,17 +6,16 @@ use std::sync::Arc;
 
 use super::Settings;
 use super::apply::{Applying, Emit};
-use super::back::{Back, refuse, told, unoffered};
+use super::back::{Back, kept_of, refuse, told, unoffered};
 use super::host::HostRun;
 use super::probe::Probe;
 use super::session::{Program, Session};
 use super::stop::Stopper;
-use crate::ledger::{Kept, WayBack, way_back};
+use crate::ledger::{WayBack, way_back};
 use crate::model::{FileId, Outcome, RunId, Span};
 use crate::plan::{History, Plan, Status, compare, next_wave};
 use crate::resolve::Desired;
 use crate::resources::Erased;
-use crate::shell::Script;
 
 /// What a host goes back to, compared with what it has.
 struct Way {
@@ -77,17 +76,7 @@ impl Applying {
         settings: &Settings,
     ) -> Result<Way, String> {
         let seconds = settings.probe_timeout;
-        let mut program = Program { seconds, whole: Some(seconds), ..Program::default() };
-        // After a failure no step is begun; those of the way back are.
-        program.script.text("[ \"$F\" = stop ] || F=\n");
-        let mut inner = Script::new();
-        inner.text("undo").arg(run.as_str());
-        program.ask(session.seq(), &inner);
-        let answers = session.exchange(program, |_| {}).await.map_err(|error| error.to_string())?;
-        let kept = Kept::read(&answers[0].payload);
-        if let Some(path) = kept.foreign {
-            return Err(format!("{path} is not a folder of this login's alone"));
-        }
+        let kept = kept_of(session, run, seconds).await.map_err(|error| error.to_string())??;
         let places: HashMap<String, Span> = self
             .run
             .desired

@@ -32,12 +32,6 @@ pub struct Notes {
     lines: Vec<Line>,
 }
 
-/// Lines for the journal of a run.
-#[must_use]
-pub fn notes() -> Notes {
-    Notes::default()
-}
-
 impl Notes {
     /// A run begins.
     pub fn run(&mut self, serial: u64, run: LastRun) {
@@ -227,7 +221,7 @@ mod tests {
     fn folded(marks: &str) -> Ledger {
         let mut ledger = Ledger { serial: 1, ..Ledger::default() };
         ledger.entries.insert("m/file[a]".into(), Entry { run: "R1".into(), ..entry("old") });
-        let mut notes = notes();
+        let mut notes = Notes::default();
         notes.run(1, LastRun { run: "R2".into(), who: "me@here".into() });
         notes.change(3, "m/file[a]".into(), Some(entry("new")));
         notes.owed(Owed {
@@ -279,7 +273,7 @@ mod tests {
     #[test]
     fn after_a_power_cut_nothing_is_sure_that_has_no_mark() {
         let mut ledger = Ledger::default();
-        let mut notes = notes();
+        let mut notes = Notes::default();
         notes.run(0, LastRun { run: "R2".into(), who: String::new() });
         notes.change(3, "m/file[a]".into(), Some(entry("new")));
         let text = format!("{}boot x\n", notes.text());
@@ -290,7 +284,7 @@ mod tests {
     #[test]
     fn a_journal_that_was_taken_in_counts_no_more() {
         let mut ledger = Ledger { serial: 2, ..Ledger::default() };
-        let mut notes = notes();
+        let mut notes = Notes::default();
         notes.run(1, LastRun { run: "R2".into(), who: String::new() });
         notes.holds("m/file[a]".into(), entry("x"));
         fold(&mut ledger, &Journal::read(&notes.text(), "x"));

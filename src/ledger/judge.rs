@@ -48,7 +48,9 @@ impl Ledger {
     /// What the files declared once and declare no more; nothing where not all that they declare is known.
     #[must_use]
     pub fn orphans(&self, desired: &Desired) -> Vec<Orphan> {
-        let Some(beside) = &desired.beside else { return Vec::new() };
+        let Some(beside) = desired.beside.as_ref().filter(|_| !self.entries.is_empty()) else {
+            return Vec::new();
+        };
         let declared: BTreeSet<String> = desired
             .resources
             .iter()
@@ -77,19 +79,22 @@ impl Ledger {
         gone.map(|orphan| orphan.address).collect()
     }
 
-    /// What nobody declares any more of a file's text: it goes when the file does.
+    /// What nobody declares any more of the text of files, by their paths: it goes when its file does.
     #[must_use]
-    pub fn inside(&self, path: &str, desired: &Desired) -> Vec<String> {
-        let about = |table: &str| {
+    pub fn inside(&self, desired: &Desired) -> HashMap<String, Vec<String>> {
+        let path = |table: &str| {
             let table = table.parse::<toml::Value>().ok()?;
-            Some(table.get("path")?.as_str()? == path)
+            Some(table.get("path")?.as_str()?.to_owned())
         };
-        let orphans = self.orphans(desired).into_iter();
-        let inside = orphans.filter(|orphan| match &orphan.parting {
-            Parted::Goes(table) => about(table).unwrap_or(false),
-            _ => false,
-        });
-        inside.map(|orphan| orphan.address).collect()
+        let mut inside: HashMap<String, Vec<String>> = HashMap::new();
+        for orphan in self.orphans(desired) {
+            if let Parted::Goes(table) = &orphan.parting
+                && let Some(path) = path(table)
+            {
+                inside.entry(path).or_default().push(orphan.address);
+            }
+        }
+        inside
     }
 
     /// Triggers that are owed, by the places of their resources.
@@ -128,6 +133,9 @@ impl Ledger {
 
     /// Gives entries their new addresses, each once, where nothing is known of those yet.
     pub fn rename(&mut self, moved: &[(String, String)], desired: &Desired) {
+        if moved.is_empty() {
+            return;
+        }
         let declared: BTreeSet<String> =
             desired.resources.iter().map(|instance| instance.address.to_string()).collect();
         for (from, to) in moved {

@@ -17,7 +17,7 @@ use crate::model::change::TriggerKind;
 
 pub use back::{Trail, WayBack, way_back};
 pub use format::{Damage, Memory, read};
-pub use journal::{Notes, notes};
+pub use journal::Notes;
 pub use judge::Orphan;
 pub use undo::{Kept, Undo, lines, runs};
 
@@ -120,7 +120,6 @@ impl Owed {
     /// What is to be done, where this program knows it.
     #[must_use]
     pub fn trigger(&self) -> Option<TriggerKind> {
-        let all = [TriggerKind::Reload, TriggerKind::Restart, TriggerKind::Run];
-        all.into_iter().find(|kind| kind.word() == self.kind)
+        TriggerKind::of(&self.kind)
     }
 }

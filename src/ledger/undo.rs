@@ -66,8 +66,7 @@ impl Undo {
     #[must_use]
     pub fn trigger(&self) -> Option<(TriggerKind, &BTreeSet<String>)> {
         let (word, because) = self.fired.as_ref()?;
-        let all = [TriggerKind::Reload, TriggerKind::Restart, TriggerKind::Run];
-        Some((all.into_iter().find(|kind| kind.word() == word)?, because))
+        Some((TriggerKind::of(word)?, because))
     }
 }
 

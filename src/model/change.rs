@@ -206,6 +206,15 @@ pub enum TriggerKind {
 }
 
 impl TriggerKind {
+    /// Every one.
+    const ALL: [Self; 3] = [Self::Reload, Self::Restart, Self::Run];
+
+    /// The one with this word.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     /// The key by which a resource says it.
     #[must_use]
     pub const fn key(self) -> &'static str {

@@ -1,6 +1,7 @@
 //! Which run it is, who began it and when: what records, ledgers and locks name it by.
 
 use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
 
 use ulid::Ulid;
 
@@ -45,6 +46,14 @@ impl RunId {
         &self.0[..most.clamp(Self::SHORT, Self::LENGTH)]
     }
 
+    /// When its run began: RFC 3339, UTC, to the second.
+    #[must_use]
+    pub fn since(&self) -> String {
+        // A host may say any id; RFC 3339 ends with the year 9999.
+        let begun = UNIX_EPOCH + Duration::from_millis(self.milliseconds().min(LAST));
+        humantime::format_rfc3339_seconds(begun).to_string()
+    }
+
     /// When its run began, in milliseconds after 1970.
     #[must_use]
     pub fn milliseconds(&self) -> u64 {
@@ -58,6 +67,9 @@ impl fmt::Display for RunId {
     }
 }
 
+/// The last millisecond that RFC 3339 can say.
+const LAST: u64 = 253_402_300_799_999;
+
 /// A run as others are told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunMark {
@@ -66,8 +78,6 @@ pub struct RunMark {
     pub user: String,
     /// The controller's name.
     pub controller: String,
-    /// When it began: RFC 3339, UTC.
-    pub since: String,
 }
 
 impl RunMark {
@@ -92,6 +102,8 @@ mod tests {
         let three = RunId::new(2, 1);
         assert_eq!(two.short([&one, &two, &three].into_iter()), two.as_str());
         assert_eq!((one.milliseconds(), two.milliseconds()), (1, 2));
+        assert_eq!(one.since(), "1970-01-01T00:00:00Z");
+        assert_eq!(RunId::new(u64::MAX, 0).since(), "9999-12-31T23:59:59Z");
         for wrong in ["", "01", "../../../../etc/passwd0000", "01ARZ3NDEKTSV4RRFFQ69G5FAVX"] {
             assert_eq!(RunId::parse(wrong), None, "{wrong}");
         }

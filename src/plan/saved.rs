@@ -292,12 +292,11 @@ impl Saved {
 }
 
 fn trigger((kind, from): &(String, Vec<usize>)) -> Option<(TriggerKind, Vec<usize>)> {
-    let all = [TriggerKind::Reload, TriggerKind::Restart, TriggerKind::Run];
-    Some((all.into_iter().find(|known| known.word() == kind)?, from.clone()))
+    Some((TriggerKind::of(kind)?, from.clone()))
 }
 
 fn left_out((cause, kind, address): &(String, String, String)) -> Option<LeftOut> {
-    let (kind, _) = trigger(&(kind.clone(), Vec::new()))?;
+    let kind = TriggerKind::of(kind)?;
     Some(LeftOut { cause: Address::read(cause)?, kind, address: Address::read(address)? })
 }
 

@@ -81,8 +81,7 @@ fn moved(origin: &Origin) -> Option<String> {
 
 /// The day on which a run began, UTC.
 fn day(run: &RunId) -> String {
-    let begun = std::time::UNIX_EPOCH + std::time::Duration::from_millis(run.milliseconds());
-    humantime::format_rfc3339_seconds(begun).to_string()[..10].to_owned()
+    run.since()[..10].to_owned()
 }
 
 /// Where a value comes from.

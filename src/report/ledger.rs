@@ -129,10 +129,7 @@ impl LedgerJson {
 }
 
 fn entry(entry: Entry) -> EntryJson {
-    let at = RunId::parse(&entry.run).map(|run| {
-        let begun = std::time::Duration::from_millis(run.milliseconds());
-        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + begun).to_string()
-    });
+    let at = RunId::parse(&entry.run).map(|run| run.since());
     EntryJson {
         at,
         run: entry.run,

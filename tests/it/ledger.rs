@@ -19,16 +19,9 @@ struct Bench {
 impl Bench {
     /// With these declarations; `ROOT` stands for the folder.
     fn new(declared: &str) -> Self {
-        let bench =
-            Self { project: Project::new(), folder: tempfile::tempdir().expect("a folder") };
-        bench
-            .project
-            .file(
-                "trueup.toml",
-                "[project]\nname = \"bench\"\ninventory = \"inventory.toml\"\n[[stage]]\nname = \"one\"\n\
-                 hosts = \"all\"\nmodules = [\"m\"]\n",
-            )
-            .file("inventory.toml", "[connection]\ntransport = \"local\"\n[hosts.here]\n");
+        let inventory = "[connection]\ntransport = \"local\"\n[hosts.here]\n";
+        let (project, folder) = (Project::of(inventory, ""), tempfile::tempdir());
+        let bench = Self { project, folder: folder.expect("a folder") };
         bench.declare(declared);
         bench
     }
@@ -52,7 +45,7 @@ impl Bench {
 
     /// What the host keeps of this project.
     fn state(&self, path: &str) -> PathBuf {
-        self.project.path().join(".host-state/bench/here").join(path)
+        self.project.path().join(".host-state/o/here").join(path)
     }
 
     #[track_caller]
@@ -411,8 +404,8 @@ fn a_damaged_ledger_is_told_and_made_anew() {
     // Another host's, another project's, and one of a newer program are not touched.
     let text = String::from_utf8(whole).expect("UTF-8");
     for foreign in [
-        text.replacen("bench here", "bench there", 1),
-        text.replacen("bench here", "other here", 1),
+        text.replacen("o here", "o there", 1),
+        text.replacen("o here", "other here", 1),
         text.replacen("trueup-ledger 1", "trueup-ledger 9", 1),
     ] {
         fs::write(bench.state("ledger"), &foreign).expect("a ledger");
@@ -490,7 +483,7 @@ fn nothing_is_done_that_cannot_be_remembered() {
     assert!(!bench.path("a").exists());
     fs::remove_file(bench.project.path().join(".host-state")).expect("a file");
     // A link in the place of the folder.
-    let project = bench.project.path().join(".host-state/bench");
+    let project = bench.project.path().join(".host-state/o");
     fs::create_dir_all(&project).expect("a folder");
     std::os::unix::fs::symlink(bench.path(""), project.join("here")).expect("a link");
     let planted = bench.run(&["apply", "--yes"]).expect(3);

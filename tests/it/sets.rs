@@ -40,19 +40,9 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path().display().to_string();
-        let project = Project::new();
-        project
-            .file(
-                "trueup.toml",
-                "[project]\nname = \"bench\"\ninventory = \"inventory.toml\"\n[[stage]]\nname = \"one\"\n\
-                 hosts = \"all\"\nmodules = [\"m\"]\n",
-            )
-            .file(
-                "inventory.toml",
-                "[connection]\ntransport = \"local\"\n[vars]\none = \"a\"\ntwo = \"a\"\n[hosts.box]\n",
-            )
-            .file("modules/m/module.toml", MODULE.replace("ROOT", &root));
-        Self { project, folder }
+        let inventory =
+            "[connection]\ntransport = \"local\"\n[vars]\none = \"a\"\ntwo = \"a\"\n[hosts.box]\n";
+        Self { project: Project::of(inventory, &MODULE.replace("ROOT", &root)), folder }
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -144,7 +134,7 @@ fn what_was_left_in_the_middle_is_told_and_put_back() {
     let bench = Bench::new();
     bench.run(&["apply", "--yes"]).expect(0);
     // As a run leaves it that dies before its first rename.
-    let set = bench.path("state/bench/box/sets/RUN-m-pair");
+    let set = bench.path("state/o/box/sets/RUN-m-pair");
     fs::create_dir_all(&set).expect("a folder");
     let one = bench.path("conf/one");
     let journal = format!("word dead-9 m/set[pair]\npath 1 old {}\n", one.display());

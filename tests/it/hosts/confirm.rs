@@ -37,7 +37,7 @@ fn anew(host: &str) {
     );
 }
 
-/// What drops all that comes to ssh's port, loaded by a service.
+/// What drops all that comes to ssh's port.
 const FIREWALL: &str = r#"
 [file."/etc/nftables.conf"]
 content = """
@@ -50,25 +50,16 @@ table inet shut {
 }
 """
 confirm = "8s"
+"#;
 
+/// Loads it by a service.
+const RELOADED: &str = r#"
 [service.nftables]
 reload_on = ["file[/etc/nftables.conf]"]
 "#;
 
-/// The same, loaded by a command that the file sets off.
-const COMMAND: &str = r#"
-[file."/etc/nftables.conf"]
-content = """
-flush ruleset
-table inet shut {
-  chain input {
-    type filter hook input priority 0;
-    tcp dport 22 drop
-  }
-}
-"""
-confirm = "8s"
-
+/// Loads it by a command that the file sets off.
+const LOADED: &str = r#"
 [command.load]
 command = "nft -f /etc/nftables.conf"
 run_on = ["file[/etc/nftables.conf]"]
@@ -92,17 +83,18 @@ fn a_host_that_is_cut_off_puts_the_old_configuration_back_and_says_so() {
         return;
     }
     let _host = own("spare1");
+    let [reloaded, loaded] = [RELOADED, LOADED].map(|by| [FIREWALL, by].concat());
     for round in 0..rounds() {
         for (what, module, check, was) in [
             (
                 "nft",
-                FIREWALL,
+                reloaded.as_str(),
                 "nft list ruleset; cat /etc/nftables.conf",
                 "table inet old {\n}\nflush ruleset\ntable inet old { }\n",
             ),
             (
                 "command",
-                COMMAND,
+                loaded.as_str(),
                 "nft list ruleset; cat /etc/nftables.conf",
                 "table inet old {\n}\nflush ruleset\ntable inet old { }\n",
             ),

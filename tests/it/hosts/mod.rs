@@ -27,16 +27,7 @@ use crate::support::Project;
 
 /// A project with one module, on these hosts.
 fn project(inventory: &str, module: &str) -> Project {
-    let project = Project::new();
-    project
-        .file(
-            "trueup.toml",
-            "[project]\nname = \"o\"\ninventory = \"inventory.toml\"\n\
-             [[stage]]\nname = \"all\"\nhosts = \"all\"\nmodules = [\"m\"]\n",
-        )
-        .file("inventory.toml", inventory)
-        .file("modules/m/module.toml", module);
-    project
+    Project::of(inventory, module)
 }
 
 /// Times and addresses of the lab out of a text.

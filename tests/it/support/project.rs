@@ -44,6 +44,20 @@ impl Project {
         Self { folder: tempfile::tempdir().expect("a temporary folder") }
     }
 
+    /// A project called `o` whose one stage has the module `m` on all hosts of the inventory.
+    pub fn of(inventory: &str, module: &str) -> Self {
+        let project = Self::new();
+        project
+            .file(
+                "trueup.toml",
+                "[project]\nname = \"o\"\ninventory = \"inventory.toml\"\n\
+                 [[stage]]\nname = \"all\"\nhosts = \"all\"\nmodules = [\"m\"]\n",
+            )
+            .file("inventory.toml", inventory)
+            .file("modules/m/module.toml", module);
+        project
+    }
+
     /// A copy of a project of the repository, such as `examples/fleet`.
     pub fn copy_of(path: &str) -> Self {
         let project = Self::new();

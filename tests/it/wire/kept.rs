@@ -325,14 +325,13 @@ fn attributes(shell: &Shell) -> Result<(), String> {
     let path = bench.file("a", "old\n");
     let set =
         Command::new("setfattr").args(["-n", "user.origin", "-v", "here"]).arg(&path).status();
-    if shell.name == "busybox sh"
-        || find("setfattr").is_none()
-        || !set.is_ok_and(|status| status.success())
-    {
-        left_out(
-            "extended attributes of kept copies",
-            "no setfattr(1), or a file system without them",
-        );
+    if shell.name == "busybox sh" {
+        left_out("extended attributes of kept copies with busybox", "its cp copies none");
+        return Ok(());
+    }
+    if find("setfattr").is_none() || !set.is_ok_and(|status| status.success()) {
+        left_out("extended attributes of kept copies", "no setfattr(1), or no room for them");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI leaves none of them out");
         return Ok(());
     }
     keeping(&mut bench)?;

@@ -1,0 +1,61 @@
+//! Looking at a host: what is asked about all that it should be, and the plan that the answers give.
+
+use super::accounts::Accounts;
+use super::probe::Probe;
+use super::root::Login;
+use super::session::{Program, Remote, Session};
+use crate::ledger::Ledger;
+use crate::plan::{History, Plan, compare};
+use crate::resolve::Desired;
+use crate::resources::Erased;
+use crate::shell::Answer;
+
+/// The questions: about the resources, the accounts that they need, and what the login may do.
+pub(super) struct Look {
+    pub(super) probe: Probe,
+    accounts: Option<Accounts>,
+    login: Login,
+}
+
+impl Look {
+    /// Adds the questions to a program, and the time that they may take.
+    pub(super) fn ask(
+        desired: &Desired,
+        session: &mut Session,
+        (program, seconds): (&mut Program, u32),
+    ) -> Self {
+        let probe = Probe::ask(desired, session, program);
+        let accounts = Accounts::ask(desired, session, program);
+        let login = Login::ask(desired, session, program);
+        program.seconds = seconds.saturating_add(probe.seconds).saturating_add(program.seconds);
+        program.whole = Some(program.seconds);
+        Self { probe, accounts, login }
+    }
+
+    /// What differs from what was observed, with what is owed; what needs an account that nobody makes is refused.
+    pub(super) fn plan(
+        &self,
+        desired: &Desired,
+        (observed, answers): (&[Result<Erased, String>], &[Answer]),
+        ledger: &Ledger,
+    ) -> Plan {
+        let history = History { owed: ledger.due(desired), ..History::default() };
+        let mut plan = compare(desired, observed, &history);
+        if let Some(accounts) = &self.accounts {
+            accounts.refuse(&mut plan, desired, answers);
+        }
+        plan
+    }
+
+    /// Refuses what the login cannot do.
+    pub(super) fn refuse(
+        &self,
+        plan: &mut Plan,
+        desired: &Desired,
+        (remote, answers): (Option<Remote>, &[Answer]),
+    ) {
+        if let Some(remote) = remote {
+            self.login.refuse(plan, desired, (remote, answers));
+        }
+    }
+}
