@@ -11,7 +11,9 @@ use super::project::{self, Ready};
 use super::record::Record;
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{self, Counts, Fleet, HostResult, Keep, Password, Prune, Question, Spend};
+use crate::execute::{
+    self, Counts, Fleet, HostResult, Keep, Password, Prune, Question, Sent, Spend,
+};
 use crate::model::{Event, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
@@ -36,7 +38,7 @@ pub(super) struct Purpose {
 pub(super) struct Run<'r> {
     pub(super) ready: &'r Ready,
     pub(super) fleet: Fleet,
-    events: mpsc::UnboundedReceiver<Event>,
+    events: mpsc::UnboundedReceiver<Sent>,
     questions: mpsc::UnboundedReceiver<Question>,
     pub(super) select: &'r Select,
     why: bool,
@@ -145,16 +147,16 @@ impl<'r> Run<'r> {
             tokio::select! {
                 result = &mut work => {
                     // What happened last may not have been told yet.
-                    while let Ok(event) = self.events.try_recv() {
-                        self.tell(&event);
+                    while let Ok(sent) = self.events.try_recv() {
+                        self.tell(sent);
                     }
                     progress.finish();
                     return result;
                 }
                 _ = second.tick() => progress.tick(),
-                Some(event) = self.events.recv() => {
-                    progress.event(&event);
-                    self.tell(&event);
+                Some(sent) = self.events.recv() => {
+                    progress.event(&sent.event);
+                    self.tell(sent);
                 }
                 Some(question) = self.questions.recv() => {
                     progress.pause();
@@ -166,14 +168,14 @@ impl<'r> Run<'r> {
     }
 
     /// Tells what happened where it is to be told besides the live line.
-    fn tell(&mut self, event: &Event) {
+    fn tell(&mut self, Sent { event, heard }: Sent) {
         let resolver = &self.ready.resolver;
-        let name = match *event {
+        let name = match event {
             Event::Stage { stage, .. } => resolver.stage_names()[stage],
             _ => event.host().map_or("", |host| &resolver.targets[host].host.name),
         };
         if self.json || self.record.is_some() {
-            let lines = EventJson::of(event, name);
+            let lines = EventJson::of(&event, name);
             if self.json {
                 report::print(&lines.iter().map(EventJson::line).collect::<String>());
             }
@@ -182,7 +184,10 @@ impl<'r> Run<'r> {
             }
         }
         if let Some(log) = &mut self.log {
-            log.event(event, name);
+            log.event(&event, name);
+        }
+        if let Some(heard) = heard {
+            let _ = heard.send(());
         }
     }
 

@@ -13,6 +13,7 @@ use super::run::Run;
 use super::settings;
 use crate::config::HostPattern;
 use crate::execute::HostResult;
+use crate::execute::failpoint::failpoint;
 use crate::model::{Connection, Host, Key, Outcome};
 use crate::plan::json::PlanJson;
 use crate::plan::saved::{Saved, SavedError, Selected};
@@ -65,6 +66,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .tempfile_in(folder.unwrap_or_else(|| Path::new(".")))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
+    failpoint!("unnamed");
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

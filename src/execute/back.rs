@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::Settings;
+use super::failpoint::failpoint;
 use super::fleet::{Fleet, HostResult, in_order};
 use super::host::{Ended, HostRun, ended, failed, libraries};
 use super::look::Look;
@@ -119,8 +120,10 @@ async fn keeper(target: usize, resolver: &Resolver, settings: &Settings) -> Resu
     let waiting = program.seconds;
     program.seconds = settings.probe_timeout.saturating_add(waiting);
     program.whole = Some(program.seconds);
+    failpoint!("lock-asked");
     let answers =
         session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
+    failpoint!("lock-held");
     match recall.read(whose, target, &answers) {
         Ok(memory) => {
             let answer = answers.iter().find(|answer| answer.seq == seq);

@@ -210,6 +210,8 @@ impl EventJson {
 /// What events say of one host.
 #[derive(Default)]
 struct Heard {
+    /// Whether anything was begun on it.
+    begun: bool,
     done: Vec<String>,
     /// Addresses that failed, and why.
     failed: Vec<(String, String)>,
@@ -224,6 +226,7 @@ impl Heard {
         let mut heard = Self::default();
         for event in events {
             match event {
+                EventJson::HostStarted { host, .. } if host == name => heard.begun = true,
                 EventJson::StepStarted { host, address, .. } if host == name => {
                     heard.running = Some(address.clone());
                 }
@@ -251,8 +254,7 @@ impl Heard {
 
     /// How the host ended, as far as that was said.
     fn outcome(&self) -> String {
-        let untouched = self.done.is_empty() && self.failed.is_empty() && self.running.is_none();
-        let open = if untouched { Outcome::NotAttempted } else { Outcome::Unknown };
+        let open = if self.begun { Outcome::Unknown } else { Outcome::NotAttempted };
         self.outcome.clone().unwrap_or_else(|| open.word().to_owned())
     }
 }
@@ -280,8 +282,11 @@ fn so_far(plan: &PlanJson, planned: &HostJson, events: &[EventJson]) -> HostEndJ
         .chain(planned.problems.iter().cloned())
         .chain(heard.failed.iter().map(|(address, why)| problem(address, why)))
         .chain(heard.running.iter().map(|address| problem(address, ran)));
+    // Of what ran then nobody knows.
     let over = |address: &String| {
-        heard.done.contains(address) || heard.needless.iter().any(|note| note.address == *address)
+        heard.running.as_ref() == Some(address)
+            || heard.done.contains(address)
+            || heard.needless.iter().any(|note| note.address == *address)
     };
     let left = changes.iter().filter(|change| !over(&change.address));
     let actions = changes.iter().map(|change| (change.address.clone(), change.actions.clone()));

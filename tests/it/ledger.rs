@@ -11,14 +11,14 @@ use tempfile::TempDir;
 use crate::support::{Output, Project};
 
 /// A project on this machine, with a folder that its resources are about.
-struct Bench {
-    project: Project,
-    folder: TempDir,
+pub struct Bench {
+    pub project: Project,
+    pub folder: TempDir,
 }
 
 impl Bench {
     /// With these declarations; `ROOT` stands for the folder.
-    fn new(declared: &str) -> Self {
+    pub fn new(declared: &str) -> Self {
         let inventory = "[connection]\ntransport = \"local\"\n[hosts.here]\n";
         let (project, folder) = (Project::of(inventory, ""), tempfile::tempdir());
         let bench = Self { project, folder: folder.expect("a folder") };
@@ -26,39 +26,39 @@ impl Bench {
         bench
     }
 
-    fn declare(&self, declared: &str) {
+    pub fn declare(&self, declared: &str) {
         let root = self.folder.path().to_str().expect("UTF-8");
         self.project.file("modules/m/module.toml", declared.replace("ROOT", root));
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub fn write(&self, path: &str, text: &str) {
         fs::write(self.path(path), text).expect("a file");
     }
 
-    fn text(&self, path: &str) -> String {
+    pub fn text(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap_or_default()
     }
 
     /// What the host keeps of this project.
-    fn state(&self, path: &str) -> PathBuf {
+    pub fn state(&self, path: &str) -> PathBuf {
         self.project.path().join(".host-state/o/here").join(path)
     }
 
     #[track_caller]
-    fn apply(&self) -> Output {
+    pub fn apply(&self) -> Output {
         self.project.run(&["apply", "--yes"]).expect(0)
     }
 
-    fn run(&self, words: &[&str]) -> Output {
+    pub fn run(&self, words: &[&str]) -> Output {
         self.project.run(words)
     }
 
     /// What was printed, with what differs from run to run taken out.
-    fn told(&self, output: &Output) -> String {
+    pub fn told(&self, output: &Output) -> String {
         let text = format!("{}{}", output.stdout, output.stderr);
         let text = text.replace(self.folder.path().to_str().expect("UTF-8"), "ROOT");
         let run = regex::Regex::new("01[0-9A-HJKMNP-TV-Z]{24}").expect("a regex");
@@ -74,27 +74,29 @@ impl Bench {
     }
 
     /// For each change of the plan its address without the module, and what moved.
-    fn origins(&self) -> Vec<(String, String)> {
+    pub fn origins(&self) -> Vec<(String, String)> {
         let plan = self.run(&["plan", "--json"]).expect(0);
         let plan: Value = serde_json::from_str(&plan.stdout).expect("JSON");
         let sets = plan["sets"].as_array().expect("sets").iter();
         let changes = sets.flat_map(|set| set["changes"].as_array().expect("changes"));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let short = |address: String| {
-            address.replace("m/", "").replace(self.folder.path().to_str().expect("UTF-8"), "ROOT")
+            address
+                .trim_start_matches("m/")
+                .replace(self.folder.path().to_str().expect("UTF-8"), "ROOT")
         };
         changes.map(|one| (short(text(&one["address"])), text(&one["origin"]))).collect()
     }
 
     /// Starts an apply that is left running.
-    fn start(&self, words: &[&str]) -> (Child, TempDir) {
+    pub fn start(&self, words: &[&str]) -> (Child, TempDir) {
         let (mut command, home) = self.project.command_cleared(words);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         (command.spawn().expect("the program under test"), home)
     }
 
     /// The process of the remote shell that holds the lock.
-    fn holder(&self) -> u32 {
+    pub fn holder(&self) -> u32 {
         let lock = fs::read_to_string(self.state("lock")).expect("a lock");
         lock.split(' ').next().and_then(|word| word.parse().ok()).expect("a process")
     }
@@ -102,7 +104,7 @@ impl Bench {
 
 /// Waits until something is so.
 #[track_caller]
-fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !so() {
         assert!(Instant::now() < end, "{what}: not within a minute");
@@ -110,7 +112,7 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-fn kill(signal: &str, process: u32) {
+pub fn kill(signal: &str, process: u32) {
     let process = process.to_string();
     let status = std::process::Command::new("kill").args(["-s", signal, &process]).status();
     assert!(status.expect("kill(1)").success());
