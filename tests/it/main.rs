@@ -10,6 +10,7 @@ mod support;
 
 mod book;
 mod cli;
+mod clock;
 mod confirm;
 mod examples;
 mod failpoints;
@@ -27,6 +28,7 @@ mod rollback;
 mod runs;
 mod sets;
 mod stages;
+mod stale;
 mod tidy;
 mod verbs;
 mod wire;

@@ -9,20 +9,34 @@ use tempfile::TempDir;
 use super::VARIABLE;
 use crate::ledger::{Bench, kill, until};
 
+/// A program that is stopped does not outlive its test.
+struct Stopped(Option<Child>, #[expect(dead_code, reason = "it goes with the test")] TempDir);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+        }
+    }
+}
+
 /// Starts an apply that stands still at a point, until the file at the path is gone.
-fn stopped(bench: &Bench, point: &str, words: &[&str]) -> (Child, TempDir) {
+fn stopped(bench: &Bench, point: &str, words: &[&str]) -> Stopped {
     let mark = bench.path("reached");
     let (mut command, home) = bench.project.command_cleared(words);
     command.env(VARIABLE, format!("{point}=wait {}", mark.display()));
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.expect("the program");
+    let process = child.id();
+    let stopped = Stopped(Some(child), home);
     until("the point is reached", || mark.exists());
-    kill("STOP", child.id());
-    (child, home)
+    kill("STOP", process);
+    stopped
 }
 
 /// Lets it go on, and gives its status and what it said.
-fn resumed(bench: &Bench, child: Child) -> (Option<i32>, String) {
+fn resumed(bench: &Bench, mut stopped: Stopped) -> (Option<i32>, String) {
+    let child = stopped.0.take().expect("a program that was not resumed");
     fs::remove_file(bench.path("reached")).expect("a file");
     kill("CONT", child.id());
     let output = child.wait_with_output().expect("its end");
@@ -58,7 +72,7 @@ fn apply(release: &str) -> Vec<String> {
 fn who_slept_past_the_time_limit_reads_the_host_before_it_says_anything() {
     let bench = Bench::new(TWO_WAVES);
     let words = ["apply", "--yes", "--host-timeout", "4", "--var", "release=1"];
-    let (child, _home) = stopped(&bench, "stepped#1", &words);
+    let child = stopped(&bench, "stepped#1", &words);
     until("the host is through with the wave", || bench.path("made1").exists());
     std::thread::sleep(Duration::from_secs(5));
     let (status, told) = resumed(&bench, child);
@@ -83,7 +97,7 @@ fn who_was_ended_while_it_slept_changes_nothing_any_more() {
     let bench = Bench::new(TWO_WAVES);
     let words = apply("release=1");
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let (child, _home) = stopped(&bench, "wave#2", &words);
+    let child = stopped(&bench, "wave#2", &words);
     let held = bench.run(&["unlock", "here"]).expect(1).stderr;
     let run = held.split("run ").nth(1).and_then(|rest| rest.split(',').next()).expect("a run");
     let run = run.to_owned();
@@ -99,9 +113,26 @@ fn who_was_ended_while_it_slept_changes_nothing_any_more() {
     let plan = bench.run(&["plan", "--var", "release=2"]).expect(0);
     assert_eq!(plan.last_line(), "Plan: 1 host: 1 unchanged.");
     // Its id is an old one now: it ends nobody's apply.
-    let (child, _home) = stopped(&bench, "wave#1", &["apply", "--yes", "--var", "release=3"]);
+    let child = stopped(&bench, "wave#1", &["apply", "--yes", "--var", "release=3"]);
     let old = bench.run(&["unlock", "here", "--run", &run, "--yes"]).expect(3);
     assert!(old.stderr.contains("it is another run's"), "{}", old.stderr);
     let (status, told) = resumed(&bench, child);
     assert_eq!((status, bench.text("a").as_str()), (Some(0), "release 3\n"), "{told}");
+}
+
+/// Who has the fewest records still keeps that of a run that goes on.
+#[test]
+fn the_record_of_a_run_that_goes_on_is_not_pruned() {
+    let bench = Bench::new(TWO_WAVES);
+    let settings = fs::read_to_string(bench.project.path().join("trueup.toml")).expect("a file");
+    bench.project.file("trueup.toml", format!("{settings}[runs]\nkeep = 1\n"));
+    let stopped = stopped(&bench, "wave#2", &["apply", "--yes", "--var", "release=1"]);
+    let refused = ["apply", "--yes", "--lock-timeout", "0", "--var", "release=2"];
+    bench.run(&refused).expect(3);
+    bench.run(&refused).expect(3);
+    let listed = bench.run(&["runs"]).expect(0).stdout;
+    assert!(listed.contains("running"), "{listed}");
+    let (status, told) = resumed(&bench, stopped);
+    assert_eq!(status, Some(0), "{told}");
+    assert!(!told.contains("not recorded") && !told.contains("not whole"), "{told}");
 }
