@@ -50,6 +50,8 @@ pub struct Memory {
     pub sets: Vec<String>,
     /// The run that used up the saved plan that is to be applied, where one did; empty where that is not known.
     pub spent: Option<String>,
+    /// What was to go and cannot as things are, and why.
+    pub stays: Vec<(String, String)>,
 }
 
 /// Words of the host's that are told, at most.

@@ -1,5 +1,7 @@
 //! What a host remembers: drift and change, what nobody declares any more, what is owed, who is at work.
 
+mod orphans;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
