@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::apply::{Applied, Applying};
+use super::failpoint::failpoint;
 use super::stepped::Needless;
 use crate::model::{Action, Address, Attribute, Change, Difference, Outcome};
 use crate::plan::Status;
@@ -11,6 +12,7 @@ use crate::resources::Verdict;
 impl Applying {
     /// Looks whether everything is as wanted now.
     pub(super) fn verify(&mut self) {
+        failpoint!("through");
         let blamed: BTreeSet<usize> =
             self.applied.incidents.iter().filter_map(|incident| incident.resource).collect();
         let changed = &self.history.changed;
@@ -62,8 +64,9 @@ impl Applying {
     }
 
     pub(super) fn summed(mut self) -> Applied {
-        let blamed: BTreeSet<usize> =
-            self.applied.incidents.iter().filter_map(|incident| incident.resource).collect();
+        // Where nobody knows which member of a set is to blame, none of them is done.
+        let alone = self.applied.incidents.iter().filter(|incident| !incident.set);
+        let blamed: BTreeSet<usize> = alone.filter_map(|incident| incident.resource).collect();
         let settled = |index: &usize| {
             // What a change before it brought about already is done too; a trigger never is.
             let Status::Change(announced) = &self.run.plan.items[*index].status else {
