@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::confirm::{Armed, Fate};
+use super::failpoint::failpoint;
 use super::host::HostRun;
 use super::probe::Probe;
 use super::reason::{Incident, of_step};
@@ -140,6 +141,7 @@ impl Applying {
             let Wave { program, steps, .. } = steps;
             let received = Mutex::new(Vec::new());
             let taking = (&steps, &probe, &received);
+            failpoint!("wave");
             let exchange = self.exchange(&mut session, program, taking, emit);
             let exchanged = Box::pin(stopping(exchange, beside, stop)).await;
             let before = (&session, exchanged.is_err());
@@ -219,6 +221,7 @@ impl Applying {
     /// Looks whether everything holds and ends the session. `ended` says why the run ended before all
     /// was done, where it did.
     pub(super) async fn finish(mut self, ended: &str, settings: &Settings) -> (usize, Applied) {
+        failpoint!("through");
         let left = !next_wave(&self.run.desired, &self.plan).is_empty() && !self.over;
         if left {
             self.incident(None, (ended.to_owned(), ended));
@@ -363,6 +366,7 @@ impl Applying {
     /// Compares what is left after a wave. Only what the plan announced is done: a resource that was
     /// as wanted before and is not now is left alone and told at the end.
     pub(super) fn next_plan(&mut self, wave: &[usize]) {
+        failpoint!("wave-done");
         let last = wave.last().copied().unwrap_or(0);
         let next = self.plan.changes().map(|(index, _)| index).find(|index| *index > last);
         let end = next.unwrap_or(self.plan.items.len());

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Settings;
 use super::apply::Applying;
+use super::failpoint::failpoint;
 use super::host::{HostRun, libraries};
 use super::remember::state;
 use super::session::{Program, Session, random_word};
@@ -122,6 +123,7 @@ impl Applying {
         (settings, stop): (&Settings, &Stopper),
     ) -> Fate {
         let Some(armed) = armed else { return Fate::Open };
+        failpoint!("unconfirmed");
         let asking = self.confirm((before, lost), &armed, settings);
         let said = tokio::select! {
             said = asking => said,
@@ -172,6 +174,7 @@ impl Applying {
                     program.ask(seq, &self.question((before, lost), armed, settings));
                     match session.exchange(program, |_| {}).await {
                         Ok(answers) => {
+                            failpoint!("confirmed");
                             let said = answers.first().map(|answer| answer.payload.clone());
                             let said =
                                 String::from_utf8_lossy(&said.unwrap_or_default()).into_owned();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::apply::Emit;
 use super::back::Back;
+use super::failpoint::failpoint;
 use super::look::Look;
 use super::remember::Recall;
 use super::session::{Counts, Program, Session, SessionError};
@@ -134,9 +135,11 @@ async fn probe(
     let whose = (resolver.project().name.as_str(), host.name.as_str());
     let recall = Recall::ask(whose, settings, &mut session, &mut program);
     let look = Look::ask(&desired, &mut session, (&mut program, settings.probe_timeout));
+    failpoint!("lock-asked");
     let waiting = Recall::waiting(target, (settings, emit));
     let answers =
         session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
+    failpoint!("lock-held");
     let memory = recall.read(whose, target, &answers);
     let memory = match memory {
         Ok(memory) => memory,

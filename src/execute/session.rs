@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::Settings;
+use super::failpoint::failpoint;
 use super::login;
 use super::password::Password;
 use super::reading::{Kept, Reading};
@@ -266,7 +267,9 @@ impl Session {
                 input.write_all(&seal).await?;
                 counts.bytes_out += content.len() as u64;
             }
-            input.flush().await
+            let flushed = input.flush().await;
+            failpoint!("sent");
+            flushed
         };
         let mut reading = Reading {
             reader: &mut self.reader,

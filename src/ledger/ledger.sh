@@ -114,8 +114,7 @@ unlock() {
   remembers "$1" "$2"
   holder || { echo free; return; }
   case $who in *"run $3,"*) ;; *) echo "$who"; return ;; esac
-  read -r k l o <"$state/lock"
-  [ ! -e "$state/lock.d" ] || read -r k l o <"$state/lock.d/holder"
+  # k and l are his whom `holder` saw: by now somebody else may hold it.
   { echo "$3 $4" >"$state/ended"; } 2>/dev/null
   kill -TERM "$k"
   o=0

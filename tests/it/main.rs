@@ -10,8 +10,10 @@ mod support;
 
 mod book;
 mod cli;
+mod clock;
 mod confirm;
 mod examples;
+mod failpoints;
 mod hostile;
 mod hosts;
 mod language;
@@ -26,6 +28,7 @@ mod rollback;
 mod runs;
 mod sets;
 mod stages;
+mod stale;
 mod tidy;
 mod verbs;
 mod wire;

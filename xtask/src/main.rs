@@ -17,12 +17,15 @@ const USAGE: &str = "cargo xtask NAME
   bench check       `trueup check` of growing fleets, with no host
   docs              docs/resources.md, from the resource types themselves
   book              the book, as HTML in target/book; installs mdbook into target/tools if it is missing
-  ci                lint and test: what CI runs
+  ci                lint and test, and a look at a build without failpoints: what CI runs
   fuzz [TARGET] [SECONDS]      looks for inputs that break a target of fuzz/src/targets.rs (60 seconds each)
   fuzz minimise TARGET         keeps of what was found the fewest small inputs, in fuzz/corpus
   campaign NAME     one of the long tests whole: logins, hostile, confirm, crash, truth (docs/testing.md)
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
+
+/// The feature with which the program is built for tests: its points to die at.
+const FAILPOINTS: &str = "trueup/failpoints";
 
 /// The hosts that the tests use.
 const TEST_HOSTS: [&str; 8] =
@@ -42,7 +45,7 @@ fn main() -> ExitCode {
         ["docs"] => docs(),
         ["book"] => book(),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
-        ["ci"] => lint().and_then(|()| test(&[])),
+        ["ci"] => lint().and_then(|()| test(&[])).and_then(|()| plain()),
         ["campaign", name] => campaign(name),
         ["lab", rest @ ..] => run(lab().args(rest)),
         _ => Err(USAGE.to_owned()),
@@ -120,7 +123,8 @@ fn quickstart() -> Result<(), String> {
 fn lint() -> Result<(), String> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo()
-        .args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
+        .args(["clippy", "--quiet", "--workspace", "--all-targets", "--features", FAILPOINTS])
+        .args(["--", "-D", "warnings"])
         .env("CLIPPY_CONF_DIR", root().join(".cargo")))?;
     run(cargo()
         .args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
@@ -152,7 +156,7 @@ fn test(filters: &[&str]) -> Result<(), String> {
         Err(_) => "skip".into(),
     };
     let result = run(cargo()
-        .args(["test", "--quiet", "--lib", "--test", "it", "--"])
+        .args(["test", "--quiet", "--features", FAILPOINTS, "--lib", "--test", "it", "--"])
         .args(filters)
         .env("TRUEUP_LAB", folder));
     if let Err(why) = &lab {
@@ -162,6 +166,13 @@ fn test(filters: &[&str]) -> Result<(), String> {
         );
     }
     result
+}
+
+/// Looks whether a build as users make it has nothing of the tests in it.
+fn plain() -> Result<(), String> {
+    run(cargo()
+        .args(["test", "--quiet", "--test", "it", "--", "--exact"])
+        .arg("failpoints::only_builds_for_tests_have_them"))
 }
 
 /// Tests that run as a sample otherwise, whole.
@@ -177,7 +188,8 @@ fn campaign(name: &str) -> Result<(), String> {
     let rounds = |name: &str| env::var(name).unwrap_or_else(|_| "200".into());
     let lab = Lab::start("campaign", &TEST_HOSTS)?;
     run(cargo()
-        .args(["test", "--quiet", "--test", "it", "--", filter, "--nocapture"])
+        .args(["test", "--quiet", "--features", FAILPOINTS, "--test", "it"])
+        .args(["--", filter, "--nocapture"])
         .env("TRUEUP_FULL", "1")
         .env("TRUEUP_CRASH", rounds("TRUEUP_CRASH"))
         .env("TRUEUP_TRUTH", rounds("TRUEUP_TRUTH"))
