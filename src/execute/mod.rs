@@ -25,6 +25,7 @@ mod stepped;
 mod stop;
 mod verify;
 mod wave;
+mod way_in;
 
 pub use apply::Applied;
 pub use back::{Back, Keeper, Moved};
