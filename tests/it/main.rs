@@ -11,6 +11,7 @@ mod support;
 mod book;
 mod cli;
 mod confirm;
+mod duels;
 mod examples;
 mod hostile;
 mod hosts;
