@@ -312,13 +312,11 @@ pub(super) fn group(group: &str, change: &Change, way: &WayIn) -> Option<&'stati
     if change.action == Action::Create {
         return None;
     }
-    let own = || {
-        way.needs_group(group).then(|| match way.login {
-            Some(_) => "who logs in here is in it",
-            None => "who logs in here may be in it",
-        })
+    let own = match way.login {
+        Some(_) => "who logs in here is in it",
+        None => "who logs in here may be in it",
     };
-    why(GROUPS, group).or_else(own)
+    why(GROUPS, group).or_else(|| way.needs_group(group).then_some(own))
 }
 
 /// What a user is to us on whom logins hang.
