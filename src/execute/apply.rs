@@ -126,8 +126,8 @@ impl Applying {
                 break;
             }
             let mut steps = Wave::new(settings.live);
-            if let Some(spend) = settings.spend.as_ref().filter(|_| !self.begun) {
-                steps.spend(spend, &self.run.name, &mut session);
+            if let Some(plan) = settings.spend.as_ref().filter(|_| !self.begun) {
+                steps.spend(plan, &mut session);
             }
             let armed = self.fill(&mut steps, (&wave, &mut session), settings);
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program);

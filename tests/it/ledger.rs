@@ -86,6 +86,15 @@ impl Bench {
         changes.map(|one| (short(text(&one["address"])), text(&one["origin"]))).collect()
     }
 
+    /// The names of what is in the folder, sorted.
+    fn files(&self) -> Vec<String> {
+        let names = fs::read_dir(self.folder.path()).expect("a folder").flatten();
+        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut names: Vec<String> = names.map(name).collect();
+        names.sort();
+        names
+    }
+
     /// Starts an apply that is left running.
     fn start(&self, words: &[&str]) -> (Child, TempDir) {
         let (mut command, home) = self.project.command_cleared(words);
@@ -506,4 +515,38 @@ fn what_did_not_hold_is_no_drift() {
     assert_eq!(ledger["resources"][format!("m/file[{root}/a]")]["unsettled"], true, "{ledger}");
     let (address, origin) = bench.origins().swap_remove(0);
     assert_eq!((address.as_str(), origin.as_str()), ("file[ROOT/a]", "change"));
+}
+
+#[test]
+fn what_a_killed_shell_left_goes_with_the_next_apply() {
+    // Its file is new and not yet in place, and what the validator prints goes into a folder of its own.
+    let bench = Bench::new(
+        "[file.\"ROOT/one\"]\ncontent = \"new\\n\"\n\
+         validate = \"read -r p o </proc/self/cwd/LOCK && kill -KILL $p && sleep 5\"\n",
+    );
+    let lock = bench.state("lock").display().to_string();
+    let text = fs::read_to_string(bench.project.path().join("modules/m/module.toml"));
+    let text = text.expect("a module").replace("/proc/self/cwd/LOCK", &lock);
+    bench.project.file("modules/m/module.toml", &text);
+    bench.run(&["apply", "--yes"]).expect(3);
+    let killed = bench.holder();
+    let folders = || {
+        let base = fs::read_dir("/var/lib/trueup").expect("a folder").flatten();
+        let state = base.filter(|entry| entry.file_name().to_string_lossy().starts_with("trueup."));
+        let of = |entry: &fs::DirEntry| {
+            let text = fs::read_to_string(entry.path().join("holder")).unwrap_or_default();
+            text.starts_with(&format!("{killed} "))
+        };
+        state.filter(of).count()
+    };
+    let files = bench.files();
+    assert!(files.len() == 1 && files[0].starts_with(".trueup-"), "{files:?}");
+    assert_eq!(folders(), 1, "no folder was left");
+    // A plan takes nothing away.
+    bench.run(&["plan"]).expect(0);
+    assert_eq!(bench.files().len(), 1);
+    bench.project.file("modules/m/module.toml", text.replace("kill -KILL", "echo"));
+    bench.apply();
+    assert_eq!(bench.files(), ["one"]);
+    assert_eq!(folders(), 0);
 }
