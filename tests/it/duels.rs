@@ -90,7 +90,7 @@ impl Ground {
 
     /// Each run did all its steps, with none of the other's between; the files are those of the last one, and the
     /// ledger has counted each.
-    fn one_after_the_other(&self, done: &mut Vec<u64>) -> Result<(), String> {
+    fn one_after_the_other(&self, done: &mut [u64]) -> Result<(), String> {
         let out = self.project.path().join("out");
         let log = fs::read_to_string(out.join("log")).expect("what was done");
         fs::remove_file(out.join("log")).expect("what was done");

@@ -316,7 +316,7 @@ fn a_host_without_systemd_puts_back_by_a_process_of_its_own() {
     plain();
 }
 
-/// T45 without systemd: OpenRC's `local` and cron put back at a boot, and what was loaded is loaded once more. The boot
+/// T45 without systemd: the `local` service of `OpenRC` and cron put back at a boot, and what was loaded is loaded once more. The boot
 /// itself is not played: all of ours is killed, and then runs what they would run.
 #[test]
 fn a_host_without_systemd_puts_back_at_a_boot_by_what_it_has() {

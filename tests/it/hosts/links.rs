@@ -3,6 +3,7 @@
 //! ends between two steps; the lock frees itself, and the next run goes on.
 
 use std::process::Stdio;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::project;
@@ -98,7 +99,7 @@ impl Fault {
         if self.what == "from the host" {
             self.unlock(&project);
         }
-        let free = self.next(&project);
+        let free = next(&project);
         let freed = mended.elapsed();
         assert!(
             free.stdout.contains("Applied to 1 host") || free.stdout.contains("no changes"),
@@ -131,11 +132,11 @@ impl Fault {
         let run = run.split(',').next().expect("a run");
         project.on_lab(&["unlock", self.host, "--yes", "--run", run]).expect(0);
     }
+}
 
-    /// The next run, which waits for the lock.
-    fn next(&self, project: &Project) -> Output {
-        project.on_lab(&["apply", "--yes", "--lock-timeout", "90"]).expect(0)
-    }
+/// The next run, which waits for the lock.
+fn next(project: &Project) -> Output {
+    project.on_lab(&["apply", "--yes", "--lock-timeout", "90"]).expect(0)
 }
 
 #[test]
@@ -144,11 +145,16 @@ fn a_link_that_stays_away_is_given_up_and_the_next_run_goes_on() {
         return;
     }
     let _hosts = (own("odd1"), own("spare1"), own("spare2"));
-    let told: Vec<String> = std::thread::scope(|scope| {
-        let all: Vec<_> = FAULTS.iter().map(|fault| scope.spawn(|| fault.tell())).collect();
-        all.into_iter().map(|one| one.join().expect("a link that came back")).collect()
+    let told = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for fault in &FAULTS {
+            scope.spawn(|| {
+                let line = fault.tell();
+                told.lock().expect("a list").push(line);
+            });
+        }
     });
-    for line in told {
+    for line in told.into_inner().expect("a list") {
         say(&line);
     }
 }
