@@ -62,9 +62,16 @@ booting() {
     E=cron
   fi
 }
-# wayin HOW: `@boot` where somebody can be started at a boot; then who logged in, as `@login NAME:HOME:SHELL`, and a line
+# wayin HOW: `@machine` and what tells this machine from all others: its boot, when process 1 began, its name and number;
+# `@boot` where somebody can be started at a boot; then who logged in, as `@login NAME:HOME:SHELL`, and a line
 # of his groups. HOW is `sudo` where the login becomes root: the nearest process above us that is not root's is his.
 wayin() {
+  booted
+  if started 1; then
+    a= b=
+    { read -r a </etc/machine-id; read -r b </proc/sys/kernel/hostname; } 2>/dev/null
+    echo "@machine $boot $T ${a:-none} $b"
+  fi
   booting
   [ -z "$E" ] || echo @boot
   k=$$ n=$U

@@ -7,6 +7,8 @@ pub struct WayIn {
     pub login: Option<Login>,
     /// Whether the login becomes root.
     pub becomes: bool,
+    /// What tells the machine from all others, where it said so: two hosts that say the same are one.
+    pub machine: Option<String>,
     /// Whether somebody puts back where the host starts anew before it was confirmed.
     pub outlives_boot: bool,
 }

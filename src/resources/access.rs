@@ -338,7 +338,7 @@ mod tests {
         let groups = vec![text("deploy"), text("ops")];
         let (name, home, shell) = (text("deploy"), text("/srv/home/deploy"), text("/bin/zsh"));
         let login = Some(Login { name, home, shell, groups });
-        WayIn { login, becomes, outlives_boot: true }
+        WayIn { login, becomes, machine: None, outlives_boot: true }
     }
 
     fn change(action: Action) -> Change {
