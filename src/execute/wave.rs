@@ -45,7 +45,7 @@ impl Wave {
     /// Uses a saved plan up, which fails where it was used before. Stands before all changes.
     pub(super) fn spend(&mut self, plan: &str, session: &mut Session) {
         let mut script = Script::new();
-        script.text("spend").args([plan]);
+        script.text("spend").args([plan, &self.run]);
         let seq = session.seq();
         self.add(seq, &Step::new(script), 0);
         self.steps.push((seq, Vec::new()));

@@ -37,9 +37,9 @@ living() {
   booted
   [ "$a" = "$boot" ] && process "$k" "$l"
 }
-# hold PROJECT/HOST BASE SECONDS WHO: the lock of this host and project, for as long as this shell lives. Who comes
-# second waits so long. With flock(1) the kernel keeps it; without, a folder does, which is taken away
-# where its holder is gone.
+# hold PROJECT/HOST BASE SECONDS WHO SEQ: the lock of this host and project, for as long as this shell lives. Who comes
+# second says at once, in a frame beside the answer SEQ, who is first, and waits so long. With flock(1) the kernel keeps
+# it; without, a folder does, which is taken away where its holder is gone.
 hold() {
   remembers "$1" "$2"
   M=$(mkdir -p -m 0700 -- "$state" 2>&1) || { fail "$state cannot be made: ${M##*: }"; return; }
@@ -53,15 +53,21 @@ hold() {
     [ -z "$M" ] || { lock=; return 1; }
     if [ "$o" -ge "$3" ]; then
       lock=
-      ! undecided || { fail "$who"; return; }
-      holder || who='somebody who did not say who'
-      fail "another apply is at work there: $who"
-      return
+      occupied
+      return 1
     fi
+    # Beside the answers, so not counted among them.
+    [ "$o" -gt 0 ] || (occupied; answer live "$5" 0 "$M")
     sleep 1
     o=$((o + 1))
   done
   leftovers
+}
+# occupied: M, why the lock cannot be had now.
+occupied() {
+  if undecided; then M=$who; return; fi
+  holder || who='somebody who did not say who'
+  M="another apply is at work there: $who"
 }
 # leftovers: what shells left behind that were killed goes: new files beside those that they were to replace, as the journal
 # names them, and folders of their own. Several machines may share a home: each looks after its own.
@@ -102,14 +108,15 @@ grab() {
   return 1
 }
 
-# unlock PROJECT/HOST BASE RUN: ends the apply of that run, which holds the lock. Its shell ends behind the
-# step that it is in; 20 s later at once, and what the step started may go on.
+# unlock PROJECT/HOST BASE RUN WHO: ends the apply of that run, which holds the lock, and writes down for it who did.
+# Its shell ends behind the step that it is in; 20 s later at once, and what the step started may go on.
 unlock() {
   remembers "$1" "$2"
   holder || { echo free; return; }
   case $who in *"run $3,"*) ;; *) echo "$who"; return ;; esac
   read -r k l o <"$state/lock"
   [ ! -e "$state/lock.d" ] || read -r k l o <"$state/lock.d/holder"
+  { echo "$3 $4" >"$state/ended"; } 2>/dev/null
   kill -TERM "$k"
   o=0
   while process "$k" "$l" && [ "$o" -lt 20 ]; do
@@ -120,6 +127,12 @@ unlock() {
   kill -KILL "$k"
   echo killed
 }
+# ended_by PROJECT/HOST BASE RUN: who ended the apply of this run, where somebody did.
+ended_by() {
+  remembers "$1" "$2"
+  { read -r k l <"$state/ended"; } 2>/dev/null && [ "$k" = "$3" ] && echo "$l"
+  :
+}
 # forget PROJECT/HOST BASE: what is remembered of the project goes, unless somebody is at work.
 forget() {
   remembers "$1" "$2"
@@ -129,8 +142,16 @@ forget() {
   rm -rf -- "$state" 2>&1
 }
 
-# spend ID: uses a saved plan up here; of two at once one is first. Of so many only the newest are known: what an older
-# one was made against is gone since.
+# spent PROJECT/HOST BASE ID: which run used this saved plan up here, where one did.
+spent() {
+  remembers "$1" "$2"
+  [ -d "$state/spent/$3" ] && own "$state" || return 0
+  l=
+  { read -r l <"$state/spent/$3/run"; } 2>/dev/null
+  echo "${l:-unknown}"
+}
+# spend ID RUN: uses a saved plan up here; of two at once one is first. Of so many only the newest are known: what an
+# older one was made against is gone since.
 spend() {
   n=$state/spent
   M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
@@ -138,7 +159,8 @@ spend() {
     [ ! -e "$n/$1" ] || fail 'this plan was applied here already: plan again'
     return 1
   }
-  (cd "$n" && ls -t | tail -n +1001 | while read -r l; do rmdir -- "./$l"; done) 2>/dev/null
+  echo "$2" 2>/dev/null >"$n/$1/run"
+  (cd "$n" && ls -t | tail -n +1001 | while read -r l; do rm -rf -- "./$l"; done) 2>/dev/null
   :
 }
 

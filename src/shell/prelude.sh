@@ -215,7 +215,7 @@ $M"
 
 # run SECONDS COMMAND…: as try, for programs that may leave others running in the background: the
 # output goes through a file, since a pipe would stay open as long as they live. Of more than `most`
-# bytes the first and the last half are kept. The status comes through a file too, whose room is taken before:
+# bytes the first and the last half are kept, and between them stands what was left out. The status comes through a file too, whose room is taken before:
 # where none is in it the time was over, which timeout's own status would not tell from the program's. Who does
 # not heed TERM is killed 5 s later, with all that it started; what the shell around it says of that is no
 # output of the program. J is what they read, if anything.
@@ -248,9 +248,15 @@ run() {
   if [ "$n" -le "$most" ]; then
     M=$M$(cat "$D/out")
   else
-    M="$M$(head -c $((most / 2)) "$D/out")
-[… $((n - most)) bytes not shown …]
-$(tail -c $((most - most / 2)) "$D/out")"
+    front=$(head -c $((most / 2)) "$D/out")
+    rear=$(tail -c $((most - most / 2)) "$D/out")
+    # Lines of which nothing is left.
+    gap=$(($(grep -c '' "$D/out") - $(printf '%s\n%s\n' "$front" "$rear" | grep -c '')))
+    [ "$gap" -gt 0 ] && gap=" in $gap lines" || gap=
+    M="$M$front
+[… $((n - most)) bytes$gap not shown …]
+$rear"
+    front= rear=
   fi
   rm -f -- "$D/out"
   return "$r"
