@@ -196,8 +196,9 @@ async fn look_back(keeper: Keeper, way: WayBack, fleet: &Fleet, moved: Moved) ->
     }
     look.refuse(&mut plan, &desired, (session.remote, &answers));
     let back = Some(Arc::new(Back { trail, lost: notes }));
-    let (name, desired) = (host.name.clone(), Arc::new(desired));
-    Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session: Some(session) })
+    let (name, desired, session) = (host.name.clone(), Arc::new(desired), Some(session));
+    let (facts, way_in) = (None, look.way_in(&answers));
+    Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session })
 }
 
 /// What a host that goes back knows besides.
