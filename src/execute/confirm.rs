@@ -62,7 +62,8 @@ impl Armed {
     ) -> Option<Self> {
         let must = |index: usize| match &plan.items[index].status {
             Status::Change(change) => {
-                guarded(&run.desired.resources[index], change, settings.confirm)
+                let asked = (&run.way_in, settings.confirm);
+                guarded(&run.desired.resources[index], change, asked).is_some()
             }
             _ => false,
         };

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::Settings;
+use super::alias;
 use super::apply::{Applied, Applying, Emit};
 use super::host::{self, Ended, HostRun, Met};
 use super::remember;
@@ -96,7 +97,7 @@ impl Fleet {
             leaving.spawn(session.close());
         }
         leaving.join_all().await;
-        results
+        Box::pin(alias::told_apart(results, self)).await
     }
 
     /// Meets the hosts whose facts others name, and tells the resolver their facts.

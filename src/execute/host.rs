@@ -11,7 +11,7 @@ use super::remember::Recall;
 use super::session::{Counts, Program, Session, SessionError};
 use super::{Settings, facts, prune};
 use crate::ledger::{self, Memory};
-use crate::model::{Diagnostic, Facts, Host, Outcome};
+use crate::model::{Diagnostic, Facts, Host, Outcome, WayIn};
 use crate::plan::Plan;
 use crate::resolve::{Desired, Resolver};
 use crate::resources::REGISTRY;
@@ -30,6 +30,8 @@ pub struct HostRun {
     pub plan: Plan,
     /// What the host remembers of this project.
     pub memory: Memory,
+    /// How we get in to it, and so what may cut us off.
+    pub way_in: WayIn,
     /// What it knows besides, where it goes back.
     pub back: Option<Arc<Back>>,
     pub(super) session: Option<Session>,
@@ -135,8 +137,8 @@ async fn probe(
     let whose = (resolver.project().name.as_str(), host.name.as_str());
     let recall = Recall::ask(whose, settings, &mut session, &mut program);
     let look = Look::ask(&desired, &mut session, (&mut program, settings.probe_timeout));
-    let waiting = Recall::waiting(target, (settings, emit));
     failpoint!("lock-asked");
+    let waiting = Recall::waiting(target, (settings, emit));
     let answers =
         session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
     failpoint!("lock-held");
@@ -167,8 +169,8 @@ async fn probe(
         memory.stays.extend(stays);
     };
     let name = host.name.clone();
-    let (session, back) = (Some(session), None);
-    Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session })
+    let (session, back, facts, way_in) = (Some(session), None, None, look.way_in(&answers));
+    Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session })
 }
 
 /// A host that ended although it could be talked to.

@@ -1,6 +1,7 @@
 //! Carries plans out: connections, exchanges and concurrency. It emits events and prints nothing.
 
 mod accounts;
+mod alias;
 mod apply;
 mod back;
 mod confirm;
@@ -26,6 +27,7 @@ mod stepped;
 mod stop;
 mod verify;
 mod wave;
+mod way_in;
 
 pub use apply::Applied;
 pub use back::{Back, Keeper, Moved};

@@ -17,7 +17,7 @@ use super::failpoint::failpoint;
 use super::login;
 use super::password::Password;
 use super::reading::{Kept, Reading};
-use crate::model::Host;
+use crate::model::{Become, Host};
 use crate::shell::frame::{opening, program, seal};
 use crate::shell::{Answer, AnswerKind, FrameError, Reader, Script, prelude};
 use crate::transport::{Link, TransportError, Wire};
@@ -209,6 +209,11 @@ impl Session {
         settings: &Settings,
     ) -> Result<Self, SessionError> {
         Self::open(&self.host, libraries, settings).await
+    }
+
+    /// Whether the login becomes root.
+    pub(super) fn becomes(&self) -> bool {
+        self.host.connection.r#become == Some(Become::Sudo)
     }
 
     /// The way to this shell from beside.

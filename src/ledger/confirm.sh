@@ -49,6 +49,49 @@ by_units() {
   esac
   systemctl is-enabled --quiet -- "${3##*/}-boot.service" && M=$(systemctl start -- "${3##*/}.service" 2>&1)
 }
+# booting: E, by what somebody can be started when this host starts anew: `units` of systemd, before the network;
+# `local` of OpenRC or `cron`, behind it; or nothing.
+booting() {
+  E=
+  if [ "$U" -ne 0 ]; then return; fi
+  if [ -d /run/systemd/system ]; then
+    E=units
+  elif [ -d /etc/local.d ] && { [ -e /etc/runlevels/default/local ] || [ -e /etc/runlevels/boot/local ]; }; then
+    E=local
+  elif [ -d /etc/cron.d ] && { read -r k </run/crond.pid; } 2>/dev/null && started "$k" && [ ! "/proc/$k/exe" -ef /bin/busybox ]; then
+    E=cron
+  fi
+}
+# wayin HOW: `@machine` and what tells this machine from all others: its boot, when process 1 began, its name and number;
+# `@boot` where somebody can be started at a boot; then who logged in, as `@login NAME:HOME:SHELL`, and a line
+# of his groups. HOW is `sudo` where the login becomes root: the nearest process above us that is not root's is his.
+wayin() {
+  booted
+  if started 1; then
+    a= b=
+    { read -r a </etc/machine-id; read -r b </proc/sys/kernel/hostname; } 2>/dev/null
+    echo "@machine $boot $T ${a:-none} $b"
+  fi
+  booting
+  [ -z "$E" ] || echo @boot
+  k=$$ n=$U
+  if [ "$1" = sudo ]; then
+    while [ "$n" -eq 0 ] && [ "$k" -gt 0 ]; do
+      a=0
+      { while read -r p b E; do
+        case $p in
+          PPid:) a=$b ;;
+          Uid:) n=$b; break ;;
+        esac
+      done <"/proc/$k/status"; } 2>/dev/null || return 0
+      k=$a
+    done
+    [ "$n" -ne 0 ] || return 0
+  fi
+  database passwd "$n" | while IFS=: read -r a p b E E o E; do
+    [ "$b" != "$n" ] || { printf '@login %s:%s:%s\n' "$a" "$o" "$E"; id -Gn -- "$a"; break; } 2>/dev/null
+  done
+}
 # lasting: does what a login leaves behind go on?
 lasting() {
   [ -d /run/systemd/system ] || return 0
@@ -61,13 +104,21 @@ lasting() {
 by_itself() {
   command -v setsid >/dev/null 2>&1 || { fail 'there is neither systemd nor setsid(1)'; return; }
   (setsid /bin/sh "$1/guard" watch "$state" "$2" </dev/null >/dev/null 2>&1 3<&- 4>&- 7>&- 9>&- &)
-  if [ "$U" -eq 0 ] && [ -d /etc/local.d ] && { [ -e /etc/runlevels/default/local ] || [ -e /etc/runlevels/boot/local ]; }; then
-    set -- "$@" "/etc/local.d/trueup-confirm-$2.start"
-    M=$({ printf '%s\n' '#!/bin/sh' "/bin/sh '$1/guard' boot '$state' $2" >"$3" && chmod 0755 "$3"; } 2>&1) || return
-    ondisk "$3" /etc/local.d
-  else
-    remark 'where this host starts anew before it is confirmed, nobody puts anything back: that takes root and systemd or OpenRC'
-  fi
+  booting
+  case $E in
+    local)
+      set -- "$@" "/etc/local.d/trueup-confirm-$2.start"
+      M=$({ printf '%s\n' '#!/bin/sh' "/bin/sh '$1/guard' late '$state' $2" >"$3" && chmod 0755 "$3"; } 2>&1) || return ;;
+    cron)
+      # What cron reads holds no word of anybody's: `%` would end the line there.
+      case $state in *[!A-Za-z0-9./_@:+-]*) fail "cron cannot be told of $state"; return ;; esac
+      set -- "$@" "/etc/cron.d/trueup-confirm-$2"
+      M=$({ printf '%s\n' "@reboot root /bin/sh $1/guard late $state $2" >"$3" && chmod 0644 "$3"; } 2>&1) || return ;;
+    *)
+      remark 'where this host starts anew before it is confirmed, nobody puts anything back: this takes root, and systemd, OpenRC or cron'
+      return 0 ;;
+  esac
+  ondisk "$3" "${3%/*}"
 }
 # seen FOLDER ID: is there who watches, and is it none that ends with this session?
 seen() {
@@ -117,7 +168,7 @@ confirmed() {
 # swept FOLDER: nothing is left of an arming.
 swept() {
   set -- "$1" "/etc/systemd/system/trueup-confirm-${1##*/}"
-  rm -f -- "$2.service" "$2-boot.service" "${2%/*}/sysinit.target.wants/${2##*/}-boot.service" "/etc/local.d/${2##*/}.start"
+  rm -f -- "$2.service" "$2-boot.service" "${2%/*}/sysinit.target.wants/${2##*/}-boot.service" "/etc/local.d/${2##*/}.start" "/etc/cron.d/${2##*/}"
   rm -rf -- "$1"
   rmdir -- "${1%/*}" 2>/dev/null
   if [ -d "${2%/*}/sysinit.target.wants" ]; then ondisk "$state" "${2%/*}" "${2%/*}/sysinit.target.wants"; else ondisk "$state"; fi
@@ -144,7 +195,12 @@ guarding() {
   started $$
   booted
   read -r run a b p E pid start <"$c/run" || exit 0
-  [ "$E" = "$boot" ] || set -- boot
+  # Behind the network, by somebody who may also be started again while the host goes on.
+  if [ "$1" = late ]; then
+    ! { read -r k l <"$c/alive" && process "$k" "$l"; } 2>/dev/null || return 0
+  elif [ "$E" != "$boot" ]; then
+    set -- boot
+  fi
   if [ "$1" = watch ] && [ ! -e "$c/reverting" ]; then
     echo "$$ $T" >"$c/alive"
     waited "$b" "$p" || return 0

@@ -17,7 +17,7 @@ use super::{
     About, Back, Claim, Copy, Input, Inverse, Parting, Record, Resource, STEP_SECONDS, Subject,
     Verdict, Work, access,
 };
-use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference};
+use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference, WayIn};
 use crate::shell::{Script, Step};
 
 /// The mode of a new file when none is given.
@@ -229,8 +229,8 @@ impl Resource for File {
         }
     }
 
-    fn cuts(desired: &Self, _change: &Change) -> bool {
-        access::path(&desired.path)
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        access::path(&desired.path, change, way_in)
     }
 
     fn record(desired: &Self) -> Record {

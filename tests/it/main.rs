@@ -12,6 +12,7 @@ mod book;
 mod cli;
 mod clock;
 mod confirm;
+mod duels;
 mod examples;
 mod failpoints;
 mod hostile;

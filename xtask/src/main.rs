@@ -20,7 +20,7 @@ const USAGE: &str = "cargo xtask NAME
   ci                lint and test, and a look at a build without failpoints: what CI runs
   fuzz [TARGET] [SECONDS]      looks for inputs that break a target of fuzz/src/targets.rs (60 seconds each)
   fuzz minimise TARGET         keeps of what was found the fewest small inputs, in fuzz/corpus
-  campaign NAME     one of the long tests whole: logins, hostile, confirm, crash, truth (docs/testing.md)
+  campaign NAME     one of the long tests whole: logins, hostile, confirm, crash, duels, truth (docs/testing.md)
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
 
@@ -28,8 +28,8 @@ const USAGE: &str = "cargo xtask NAME
 const FAILPOINTS: &str = "trueup/failpoints";
 
 /// The hosts that the tests use.
-const TEST_HOSTS: [&str; 8] =
-    ["web1", "web2", "web3", "web4", "spare1", "spare2", "odd1", "busybox1"];
+const TEST_HOSTS: [&str; 9] =
+    ["web1", "web2", "web3", "web4", "spare1", "spare2", "odd1", "busybox1", "crowd1"];
 /// The hosts that the bench uses.
 const BENCH_HOSTS: [&str; 4] = ["web1", "web2", "web3", "web4"];
 
@@ -182,8 +182,9 @@ fn campaign(name: &str) -> Result<(), String> {
         "hostile" => "hostile",
         "confirm" => "confirm::",
         "crash" => "hosts::crash",
+        "duels" => "duels::",
         "truth" => "hosts::truth",
-        _ => return Err("campaign logins|hostile|confirm|crash|truth".to_owned()),
+        _ => return Err("campaign logins|hostile|confirm|crash|duels|truth".to_owned()),
     };
     let rounds = |name: &str| env::var(name).unwrap_or_else(|_| "200".into());
     let lab = Lab::start("campaign", &TEST_HOSTS)?;

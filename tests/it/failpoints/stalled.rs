@@ -142,9 +142,11 @@ fn the_record_of_a_run_that_goes_on_is_not_pruned() {
 fn nothing_is_begun_of_which_the_record_does_not_say_so() {
     let bench = Bench::new(TWO_WAVES);
     let mark = bench.path("reached");
-    let (mut command, _home) = bench.project.command_cleared(&["apply", "--yes", "--var", "release=1"]);
+    let (mut command, _home) =
+        bench.project.command_cleared(&["apply", "--yes", "--var", "release=1"]);
     command.env(VARIABLE, format!("event#1=wait {}", mark.display()));
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program");
+    let mut child =
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program");
     until("the point is reached", || mark.exists());
     std::thread::sleep(Duration::from_millis(1500));
     let begun = bench.path("a").exists();
