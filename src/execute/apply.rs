@@ -181,8 +181,8 @@ impl Applying {
             let writing = Writing { run: &self.run, plan: &self.plan, mark, begun };
             let base = writing.base(&self.resolver.project().name);
             let notes = writing.notes(base.is_some(), &body.steps);
-            steps.remember(base, notes.text(), seqs);
             steps.keep(mark, settings.keep);
+            steps.remember(base, notes.text(), seqs);
             let place = |span| self.resolver.place(span);
             steps.undoable(&writing.undo(&body.steps, &place), undo);
             steps.watched((&self.run, &self.plan, wave), (settings, mark), arming)
@@ -314,7 +314,8 @@ impl Applying {
         let (done, open): (Vec<usize>, Vec<usize>) =
             items.iter().partition(|index| several && self.holds(**index));
         self.done(&done);
-        self.barred |= items.is_empty();
+        // Before everything else stands what bars it, and behind it that it is on disk.
+        self.barred |= items.is_empty() && self.applied.done.is_empty();
         let said = String::from_utf8_lossy(&answer.payload);
         let blamed = open.first().or_else(|| items.first()).copied();
         self.applied.incidents.push(of_step(blamed, &said, answer.status));

@@ -29,7 +29,7 @@ $1
   M=$(printf '%s\n' "$4 $S $E $1" 2>&1 >>"$3/list") || { unkept "$1"; return; }
   keptn=$4 keptall="$keptall$1
 "
-  ondisk "$3/list"
+  ondisk "$3/list" || unkept "$1"
 }
 # shelf FOLDER LARGEST RUNS SIZE: the folder of this run, and what the one of before left there, if it is one that
 # goes on. Runs that are too many, or too large together, go: the oldest first, and never the newest.
@@ -43,7 +43,7 @@ $(cut -d ' ' -f 5- <"$1/$keeping/list")
   keptn=$(wc -l <"$1/$keeping/list")
   keptn=$((keptn))
   outdated "$1" "$3" "$4"
-  ondisk "$1/$keeping" "$1"
+  ondisk "$1/$keeping" "$1" || unkept 'what is changed'
 }
 # outdated FOLDER RUNS SIZE: removes the oldest until the rest fits. The newest beside this one stays.
 outdated() {
@@ -79,10 +79,11 @@ shelved() {
     unkept "$1"
     return
   fi
-  case $5 in
-    8*) ondisk "$3/$4" "$3" ;;
+  set -- "$1" "$3/$4" "$3" "$5"
+  case $4 in
+    8*) ondisk "$2" "$3" ;;
     *) ondisk "$3" ;;
-  esac
+  esac || { rm -rf -- "$2"; unkept "$1"; }
 }
 # keepsakes FOLDER ENTRY…: all that stands in a folder below these names, what is in a folder before it.
 keepsakes() {
@@ -101,10 +102,37 @@ keepsakes() {
     keepsake "${a%/}/${p#./}" "$p" || return
   done
 }
-# ondisk PATH…: what was written there stays, whatever dies.
+# ondisk PATH…: what was written there stays, whatever dies. Where one cannot be opened, or its file system cannot be
+# asked, all that there is is synced. A disk that did not take it is a failure: who asks twice is told that all is well.
 ondisk() {
-  sync -- "$@" 2>/dev/null || sync
+  z=$(sync -- "$@" 2>&1) && return
+  z=$(printf '%s\n' "$z" | grep '^sync: .*: ' | grep -Ev ': (Permission denied|Operation not permitted|No such file or directory|Not a directory|Invalid argument|Function not implemented|(Operation )?[Nn]ot supported|No such device or address|Text file busy)$') || { sync; return; }
+  fail "it may not be on disk: ${z##*: }"
 }
+# leftovers: what sessions left that were killed: temporary files beside what they changed, of those that the journal
+# says did not leave in order; and private folders whose process is gone. Nothing of it was ever in use.
+leftovers() (
+  den
+  [ ! -r /proc/self/stat ] || for p in "$n"/.trueup.*-*.*; do
+    l=${p##*/.trueup.} l=${l%.*}
+    case $l in *[!0-9-]*) continue ;; esac
+    process "${l%-*}" "${l#*-}" || ! own "$p" || rm -rf -- "$p"
+  done
+  [ -s "$state/journal" ] || exit 0
+  set -- $(sed -n -e 's/^word \([0-9a-f]*\) \([0-9A-Z]*\)$/\1:\2/p' -e 's/^left \([0-9a-f]*\)$/\1:left/p' "$state/journal")
+  k=' '
+  for p do
+    case $p in *:left) k="$k${p%:*} " ;; esac
+  done
+  for p do
+    case $k in *" ${p%:*} "*) continue ;; esac
+    sed -n 's,^[0-9]* [0-9]* [a-z]* [^ ]* \(/.*\)$,\1,p' "$state/kept/${p#*:}/list" 2>/dev/null | sed 's,[^/]*$,,' | sort -u | while IFS= read -r a; do
+      for q in "$a.trueup-${p%:*}-"*; do
+        if { [ -e "$q" ] || [ -L "$q" ]; } && at "$q"; then rm -f -- "$T" 2>/dev/null || [ -n "$V" ] || rm -rf -- "$T"; fi
+      done
+    done
+  done
+)
 
 # putback RUN N: one thing as it stood before that run, by the copy that was kept.
 putback() {

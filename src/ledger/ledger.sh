@@ -125,18 +125,16 @@ settle() {
   X=
   exec 7>&-
   journal=
-  M=$(rm -f -- "$state/journal" 2>&1) && sync -- "$state" 2>/dev/null || sync
+  M=$(rm -f -- "$state/journal" 2>&1) && ondisk "$state"
 }
-# note: lines for the journal, from the wire; on disk before anything that they are about is done.
+# note: lines for the journal, from the wire; on disk before anything that they are about is done. With them goes
+# which boot this is: of what comes behind them, a host that loses its power may lose all. And who writes: `word`,
+# by which its temporary files are called, and the run that keeps what it changes.
 note() {
-  n=y
-  [ ! -e "$state/journal" ] || n=
-  M=$({ : >>"$state/journal"; } 2>&1) || return 1
-  receive 5>>"$state/journal" || return
-  [ -z "$n" ] || sync -- "$state" 2>/dev/null || sync
+  booted
+  M=$({ printf '\nboot %s\nword %s %s\n' "$boot" "$R" "$keeping" >>"$state/journal"; } 2>&1) || return 1
+  receive 5>>"$state/journal" && ondisk "$state" || return
   [ -z "$journal" ] || return 0
   exec 7>>"$state/journal"
   journal=1
-  booted
-  echo "boot $boot" >&7
 }

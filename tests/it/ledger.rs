@@ -507,3 +507,55 @@ fn what_did_not_hold_is_no_drift() {
     let (address, origin) = bench.origins().swap_remove(0);
     assert_eq!((address.as_str(), origin.as_str()), ("file[ROOT/a]", "change"));
 }
+
+/// What a shell that was killed left, beside a file and in its private folder, the next apply takes away.
+#[test]
+fn what_a_killed_shell_left_is_taken_away() {
+    const MODULE: &str = r#"
+[file."ROOT/kept/a"]
+content = "VARS\n"
+validate = "touch ROOT/begun; sleep LONG"
+"#;
+    let bench = Bench::new("");
+    let declare = |text: &str, long: &str| {
+        bench.declare(&MODULE.replace("VARS", text).replace("LONG", long));
+    };
+    fs::create_dir(bench.path("kept")).expect("a folder");
+    declare("one", "0");
+    bench.apply();
+    fs::remove_file(bench.path("begun")).expect("a mark");
+    declare("two", "20");
+    let (run, _home) = bench.start(&["apply", "--yes"]);
+    until("the validator", || bench.path("begun").exists());
+    let holder = bench.holder();
+    kill("KILL", holder);
+    assert_eq!(run.wait_with_output().expect("the run").status.code(), Some(3));
+    let left = || fs::read_dir(bench.path("kept")).expect("a folder").count();
+    let private = || {
+        let all = fs::read_dir("/var/lib/trueup").into_iter().flatten().flatten();
+        let names = all.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| name.starts_with(&format!(".trueup.{holder}-"))).count()
+    };
+    assert_eq!(left(), 2, "the new file lies beside the old one");
+    assert!(private() == 1 || !crate::wire::shells::root());
+    assert_eq!(bench.text("kept/a"), "one\n");
+    declare("two", "0");
+    bench.apply();
+    assert_eq!((left(), private()), (1, 0));
+    assert_eq!(bench.text("kept/a"), "two\n");
+}
+
+/// A run that is cut between the ledger and its journal leaves a ledger alone.
+#[test]
+fn a_ledger_without_a_journal_is_read() {
+    let bench = Bench::new(TWO);
+    bench.apply();
+    // The second one takes the journal of the first in.
+    bench.declare(&TWO.replace("two", "three"));
+    bench.apply();
+    fs::remove_file(bench.state("journal")).expect("a journal");
+    let ledger = bench.run(&["ledger", "here", "--json"]).expect(0);
+    let ledger: Value = serde_json::from_str(&ledger.stdout).expect("JSON");
+    assert!(ledger["damage"].is_null(), "{ledger:#}");
+    assert_eq!(ledger["resources"].as_object().map(serde_json::Map::len), Some(2), "{ledger:#}");
+}

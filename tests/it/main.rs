@@ -12,6 +12,7 @@ mod book;
 mod cli;
 mod confirm;
 mod examples;
+mod faults;
 mod hostile;
 mod hosts;
 mod language;
