@@ -13,7 +13,7 @@ use super::run::{Purpose, Run, STOPPED, asked_to_end, runtime, tell_cost};
 use super::saved;
 use super::telling::Telling;
 use super::{settings, view};
-use crate::execute::{Counts, HostResult, HostRun, Prune, Spend, Stop};
+use crate::execute::{Counts, HostResult, HostRun, Prune, Stop};
 use crate::model::{Outcome, RunId};
 use crate::plan::{Document, HostPlan};
 use crate::report;
@@ -48,10 +48,8 @@ fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>)
         let Some(opened) = saved::open(path, common, &verb.hosts, style) else {
             return Exit::Mistake;
         };
-        let project = opened.saved.plan.project.clone();
-        let spend = Spend { project, id: opened.saved.id.clone() };
         let purpose = Purpose {
-            spend: Some(spend),
+            spend: Some(opened.saved.id.clone()),
             run: Some(mark),
             lock_timeout: verb.lock_timeout,
             confirm: verb.confirm,

@@ -11,7 +11,7 @@ use super::project::{self, Ready};
 use super::record::Record;
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{self, Counts, Fleet, HostResult, Keep, Password, Prune, Question, Spend};
+use crate::execute::{self, Counts, Fleet, HostResult, Keep, Password, Prune, Question};
 use crate::model::{Event, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
@@ -20,8 +20,8 @@ use crate::report::{self, Log, Progress, Style, counted};
 /// What hosts are met for; the default is to look only.
 #[derive(Default)]
 pub(super) struct Purpose {
-    /// The saved plan that is applied.
-    pub(super) spend: Option<Spend>,
+    /// The id of the saved plan that is applied.
+    pub(super) spend: Option<String>,
     /// The run, where it may change something.
     pub(super) run: Option<RunMark>,
     /// Seconds to wait for another apply on a host.

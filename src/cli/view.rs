@@ -97,17 +97,23 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<
 
 /// What is told of a host's memory.
 fn remembered(run: &HostRun) -> (Vec<Orphaned>, Vec<String>) {
-    let Memory { lock, ledger, damage, sets } = &run.memory;
+    let Memory { lock, ledger, damage, sets, stays } = &run.memory;
     let lock = lock.as_ref().map(|who| format!("another apply is at work there: {who}"));
     let damage = damage.as_ref().map(|damage| {
         format!("{damage}; what moved and what is not declared any more is not known")
     });
     let orphans = ledger.orphans(&run.desired).into_iter().filter_map(|orphan| {
-        let becomes = match orphan.parting {
-            Parted::Nothing => return None,
-            Parted::Goes(_) | Parted::Made(_) => "--prune removes it".to_owned(),
-            Parted::Asked(_) => "--prune-accounts removes it".to_owned(),
-            Parted::Stays(why) => format!("it stays: {why}"),
+        let refused = stays.iter().find(|(address, _)| *address == orphan.address);
+        let held = orphan.held.or_else(|| refused.map(|(_, why)| why.clone()));
+        let becomes = match (orphan.parting, held) {
+            (Parted::Nothing, _) => return None,
+            (Parted::Stays(why), _) | (_, Some(why)) => format!("it stays: {why}"),
+            (Parted::Goes(_) | Parted::Made(_), None) => "--prune removes it".to_owned(),
+            (Parted::Asked(_), None) => "--prune-accounts removes it".to_owned(),
+        };
+        let becomes = match orphan.owed {
+            Some(owed) => format!("{becomes}; a {owed} is owed to it, which --prune forgets"),
+            None => becomes,
         };
         Some(Orphaned { address: orphan.address, becomes, run: orphan.run })
     });

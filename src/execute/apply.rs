@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Settings;
 use super::confirm::{Armed, Fate};
 use super::host::HostRun;
 use super::probe::Probe;
@@ -15,6 +14,7 @@ use super::session::{Counts, Program, Session, SessionError};
 use super::stepped::{Needless, emit_said, not_run, stepped};
 use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Steps, Wave};
+use super::{Prune, Settings};
 use crate::ledger::Notes;
 use crate::model::{Change, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
@@ -126,8 +126,8 @@ impl Applying {
                 break;
             }
             let mut steps = Wave::new(settings.live);
-            if let Some(spend) = settings.spend.as_ref().filter(|_| !self.begun) {
-                steps.spend(spend, &self.run.name, &mut session);
+            if let Some(plan) = settings.spend.as_ref().filter(|_| !self.begun) {
+                steps.spend(plan, &mut session);
             }
             let armed = self.fill(&mut steps, (&wave, &mut session), settings);
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program);
@@ -178,7 +178,8 @@ impl Applying {
         body.changes(&self.run, &self.plan, (wave, session));
         let armed = if let Some(mark) = &settings.run {
             let begun = self.begun;
-            let writing = Writing { run: &self.run, plan: &self.plan, mark, begun };
+            let prune = settings.prune > Prune::Nothing;
+            let writing = Writing { run: &self.run, plan: &self.plan, mark, begun, prune };
             let base = writing.base(&self.resolver.project().name);
             let notes = writing.notes(base.is_some(), &body.steps);
             steps.keep(mark, settings.keep);

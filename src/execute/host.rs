@@ -142,19 +142,24 @@ async fn probe(
             return Err(ended);
         }
     };
-    let mut observed = look.probe.read(&desired, &answers);
-    let mut desired = desired;
+    let observed = look.probe.read(&desired, &answers);
     let moved = &resolver.project().moved;
     let mut memory = memory;
     memory.ledger.rename(moved, &desired);
     let more = (&mut session, settings);
-    let beside = prune::beside((&memory.ledger, &desired), &mut observed, resolver, more).await;
-    if let Some(all) = beside.map_err(|error| ended(target, host, error))? {
-        desired = Arc::new(all);
-    }
-    let mut plan = look.plan(&desired, (&observed, &answers), &memory.ledger);
-    memory.ledger.judge(&mut plan, &desired);
-    look.refuse(&mut plan, &desired, (session.remote, &answers));
+    let going = prune::going((&memory.ledger, &desired), resolver, more).await;
+    let mut going = going.map_err(|error| ended(target, host, error))?;
+    let (desired, plan) = loop {
+        let (all, observed) = prune::beside((&desired, &observed), &going);
+        let mut plan = look.plan(&all, (&observed, &answers), &memory.ledger);
+        memory.ledger.judge(&mut plan, &all);
+        look.refuse(&mut plan, &all, (session.remote, &answers));
+        let stays = prune::refused(&all, &plan, &mut going);
+        if stays.is_empty() {
+            break (all, plan);
+        }
+        memory.stays.extend(stays);
+    };
     let name = host.name.clone();
     let (session, back) = (Some(session), None);
     Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session })

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::Settings;
 use super::host::{Ended, HostRun, failed};
 use super::session::{Expected, Program, Session, SessionError};
 use super::wave::Wave;
+use super::{Prune, Settings};
 use crate::ledger::{Damage, LastRun, Ledger, Memory, Notes, Owed, Undo, read};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Address, Outcome, RunMark, Span};
@@ -113,6 +113,8 @@ pub(super) struct Writing<'w> {
     pub(super) mark: &'w RunMark,
     /// Whether the run wrote on this host before.
     pub(super) begun: bool,
+    /// Whether what nobody declares any more goes.
+    pub(super) prune: bool,
 }
 
 impl Writing<'_> {
@@ -123,7 +125,7 @@ impl Writing<'_> {
     /// The ledger anew, where a journal is to be taken in or something is to be forgotten.
     pub(super) fn base(&self, project: &str) -> Option<Base> {
         let ledger = self.ledger();
-        let forgotten = ledger.forgotten(&self.run.desired);
+        let forgotten = ledger.forgotten(&self.run.desired, self.prune);
         let stale = ledger.open || self.run.memory.damage.is_some() || !forgotten.is_empty();
         (!self.begun && stale).then(|| {
             let mut new = Ledger { serial: ledger.serial + 1, ..ledger.clone() };
@@ -241,7 +243,8 @@ pub(super) async fn settle(
     let (Some(mut session), Some(mark)) = (run.session.take(), settings.run.as_ref()) else {
         return Ok(());
     };
-    let writing = Writing { run, plan: &run.plan, mark, begun: false };
+    let prune = settings.prune > Prune::Nothing;
+    let writing = Writing { run, plan: &run.plan, mark, begun: false, prune };
     let base = writing.base(project);
     let notes = writing.notes(base.is_some(), &[]);
     let result = if base.is_none() && notes.lines() < 2 {

@@ -142,6 +142,7 @@ undecided() {
 guarding() {
   state=$2 c=$2/confirm/$3
   started $$
+  born=$T
   booted
   read -r run a b p E pid start <"$c/run" || exit 0
   [ "$E" = "$boot" ] || set -- boot

@@ -47,6 +47,8 @@ pub struct Memory {
     pub damage: Option<Damage>,
     /// What is to be known of sets that a run left in the middle.
     pub sets: Vec<String>,
+    /// What was to go and cannot as things are, and why.
+    pub stays: Vec<(String, String)>,
 }
 
 /// Words of the host's that are told, at most.

@@ -109,30 +109,6 @@ ondisk() {
   z=$(printf '%s\n' "$z" | grep '^sync: .*: ' | grep -Ev ': (Permission denied|Operation not permitted|No such file or directory|Not a directory|Invalid argument|Function not implemented|(Operation )?[Nn]ot supported|No such device or address|Text file busy)$') || { sync; return; }
   fail "it may not be on disk: ${z##*: }"
 }
-# leftovers: what sessions left that were killed: temporary files beside what they changed, of those that the journal
-# says did not leave in order; and private folders whose process is gone. Nothing of it was ever in use.
-leftovers() (
-  den
-  [ ! -r /proc/self/stat ] || for p in "$n"/.trueup.*-*.*; do
-    l=${p##*/.trueup.} l=${l%.*}
-    case $l in *[!0-9-]*) continue ;; esac
-    process "${l%-*}" "${l#*-}" || ! own "$p" || rm -rf -- "$p"
-  done
-  [ -s "$state/journal" ] || exit 0
-  set -- $(sed -n -e 's/^word \([0-9a-f]*\) \([0-9A-Z]*\)$/\1:\2/p' -e 's/^left \([0-9a-f]*\)$/\1:left/p' "$state/journal")
-  k=' '
-  for p do
-    case $p in *:left) k="$k${p%:*} " ;; esac
-  done
-  for p do
-    case $k in *" ${p%:*} "*) continue ;; esac
-    sed -n 's,^[0-9]* [0-9]* [a-z]* [^ ]* \(/.*\)$,\1,p' "$state/kept/${p#*:}/list" 2>/dev/null | sed 's,[^/]*$,,' | sort -u | while IFS= read -r a; do
-      for q in "$a.trueup-${p%:*}-"*; do
-        if { [ -e "$q" ] || [ -L "$q" ]; } && at "$q"; then rm -f -- "$T" 2>/dev/null || [ -n "$V" ] || rm -rf -- "$T"; fi
-      done
-    done
-  done
-)
 
 # putback RUN N: one thing as it stood before that run, by the copy that was kept.
 putback() {

@@ -3,12 +3,8 @@
 
 # remembers PROJECT/HOST BASE: sets state; BASE is the folder around it, where another one was asked for.
 remembers() {
-  state=${2:-/var/lib/trueup}
-  [ -n "$2" ] || [ "$U" -eq 0 ] || {
-    home
-    state=$HOME/.local/state/trueup
-  }
-  state=$state/$1
+  lair
+  state=${2:-$n}/$1
 }
 # own FOLDER: is it a folder of the login's and no link?
 own() {
@@ -29,17 +25,15 @@ recall() {
   cat "$state/ledger" "$state/journal" 2>/dev/null
   :
 }
-# booted: which boot this is.
-booted() {
-  boot=
-  [ -r /proc/sys/kernel/random/boot_id ] && read -r boot </proc/sys/kernel/random/boot_id
-  boot=${boot:-unknown}
-}
 # holder: who holds the lock. What was left by a process that is gone holds nothing.
 holder() {
   who=$state/lock
   [ ! -e "$state/lock.d" ] || who=$state/lock.d/holder
-  [ -s "$who" ] && read -r k l a who <"$who" || return 1
+  living "$who"
+}
+# living FILE: is the process there that it says first (`PID START BOOT WHO`)? `who` is who that is.
+living() {
+  [ -s "$1" ] && read -r k l a who <"$1" || return 1
   booted
   [ "$a" = "$boot" ] && process "$k" "$l"
 }
@@ -52,8 +46,7 @@ hold() {
   own "$state" || { fail "$state is not a folder of this login's alone"; return; }
   M=$({ : >>"$state/lock"; } 2>&1) || { fail "$state cannot be written: ${M##*: }"; return; }
   booted
-  started $$
-  n="$$ $T $boot $4" o=0
+  n="$$ $born $boot $4" o=0
   if command -v flock >/dev/null 2>&1; then exec 9<>"$state/lock"; else lock=$state/lock.$$; fi
   M=
   until grab "$n"; do
@@ -68,6 +61,53 @@ hold() {
     sleep 1
     o=$((o + 1))
   done
+  leftovers
+}
+# leftovers: what shells left behind that were killed goes: new files beside those that they were to replace, and
+# folders of their own. Several machines may share a home: each looks after its own.
+leftovers() {
+  (strays)
+  lair
+  for p in "$n"/trueup.* "$state"/lock.[0-9]*; do
+    own "$p" || continue
+    if [ -s "$p/holder" ]; then
+      ! living "$p/holder" || continue
+      case $p in */trueup.*) [ "$who" = "$machine" ] || continue ;; esac
+      rm -rf -- "$p"
+    else
+      # A power cut took what it said.
+      l=${p##*/trueup.} l=${l%.*}
+      case $l in *[!0-9-]* | -* | *- | *-*-*) continue ;; *-*) process "${l%-*}" "${l#*-}" && continue ;; *) continue ;; esac
+      if [ -e "$p/holder" ]; then rm -rf -- "$p"; else rmdir -- "$p" 2>/dev/null; fi
+    fi
+  done
+  M=
+  cd /
+}
+# strays: new files are called by the word of their shell. The journal says which shells there were, on disk before their
+# first step, and which of them left in order; what the run kept says where they worked.
+strays() {
+  [ -s "$state/journal" ] || return 0
+  set -- $(sed -n -e 's/^word \([0-9a-f]*\) \([0-9A-Z]*\)$/\1:\2/p' -e 's/^left \([0-9a-f]*\)$/\1:left/p' "$state/journal")
+  k=' '
+  for p do
+    case $p in *:left) k="$k${p%:*} " ;; esac
+  done
+  for p do
+    case $k in *" ${p%:*} "*) continue ;; esac
+    sed -n 's,^[0-9]* [0-9]* [a-z]* [^ ]* \(/.*\)$,\1,p' "$state/kept/${p#*:}/list" 2>/dev/null | sed 's,[^/]*$,,' | sort -u | while IFS= read -r a; do
+      for q in "$a.trueup-${p%:*}-"*; do
+        # What a set keeps beside its members is put back, or is of no use, as its own journal says.
+        case $q in *.old) continue ;; esac
+        if [ -e "$q" ] || [ -L "$q" ]; then astray "$q"; fi
+      done
+    done
+  done
+}
+# astray PATH: removes it, a name of our making. Where others could have put a folder there, it stays.
+astray() {
+  at "$1" || return
+  rm -f -- "$T" 2>/dev/null || [ -n "$V" ] || rm -rf -- "$T"
 }
 # grab TEXT: one try for the lock; M says why none can be had at all. Of several that find a dead holder's folder one alone can move it away.
 grab() {
@@ -113,6 +153,19 @@ forget() {
   own "$state" || { echo "foreign $state"; return; }
   ! holder || { echo "lock $who"; return; }
   rm -rf -- "$state" 2>&1
+}
+
+# spend ID: uses a saved plan up here; of two at once one is first. Of so many only the newest are known: what an older
+# one was made against is gone since.
+spend() {
+  n=$state/spent
+  M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
+  M=$(mkdir -- "$n/$1" 2>&1) || {
+    [ ! -e "$n/$1" ] || fail 'this plan was applied here already: plan again'
+    return 1
+  }
+  (cd "$n" && ls -t | tail -n +1001 | while read -r l; do rmdir -- "./$l"; done) 2>/dev/null
+  :
 }
 
 # settle: the ledger anew, from the wire; then the journal, which it has taken in, goes.

@@ -112,7 +112,7 @@ pub struct Desired {
     /// Triggers that the selection leaves out although what sets them off is selected.
     pub left_out: Vec<LeftOut>,
     /// What is declared and left out by the selection; `None` where that is not known.
-    pub beside: Option<Vec<Address>>,
+    pub beside: Option<Vec<Arc<Instance>>>,
     /// What the resources that the selection leaves out would provide.
     unselected: HashMap<Subject, Address>,
     order: Arc<Order>,

@@ -295,7 +295,6 @@ mend() {
     fi
     rm -rf -- "$swap"
   done
-  leftovers
   cd /
   swap= M=$told
 }

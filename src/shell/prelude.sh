@@ -20,7 +20,7 @@ trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
 F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0 H=
-state= journal= lock= keeping= guard= swap= later= like=
+born= state= journal= lock= keeping= guard= swap= later= like=
 trap 'leave' EXIT
 cd /
 
@@ -288,29 +288,26 @@ follow() {
   done
 }
 
-# private: makes D, a folder that only this login can read, removed when the session ends.
+# private: makes D, a folder that only this login can read, removed when the session ends; `holder` in it says whose it is,
+# and its name too, for where a power cut took what was in it.
 private() {
   [ -z "$D" ] || return 0
-  den
-  if [ "$U" -eq 0 ]; then
-    M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
-  else
+  lair
+  M=$(mkdir -p -m 0700 -- "$n" 2>&1) || {
+    [ "$U" -ne 0 ] || return 1
     # A login whose home cannot be written has only what mktemp makes: mode 0700, a random name.
-    mkdir -p -m 0700 -- "$n" 2>/dev/null || n=/tmp
-  fi
-  # Whose it is stands in its name: T is also the name of what a step works on.
-  set -- "$T"
-  started $$
-  set -- "$1" "$$-$T"
-  T=$1
-  D=$(mktemp -d "$n/.trueup.$2.XXXXXXXXXX" 2>&1) || {
+    n=/tmp
+  }
+  D=$(mktemp -d "$n/trueup.$$-$born.XXXXXXXXXX" 2>&1) || {
     M=$D D=
     return 1
   }
+  booted
+  M=$({ echo "$$ $born $boot $machine" >"$D/holder"; } 2>&1)
 }
 
-# den: n, the folder of what is this login's own.
-den() {
+# lair: n is the folder of all that is kept on this host.
+lair() {
   n=/var/lib/trueup
   [ "$U" -eq 0 ] || {
     home
@@ -318,14 +315,12 @@ den() {
   }
 }
 
-# spend PROJECT ID: uses a saved plan up here; of two at once one is first.
-spend() {
-  den
-  n=$n/$1/spent
-  M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
-  M=$(mkdir -- "$n/$2" 2>&1) && return
-  [ ! -e "$n/$2" ] || fail 'this plan was applied here already: plan again'
-  return 1
+# booted: which boot of which machine this is.
+booted() {
+  boot= machine=
+  [ -r /proc/sys/kernel/random/boot_id ] && read -r boot </proc/sys/kernel/random/boot_id
+  [ -r /proc/sys/kernel/hostname ] && read -r machine </proc/sys/kernel/hostname
+  boot=${boot:-unknown}
 }
 
 # home: HOME of the login, from the user database (env -i took the variable away).
@@ -356,6 +351,7 @@ process() {
 
 U=$(id -u)
 started $$
+born=$T
 answer hello 0 0 "$U $$ $T"
 while IFS=' ' read -r K S L <&3; do
   case $K in

@@ -1,5 +1,7 @@
 //! What a host remembers: drift and change, what nobody declares any more, what is owed, who is at work.
 
+mod orphans;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -84,6 +86,15 @@ impl Bench {
             address.replace("m/", "").replace(self.folder.path().to_str().expect("UTF-8"), "ROOT")
         };
         changes.map(|one| (short(text(&one["address"])), text(&one["origin"]))).collect()
+    }
+
+    /// The names of what is in the folder, sorted.
+    fn files(&self) -> Vec<String> {
+        let names = fs::read_dir(self.folder.path()).expect("a folder").flatten();
+        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut names: Vec<String> = names.map(name).collect();
+        names.sort();
+        names
     }
 
     /// Starts an apply that is left running.
@@ -508,41 +519,38 @@ fn what_did_not_hold_is_no_drift() {
     assert_eq!((address.as_str(), origin.as_str()), ("file[ROOT/a]", "change"));
 }
 
-/// What a shell that was killed left, beside a file and in its private folder, the next apply takes away.
 #[test]
-fn what_a_killed_shell_left_is_taken_away() {
-    const MODULE: &str = r#"
-[file."ROOT/kept/a"]
-content = "VARS\n"
-validate = "touch ROOT/begun; sleep LONG"
-"#;
-    let bench = Bench::new("");
-    let declare = |text: &str, long: &str| {
-        bench.declare(&MODULE.replace("VARS", text).replace("LONG", long));
+fn what_a_killed_shell_left_goes_with_the_next_apply() {
+    // Its file is new and not yet in place, and what the validator prints goes into a folder of its own.
+    let bench = Bench::new(
+        "[file.\"ROOT/one\"]\ncontent = \"new\\n\"\n\
+         validate = \"read -r p o </proc/self/cwd/LOCK && kill -KILL $p && sleep 5\"\n",
+    );
+    let lock = bench.state("lock").display().to_string();
+    let text = fs::read_to_string(bench.project.path().join("modules/m/module.toml"));
+    let text = text.expect("a module").replace("/proc/self/cwd/LOCK", &lock);
+    bench.project.file("modules/m/module.toml", &text);
+    bench.run(&["apply", "--yes"]).expect(3);
+    let killed = bench.holder();
+    let folders = || {
+        let base = fs::read_dir("/var/lib/trueup").expect("a folder").flatten();
+        let state = base.filter(|entry| entry.file_name().to_string_lossy().starts_with("trueup."));
+        let of = |entry: &fs::DirEntry| {
+            let text = fs::read_to_string(entry.path().join("holder")).unwrap_or_default();
+            text.starts_with(&format!("{killed} "))
+        };
+        state.filter(of).count()
     };
-    fs::create_dir(bench.path("kept")).expect("a folder");
-    declare("one", "0");
+    let files = bench.files();
+    assert!(files.len() == 1 && files[0].starts_with(".trueup-"), "{files:?}");
+    assert_eq!(folders(), 1, "no folder was left");
+    // A plan takes nothing away.
+    bench.run(&["plan"]).expect(0);
+    assert_eq!(bench.files().len(), 1);
+    bench.project.file("modules/m/module.toml", text.replace("kill -KILL", "echo"));
     bench.apply();
-    fs::remove_file(bench.path("begun")).expect("a mark");
-    declare("two", "20");
-    let (run, _home) = bench.start(&["apply", "--yes"]);
-    until("the validator", || bench.path("begun").exists());
-    let holder = bench.holder();
-    kill("KILL", holder);
-    assert_eq!(run.wait_with_output().expect("the run").status.code(), Some(3));
-    let left = || fs::read_dir(bench.path("kept")).expect("a folder").count();
-    let private = || {
-        let all = fs::read_dir("/var/lib/trueup").into_iter().flatten().flatten();
-        let names = all.filter_map(|entry| entry.file_name().into_string().ok());
-        names.filter(|name| name.starts_with(&format!(".trueup.{holder}-"))).count()
-    };
-    assert_eq!(left(), 2, "the new file lies beside the old one");
-    assert!(private() == 1 || !crate::wire::shells::root());
-    assert_eq!(bench.text("kept/a"), "one\n");
-    declare("two", "0");
-    bench.apply();
-    assert_eq!((left(), private()), (1, 0));
-    assert_eq!(bench.text("kept/a"), "two\n");
+    assert_eq!(bench.files(), ["one"]);
+    assert_eq!(folders(), 0);
 }
 
 /// A run that is cut between the ledger and its journal leaves a ledger alone.

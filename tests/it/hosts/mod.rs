@@ -12,6 +12,7 @@ mod logins;
 mod matrix;
 mod outcomes;
 mod paths;
+mod prune;
 mod rollback;
 mod sets;
 mod signals;
