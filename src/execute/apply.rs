@@ -186,8 +186,8 @@ impl Applying {
             let writing = Writing { run: &self.run, plan: &self.plan, mark, begun, prune };
             let base = writing.base(&self.resolver.project().name);
             let notes = writing.notes(base.is_some(), &body.steps);
-            steps.remember(base, notes.text(), seqs);
             steps.keep(mark, settings.keep);
+            steps.remember(base, notes.text(), seqs);
             let place = |span| self.resolver.place(span);
             steps.undoable(&writing.undo(&body.steps, &place), undo);
             steps.watched((&self.run, &self.plan, wave), (settings, mark), arming)
@@ -317,7 +317,8 @@ impl Applying {
         let (done, open): (Vec<usize>, Vec<usize>) =
             items.iter().partition(|index| several && self.holds(**index));
         self.done(&done);
-        self.barred |= items.is_empty();
+        // Before everything else stands what bars it, and behind it that it is on disk.
+        self.barred |= items.is_empty() && self.applied.done.is_empty();
         let said = String::from_utf8_lossy(&answer.payload);
         let first = open.first().or_else(|| items.first()).copied();
         let incident = of_step(first, &said, answer.status);

@@ -80,7 +80,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "nothing is done after a failure",
-        &[("[ -z \"$F\" ] && beat busy && mark begun && return 0", "return 0")],
+        &[("if [ -z \"$F\" ] && beat busy; then", "if :; then")],
         children::nothing_after_a_failure,
     ),
     guard(
