@@ -221,7 +221,6 @@ impl Applying {
     /// Looks whether everything holds and ends the session. `ended` says why the run ended before all
     /// was done, where it did.
     pub(super) async fn finish(mut self, ended: &str, settings: &Settings) -> (usize, Applied) {
-        failpoint!("through");
         let left = !next_wave(&self.run.desired, &self.plan).is_empty() && !self.over;
         if left {
             self.incident(None, (ended.to_owned(), ended));

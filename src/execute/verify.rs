@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::apply::{Applied, Applying};
+use super::failpoint::failpoint;
 use super::stepped::Needless;
 use crate::model::{Action, Address, Attribute, Change, Difference, Outcome};
 use crate::plan::Status;
@@ -11,6 +12,7 @@ use crate::resources::Verdict;
 impl Applying {
     /// Looks whether everything is as wanted now.
     pub(super) fn verify(&mut self) {
+        failpoint!("through");
         let blamed: BTreeSet<usize> =
             self.applied.incidents.iter().filter_map(|incident| incident.resource).collect();
         let changed = &self.history.changed;

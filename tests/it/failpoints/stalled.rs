@@ -98,7 +98,7 @@ fn who_was_ended_while_it_slept_changes_nothing_any_more() {
     let words = apply("release=1");
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let child = stopped(&bench, "wave#2", &words);
-    let held = bench.run(&["unlock", "here"]).expect(1).stderr;
+    let held = bench.run(&["unlock", "here"]).stderr;
     let run = held.split("run ").nth(1).and_then(|rest| rest.split(',').next()).expect("a run");
     let run = run.to_owned();
     bench.run(&["apply", "--yes", "--lock-timeout", "0", "--var", "release=2"]).expect(3);
@@ -135,4 +135,24 @@ fn the_record_of_a_run_that_goes_on_is_not_pruned() {
     let (status, told) = resumed(&bench, stopped);
     assert_eq!(status, Some(0), "{told}");
     assert!(!told.contains("not recorded") && !told.contains("not whole"), "{told}");
+}
+
+/// A host is begun when its record says so: while that cannot be written, nothing is done, and what it says is true.
+#[test]
+fn nothing_is_begun_of_which_the_record_does_not_say_so() {
+    let bench = Bench::new(TWO_WAVES);
+    let mark = bench.path("reached");
+    let (mut command, _home) =
+        bench.project.command_cleared(&["apply", "--yes", "--var", "release=1"]);
+    command.env(VARIABLE, format!("event#1=wait {}", mark.display()));
+    let mut child =
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program");
+    until("the point is reached", || mark.exists());
+    std::thread::sleep(Duration::from_millis(1500));
+    let begun = bench.path("a").exists();
+    child.kill().expect("a program to kill");
+    child.wait().expect("its end");
+    assert!(!begun, "it was begun before that was written down");
+    let listed = bench.run(&["runs"]).expect(0).stdout;
+    assert!(listed.contains("1 not attempted"), "{listed}");
 }

@@ -162,7 +162,7 @@ pub(super) fn unlocked_by_its_run(shell: &Shell, edits: &[Edit]) -> Result<(), S
     let mut second = Bench::new(shell, edits);
     let unlock = "unlocks() { remark \"$(unlock p/h \"$@\")\"; }; unlocks";
     let said_of = |bench: &mut Bench, run: &str| -> Result<String, String> {
-        Ok(said(&bench.step(unlock, &[&base, run])?))
+        Ok(said(&bench.step(unlock, &[&base, run, "you@there"])?))
     };
     for run in ["01JD7C0000000000000000000B", "", "01JD", "*"] {
         let told = said_of(&mut second, run)?;
@@ -214,10 +214,10 @@ pub(super) fn only_our_own_folder(shell: &Shell, edits: &[Edit]) -> Result<(), S
 /// A saved plan is used up once.
 pub(super) fn spent_once(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     let mut bench = holding(shell, edits)?;
-    done(&bench.step("spend", &["01JD7C0000000000000000000C"])?)?;
-    failed(&bench.step("spend", &["01JD7C0000000000000000000C"])?, "applied here already")?;
+    done(&bench.step("spend", &["01JD7C0000000000000000000C", "R"])?)?;
+    failed(&bench.step("spend", &["01JD7C0000000000000000000C", "R"])?, "applied here already")?;
     anew(&mut bench)?;
-    done(&bench.step("spend", &["01JD7C0000000000000000000D"])?)
+    done(&bench.step("spend", &["01JD7C0000000000000000000D", "R"])?)
 }
 
 #[test]
