@@ -11,7 +11,7 @@ use super::project::{self, Ready};
 use super::record::Record;
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{self, Counts, Fleet, HostResult, Keep, Password, Prune, Question};
+use crate::execute::{self, Counts, Fleet, HostResult, Keep, Password, Prune, Question, Sent};
 use crate::model::{Event, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
@@ -38,7 +38,7 @@ pub(super) struct Purpose {
 pub(super) struct Run<'r> {
     pub(super) ready: &'r Ready,
     pub(super) fleet: Fleet,
-    events: mpsc::UnboundedReceiver<Event>,
+    events: mpsc::UnboundedReceiver<Sent>,
     questions: mpsc::UnboundedReceiver<Question>,
     pub(super) select: &'r Select,
     why: bool,
@@ -150,16 +150,16 @@ impl<'r> Run<'r> {
             tokio::select! {
                 result = &mut work => {
                     // What happened last may not have been told yet.
-                    while let Ok(event) = self.events.try_recv() {
-                        self.tell(&event);
+                    while let Ok(sent) = self.events.try_recv() {
+                        self.tell(sent);
                     }
                     progress.finish();
                     return result;
                 }
                 _ = second.tick() => progress.tick(),
-                Some(event) = self.events.recv() => {
-                    progress.event(&event);
-                    self.tell(&event);
+                Some(sent) = self.events.recv() => {
+                    progress.event(&sent.event);
+                    self.tell(sent);
                 }
                 Some(question) = self.questions.recv() => {
                     progress.pause();
@@ -171,15 +171,15 @@ impl<'r> Run<'r> {
     }
 
     /// Tells what happened where it is to be told besides the live line.
-    fn tell(&mut self, event: &Event) {
+    fn tell(&mut self, Sent { event, heard }: Sent) {
         let resolver = &self.ready.resolver;
-        let name = match *event {
+        let name = match event {
             Event::Stage { stage, .. } => resolver.stage_names()[stage],
             _ => event.host().map_or("", |host| &resolver.targets[host].host.name),
         };
         let json = self.json || self.early && matches!(event, Event::Waiting { .. });
         if json || self.record.is_some() {
-            let lines = EventJson::of(event, name);
+            let lines = EventJson::of(&event, name);
             if json {
                 report::print(&lines.iter().map(EventJson::line).collect::<String>());
             }
@@ -188,7 +188,10 @@ impl<'r> Run<'r> {
             }
         }
         if let Some(log) = &mut self.log {
-            log.event(event, name);
+            log.event(&event, name);
+        }
+        if let Some(heard) = heard {
+            let _ = heard.send(());
         }
     }
 

@@ -12,6 +12,7 @@ use super::project::{self, Asked, Ready};
 use super::run::Run;
 use super::settings;
 use crate::config::HostPattern;
+use crate::execute::failpoint::failpoint;
 use crate::execute::{HostResult, HostRun};
 use crate::model::{Connection, Host, Key, Outcome, RunId};
 use crate::plan::json::PlanJson;
@@ -65,6 +66,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .tempfile_in(folder.unwrap_or_else(|| Path::new(".")))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
+    failpoint!("unnamed");
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
@@ -126,6 +128,15 @@ fn opened(
         }
     }
     let targets = &ready.resolver.targets;
+    let gone = |name: &&&str| {
+        limited(limit.as_ref(), name) && !targets.iter().any(|target| target.host.name == ***name)
+    };
+    if let Some(gone) = planned.iter().find(gone) {
+        return Err(format!(
+            "{} changes {gone}, which the inventory no longer has: plan again, or name the others with --limit",
+            path.display()
+        ));
+    }
     ready.hosts.retain(|(target, _)| {
         let host = &targets[*target].host;
         planned.contains(&host.name.as_str())
@@ -195,14 +206,17 @@ fn hosts_of(
 
 /// The hosts of a plan that could not be planned when it was made.
 fn outside(saved: &Saved, limit: Option<&HostPattern>) -> Result<Vec<(String, Outcome)>, String> {
-    let limited = |name: &str| {
-        let (name, address, groups) = (name.to_owned(), String::new(), Vec::new());
-        let host = Host { name, address, groups, connection: Connection::default() };
-        limit.is_none_or(|limit| limit.matches(&host))
-    };
     let hosts = saved.plan.document()?.hosts.into_iter();
-    let ended = hosts.filter(|host| host.outcome() > Outcome::Changed && limited(&host.host));
+    let ended =
+        hosts.filter(|host| host.outcome() > Outcome::Changed && limited(limit, &host.host));
     Ok(ended.map(|host| (host.host.clone(), host.outcome())).collect())
+}
+
+/// Whether a limit names a host of which nothing but its name is known.
+fn limited(limit: Option<&HostPattern>, name: &str) -> bool {
+    let (name, address, groups) = (name.to_owned(), String::new(), Vec::new());
+    let host = Host { name, address, groups, connection: Connection::default() };
+    limit.is_none_or(|limit| limit.matches(&host))
 }
 
 /// What is wrong with a file, and what to do.

@@ -81,12 +81,12 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<
     let changes = run.plan.changes().map(|(index, change)| {
         let (address, place) = named(resolver, &run.desired, index);
         let stage = run.desired.stage(index);
-        let dangers = dangers(&run.desired.resources[index], change);
+        let dangers = dangers(&run.desired.resources[index], change, &run.way_in);
         let instance = &run.desired.resources[index];
         let mut shown = shown(&ready.key, &run.desired, index, change);
-        if guarded(instance, change, asked) {
+        if let Some(guarded) = guarded(instance, change, (&run.way_in, asked)) {
             let seconds = window(&run.desired, &run.plan, asked);
-            shown = shown.and_note(told(instance, change, seconds));
+            shown = shown.and_note(told(instance, change, (guarded, seconds)));
         }
         let change = shown;
         let origin = run.plan.items[index].origin.clone();
@@ -103,8 +103,22 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<
         message: why.to_owned(),
     });
     let state = HostState::Compared { changes: changes.collect(), problems: problems.collect() };
-    let (orphans, notes) = remembered(run);
+    let (orphans, mut notes) = remembered(run);
+    notes.extend(unwatched_boot(run, asked));
     HostPlan { host: resolver.targets[run.target].host.name.clone(), state, orphans, notes }
+}
+
+/// What is told of a host on which nobody would put anything back at a boot, where something must be confirmed.
+fn unwatched_boot(run: &HostRun, asked: Option<u32>) -> Option<String> {
+    let mut changes = run.plan.changes();
+    let must = changes.any(|(index, change)| {
+        guarded(&run.desired.resources[index], change, (&run.way_in, asked)).is_some()
+    });
+    (must && !run.way_in.outlives_boot).then(|| {
+        "where it starts anew before a change is confirmed, nobody puts that back: this takes root, and systemd, \
+         OpenRC or cron"
+            .to_owned()
+    })
 }
 
 /// What is told of a host's memory.

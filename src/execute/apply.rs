@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::confirm::{Armed, Fate};
+use super::failpoint::failpoint;
 use super::host::HostRun;
 use super::probe::Probe;
 use super::reason::{Incident, of_step};
@@ -140,6 +141,7 @@ impl Applying {
             let Wave { program, steps, .. } = steps;
             let received = Mutex::new(Vec::new());
             let taking = (&steps, &probe, &received);
+            failpoint!("wave");
             let exchange = self.exchange(&mut session, program, taking, emit);
             let exchanged = Box::pin(stopping(exchange, beside, stop)).await;
             let before = (&session, exchanged.is_err());
@@ -184,8 +186,8 @@ impl Applying {
             let writing = Writing { run: &self.run, plan: &self.plan, mark, begun, prune };
             let base = writing.base(&self.resolver.project().name);
             let notes = writing.notes(base.is_some(), &body.steps);
-            steps.remember(base, notes.text(), seqs);
             steps.keep(mark, settings.keep);
+            steps.remember(base, notes.text(), seqs);
             let place = |span| self.resolver.place(span);
             steps.undoable(&writing.undo(&body.steps, &place), undo);
             steps.watched((&self.run, &self.plan, wave), (settings, mark), arming)
@@ -219,6 +221,7 @@ impl Applying {
     /// Looks whether everything holds and ends the session. `ended` says why the run ended before all
     /// was done, where it did.
     pub(super) async fn finish(mut self, ended: &str, settings: &Settings) -> (usize, Applied) {
+        failpoint!("through");
         let left = !next_wave(&self.run.desired, &self.plan).is_empty() && !self.over;
         if left {
             self.incident(None, (ended.to_owned(), ended));
@@ -314,7 +317,8 @@ impl Applying {
         let (done, open): (Vec<usize>, Vec<usize>) =
             items.iter().partition(|index| several && self.holds(**index));
         self.done(&done);
-        self.barred |= items.is_empty();
+        // Before everything else stands what bars it, and behind it that it is on disk.
+        self.barred |= items.is_empty() && self.applied.done.is_empty();
         let said = String::from_utf8_lossy(&answer.payload);
         let first = open.first().or_else(|| items.first()).copied();
         let incident = of_step(first, &said, answer.status);
@@ -363,6 +367,7 @@ impl Applying {
     /// Compares what is left after a wave. Only what the plan announced is done: a resource that was
     /// as wanted before and is not now is left alone and told at the end.
     pub(super) fn next_plan(&mut self, wave: &[usize]) {
+        failpoint!("wave-done");
         let last = wave.last().copied().unwrap_or(0);
         let next = self.plan.changes().map(|(index, _)| index).find(|index| *index > last);
         let end = next.unwrap_or(self.plan.items.len());

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::Settings;
 use super::apply::Emit;
+use super::failpoint::failpoint;
 use super::fleet::{Fleet, HostResult, in_order};
 use super::host::{Ended, HostRun, ended, failed, libraries};
 use super::look::Look;
@@ -125,9 +126,11 @@ async fn keeper(
     let waiting = program.seconds;
     program.seconds = settings.probe_timeout.saturating_add(waiting);
     program.whole = Some(program.seconds);
+    failpoint!("lock-asked");
     let waiting = Recall::waiting(target, (settings, emit));
     let answers =
         session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
+    failpoint!("lock-held");
     match recall.read(whose, target, &answers) {
         Ok(memory) => {
             let answer = answers.iter().find(|answer| answer.seq == seq);
@@ -193,8 +196,9 @@ async fn look_back(keeper: Keeper, way: WayBack, fleet: &Fleet, moved: Moved) ->
     }
     look.refuse(&mut plan, &desired, (session.remote, &answers));
     let back = Some(Arc::new(Back { trail, lost: notes }));
-    let (name, desired) = (host.name.clone(), Arc::new(desired));
-    Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session: Some(session) })
+    let (name, desired, session) = (host.name.clone(), Arc::new(desired), Some(session));
+    let (facts, way_in) = (None, look.way_in(&answers));
+    Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session })
 }
 
 /// What a host that goes back knows besides.

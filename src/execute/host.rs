@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::apply::Emit;
 use super::back::Back;
+use super::failpoint::failpoint;
 use super::look::Look;
 use super::remember::Recall;
 use super::session::{Counts, Program, Session, SessionError};
 use super::{Settings, facts, prune};
 use crate::ledger::{self, Memory};
-use crate::model::{Diagnostic, Facts, Host, Outcome};
+use crate::model::{Diagnostic, Facts, Host, Outcome, WayIn};
 use crate::plan::Plan;
 use crate::resolve::{Desired, Resolver};
 use crate::resources::REGISTRY;
@@ -29,6 +30,8 @@ pub struct HostRun {
     pub plan: Plan,
     /// What the host remembers of this project.
     pub memory: Memory,
+    /// How we get in to it, and so what may cut us off.
+    pub way_in: WayIn,
     /// What it knows besides, where it goes back.
     pub back: Option<Arc<Back>>,
     pub(super) session: Option<Session>,
@@ -134,9 +137,11 @@ async fn probe(
     let whose = (resolver.project().name.as_str(), host.name.as_str());
     let recall = Recall::ask(whose, settings, &mut session, &mut program);
     let look = Look::ask(&desired, &mut session, (&mut program, settings.probe_timeout));
+    failpoint!("lock-asked");
     let waiting = Recall::waiting(target, (settings, emit));
     let answers =
         session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
+    failpoint!("lock-held");
     let memory = recall.read(whose, target, &answers);
     let memory = match memory {
         Ok(memory) => memory,
@@ -164,8 +169,8 @@ async fn probe(
         memory.stays.extend(stays);
     };
     let name = host.name.clone();
-    let (session, back) = (Some(session), None);
-    Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session })
+    let (session, back, facts, way_in) = (Some(session), None, None, look.way_in(&answers));
+    Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session })
 }
 
 /// A host that ended although it could be talked to.

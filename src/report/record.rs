@@ -219,6 +219,8 @@ impl EventJson {
 /// What events say of one host.
 #[derive(Default)]
 struct Heard {
+    /// Whether anything was begun on it.
+    begun: bool,
     done: Vec<String>,
     /// Addresses that failed, and why.
     failed: Vec<(String, String)>,
@@ -234,6 +236,7 @@ impl Heard {
         let mut heard = Self::default();
         for event in events {
             match event {
+                EventJson::HostStarted { host, .. } if host == name => heard.begun = true,
                 EventJson::StepStarted { host, address, .. } if host == name => {
                     heard.running.push(address.clone());
                 }
@@ -269,9 +272,8 @@ impl Heard {
 
     /// How the host ended, as far as that was said.
     fn outcome(&self, status: RunStatus) -> String {
-        let untouched = self.done.is_empty() && self.failed.is_empty() && self.running.is_empty();
         let open = match status {
-            _ if untouched => Outcome::NotAttempted.word(),
+            _ if !self.begun => Outcome::NotAttempted.word(),
             RunStatus::Running => AT_WORK,
             RunStatus::Ended | RunStatus::Interrupted => Outcome::Unknown.word(),
         };

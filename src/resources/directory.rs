@@ -14,7 +14,7 @@ use super::record::{absent, at_path};
 use super::{
     About, Back, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work, access,
 };
-use crate::model::{Action, Attribute, Change, Diagnostic};
+use crate::model::{Action, Attribute, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 /// The mode of a new directory when none is given.
@@ -246,8 +246,8 @@ impl Resource for Directory {
         Verdict::Change(Change::new(Action::Update, attributes))
     }
 
-    fn cuts(desired: &Self, _change: &Change) -> bool {
-        access::path(&desired.path)
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        access::path(&desired.path, change, way_in)
     }
 
     fn record(desired: &Self) -> Record {

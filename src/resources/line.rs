@@ -13,7 +13,7 @@ use super::{
     About, Claim, Input, Inverse, Parting, Resource, Subject, Verdict, Work, access, path,
 };
 use crate::model::change::sha256_hex;
-use crate::model::{Body, Change, Diagnostic};
+use crate::model::{Body, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 /// `[line.NAME]`
@@ -156,8 +156,8 @@ impl Resource for Line {
         text::diff(desired, observed)
     }
 
-    fn cuts(desired: &Self, _change: &Change) -> bool {
-        access::path(&desired.path)
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        access::path(&desired.path, change, way_in)
     }
 
     fn parting(desired: &Self) -> Parting {

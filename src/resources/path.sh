@@ -193,8 +193,6 @@ before() {
 fresh() {
   n=${1%/*}/.trueup-$R-$S$later
   if [ -e "$n" ] || [ -L "$n" ]; then fail "${G%/}/${n#./} is in the way"; return; fi
-  # Who dies before it is moved or removed cannot take it away: the next apply does.
-  [ -z "$journal" ] || printf 'temp %s\n' "${G%/}/${n#./}" >&7
   X=$n
 }
 # put PATH META DIGEST MODE OWNER VALIDATE SECONDS FROM: replaces a file, or makes it. The content comes

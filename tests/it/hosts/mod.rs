@@ -8,6 +8,7 @@ mod crash;
 mod hostile;
 mod language;
 mod limits;
+mod links;
 mod logins;
 mod matrix;
 mod outcomes;
