@@ -193,8 +193,8 @@ entered() {
 }
 # tidied: the new files count: the old ones go, and the set is through.
 tidied() {
-  through done away
-  rm -rf -- "$swap"
+  # Where what is left cannot be known, the next apply does it.
+  ! through done away || rm -rf -- "$swap"
   swap= M=
 }
 # undone: ends a set that failed: all is as it was. M stays what it said.
@@ -228,13 +228,13 @@ through() {
         "$2" "${E%% *}" "${k%% *}" "${k#* }" || return
         ;;
     esac
-  done 6<"$swap/$1"
+  done 6<"$swap/$1" || fail "$swap/$1 cannot be read"
 }
 # away NUMBER old|new PATH: what a swap left beside a member.
 away() {
   at "$3" || return 0
   n=./.trueup-$word-$1
-  rm -f -- "$n" "$n.old" 2>/dev/null || [ -n "$V" ] || rm -rf -- "$n"
+  rm -f -- "$n" "$n.old" 2>/dev/null || [ -n "$V" ] || rm -rf -- "$n" "$n.old"
 }
 # back NUMBER old|new PATH: a member as it was. What this swap put there gives way; what somebody else put there since
 # stays, and is told.
@@ -243,7 +243,7 @@ back() {
   x=./.trueup-$word-$1 i= d=
   while IFS=' ' read -r k n a b <&8; do
     if [ "$k $n" = "made $1" ]; then i=$a d=$b; fi
-  done 8<"$swap/journal"
+  done 8<"$swap/journal" || { fail "$swap/journal cannot be read"; return; }
   n=$(command stat -c %i -- "$T" 2>/dev/null)
   if [ -z "$i" ]; then
     :
@@ -291,7 +291,7 @@ mend() {
       told="$told$label was left in the middle by a run that died: its old files are back${left:+, but for what was changed since:$left}
 "
     elif [ -e "$swap/done" ]; then
-      through done away
+      through done away || continue
     fi
     rm -rf -- "$swap"
   done
