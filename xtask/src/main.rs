@@ -20,7 +20,7 @@ const USAGE: &str = "cargo xtask NAME
   ci                lint and test: what CI runs
   fuzz [TARGET] [SECONDS]      looks for inputs that break a target of fuzz/src/targets.rs (60 seconds each)
   fuzz minimise TARGET         keeps of what was found the fewest small inputs, in fuzz/corpus
-  campaign NAME     one of the long tests whole: logins, hostile, confirm, crash, truth (docs/testing.md)
+  campaign NAME     one of the long tests whole: logins, hostile, confirm, crash, attack, truth (docs/testing.md)
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
 
@@ -171,8 +171,9 @@ fn campaign(name: &str) -> Result<(), String> {
         "hostile" => "hostile",
         "confirm" => "confirm::",
         "crash" => "hosts::crash",
+        "attack" => "hosts::attack",
         "truth" => "hosts::truth",
-        _ => return Err("campaign logins|hostile|confirm|crash|truth".to_owned()),
+        _ => return Err("campaign logins|hostile|confirm|crash|attack|truth".to_owned()),
     };
     let rounds = |name: &str| env::var(name).unwrap_or_else(|_| "200".into());
     let lab = Lab::start("campaign", &TEST_HOSTS)?;
@@ -180,6 +181,7 @@ fn campaign(name: &str) -> Result<(), String> {
         .args(["test", "--quiet", "--test", "it", "--", filter, "--nocapture"])
         .env("TRUEUP_FULL", "1")
         .env("TRUEUP_CRASH", rounds("TRUEUP_CRASH"))
+        .env("TRUEUP_ATTACK", rounds("TRUEUP_ATTACK"))
         .env("TRUEUP_TRUTH", rounds("TRUEUP_TRUTH"))
         .env("TRUEUP_LAB", &lab.folder))
 }
