@@ -13,7 +13,7 @@ use super::run::{Purpose, Run, STOPPED, asked_to_end, runtime, tell_cost};
 use super::saved;
 use super::telling::Telling;
 use super::{settings, view};
-use crate::execute::{Counts, HostResult, HostRun, Prune, Spend, Stop};
+use crate::execute::{Counts, HostResult, HostRun, Prune, Stop};
 use crate::model::{Outcome, RunId};
 use crate::plan::{Document, HostPlan};
 use crate::report;
@@ -45,17 +45,16 @@ fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>)
     let mark = settings::mark();
     let (only, resumes) = left.unzip();
     if let Some(path) = &verb.plan {
-        let Some(opened) = saved::open(path, common, &verb.hosts, style) else {
+        let Some(opened) = saved::open(path, common, verb, style) else {
             return Exit::Mistake;
         };
-        let project = opened.saved.plan.project.clone();
-        let spend = Spend { project, id: opened.saved.id.clone() };
         let purpose = Purpose {
-            spend: Some(spend),
+            spend: Some(opened.saved.id.clone()),
             run: Some(mark),
             lock_timeout: verb.lock_timeout,
             confirm: verb.confirm,
             prune: Prune::Nothing,
+            json: telling.json(),
         };
         let Some(run) = Run::new(&opened.ready, &verb.hosts, purpose) else {
             return Exit::Mistake;
@@ -83,6 +82,7 @@ fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>)
         lock_timeout: verb.lock_timeout,
         confirm: verb.confirm,
         prune,
+        json: telling.json(),
     };
     let Some(run) = Run::new(&ready, &verb.hosts, purpose) else { return Exit::Mistake };
     let select = &verb.hosts.select;

@@ -11,7 +11,7 @@ use super::project::{self, Ready};
 use super::record::Record;
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{self, Counts, Fleet, HostResult, Keep, Password, Prune, Question, Spend};
+use crate::execute::{self, Counts, Fleet, HostResult, Keep, Password, Prune, Question};
 use crate::model::{Event, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
@@ -20,8 +20,8 @@ use crate::report::{self, Log, Progress, Style, counted};
 /// What hosts are met for; the default is to look only.
 #[derive(Default)]
 pub(super) struct Purpose {
-    /// The saved plan that is applied.
-    pub(super) spend: Option<Spend>,
+    /// The id of the saved plan that is applied.
+    pub(super) spend: Option<String>,
     /// The run, where it may change something.
     pub(super) run: Option<RunMark>,
     /// Seconds to wait for another apply on a host.
@@ -30,6 +30,8 @@ pub(super) struct Purpose {
     pub(super) confirm: Option<u32>,
     /// What is to go of what nobody declares any more.
     pub(super) prune: Prune,
+    /// Whether standard output is for a program.
+    pub(super) json: bool,
 }
 
 /// A fleet at work, and the events that it sends.
@@ -44,6 +46,8 @@ pub(super) struct Run<'r> {
     confirm: Option<u32>,
     /// Whether each thing that happens is a line of standard output.
     pub(super) json: bool,
+    /// Whether what is waited for is one already while hosts are looked at.
+    early: bool,
     log: Option<Log>,
     /// Which run it is, where it may change something.
     pub(super) mark: Option<RunMark>,
@@ -59,7 +63,7 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 impl<'r> Run<'r> {
     /// A run; `None` where the password that was given cannot be used, which is told.
     pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, purpose: Purpose) -> Option<Self> {
-        let Purpose { spend, run, lock_timeout, confirm, prune } = purpose;
+        let Purpose { spend, run, lock_timeout, confirm, prune, json: early } = purpose;
         let (sender, events) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::unbounded_channel();
         let given = match settings::password(&hosts.reach) {
@@ -102,6 +106,7 @@ impl<'r> Run<'r> {
             why,
             confirm,
             json,
+            early,
             log,
             mark,
             record,
@@ -172,9 +177,10 @@ impl<'r> Run<'r> {
             Event::Stage { stage, .. } => resolver.stage_names()[stage],
             _ => event.host().map_or("", |host| &resolver.targets[host].host.name),
         };
-        if self.json || self.record.is_some() {
+        let json = self.json || self.early && matches!(event, Event::Waiting { .. });
+        if json || self.record.is_some() {
             let lines = EventJson::of(event, name);
-            if self.json {
+            if json {
                 report::print(&lines.iter().map(EventJson::line).collect::<String>());
             }
             if let Some(record) = &mut self.record {

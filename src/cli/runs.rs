@@ -36,7 +36,9 @@ fn listed(common: &Common, verb: &Runs, style: Style) -> Result<String, String> 
             Ok(summary) => {
                 runs.push(summary.listed(run.id.short(all.iter().map(|other| &other.id))));
             }
-            Err(why) => report::print_error(&format!("warning: {why}\n")),
+            Err(why) => report::print_error(&format!(
+                "warning: this run is not listed, because its record is damaged: {why}\n"
+            )),
         }
     }
     if verb.json {

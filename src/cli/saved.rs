@@ -6,14 +6,14 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{Common, Hosts, Select};
+use super::args::{Apply, Common, Select};
 use super::key::ProjectKey;
 use super::project::{self, Asked, Ready};
 use super::run::Run;
 use super::settings;
 use crate::config::HostPattern;
-use crate::execute::HostResult;
-use crate::model::{Connection, Host, Key, Outcome};
+use crate::execute::{HostResult, HostRun};
+use crate::model::{Connection, Host, Key, Outcome, RunId};
 use crate::plan::json::PlanJson;
 use crate::plan::saved::{Saved, SavedError, Selected};
 use crate::plan::{Document, HostPlan, HostState, moved};
@@ -89,8 +89,8 @@ pub(super) struct Opened {
 }
 
 /// Opens a plan to apply it; tells what is wrong and gives `None` where that may not be.
-pub(super) fn open(path: &Path, common: &Common, hosts: &Hosts, style: Style) -> Option<Opened> {
-    match opened(path, common, hosts, style) {
+pub(super) fn open(path: &Path, common: &Common, verb: &Apply, style: Style) -> Option<Opened> {
+    match opened(path, common, verb, style) {
         Ok(opened) => opened,
         Err(why) => {
             report::print_error(&format!("error: {why}\n"));
@@ -102,20 +102,15 @@ pub(super) fn open(path: &Path, common: &Common, hosts: &Hosts, style: Style) ->
 fn opened(
     path: &Path,
     common: &Common,
-    hosts: &Hosts,
+    verb: &Apply,
     style: Style,
 ) -> Result<Option<Opened>, String> {
+    unheeded(verb)?;
     let text = text(path)?;
     let named = |error: SavedError| explained(path, &error);
     let shown = Saved::read(&text).map_err(named)?;
     let key = ProjectKey::new(&shown.plan.project);
     let saved = Saved::open(&text, key.get()?).map_err(named)?;
-    let Select { tags, skip_tags, targets, .. } = &hosts.select;
-    if !(tags.is_empty() && skip_tags.is_empty() && targets.is_empty()) {
-        return Err("a saved plan is applied as it is: --tags, --skip-tags and --target are for \
-                    `trueup plan`"
-            .to_owned());
-    }
     let limit = settings::limit(common).map_err(|mistake| mistake.message)?;
     let Some(mut ready) = hosts_of(&saved, (path, key), common, style)? else { return Ok(None) };
     let planned: Vec<&str> = saved.hosts().collect();
@@ -139,6 +134,27 @@ fn opened(
     let outside = outside(&saved, limit.as_ref())
         .map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
     Ok(Some(Opened { saved, ready, outside }))
+}
+
+/// What was chosen when the plan was made cannot be chosen again.
+fn unheeded(verb: &Apply) -> Result<(), String> {
+    let Select { tags, skip_tags, targets, allow_empty } = &verb.hosts.select;
+    let given = [
+        ("--tags", !tags.is_empty()),
+        ("--skip-tags", !skip_tags.is_empty()),
+        ("--target", !targets.is_empty()),
+        ("--allow-empty", *allow_empty),
+        ("--prune", verb.pruning.prune),
+        ("--prune-accounts", verb.pruning.prune_accounts),
+        ("--why", verb.hosts.shown.why),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(format!(
+            "a saved plan is applied as it is, and {flag} would make another one of it\n  \
+             help: plan again with it: trueup plan {flag} -o FILE"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The hosts that a plan is about, with what they should be: from the project where it is needed.
@@ -215,7 +231,7 @@ pub(super) fn compared(
     let hosts = now.hosts.into_iter().zip(results).map(|(host, result)| {
         let before = planned.hosts.iter().find(|known| known.host == host.host);
         let (Some(before), Ok(run)) = (before, result) else { return host };
-        match refusal(opened, &host, (before, &run.desired), key) {
+        match refusal(opened, &host, (before, run), key) {
             Some(state) => HostPlan { state, ..host },
             None => host,
         }
@@ -227,11 +243,22 @@ pub(super) fn compared(
 fn refusal(
     opened: &Opened,
     host: &HostPlan,
-    (before, desired): (&HostPlan, &Desired),
+    (before, run): (&HostPlan, &HostRun),
     key: &Key,
 ) -> Option<HostState> {
     let again = format!("Plan again: trueup plan --limit {}", host.host);
     let outcome = Outcome::Refused;
+    let desired = &*run.desired;
+    if let Some(by) = &run.memory.spent {
+        let by = RunId::parse(by).map_or_else(String::new, |by| {
+            format!(", by run {by} ({})", by.since().get(..10).unwrap_or_default())
+        });
+        let message = format!("this plan was applied here already{by}");
+        let help = format!(
+            "A saved plan is used up where it was applied, also where that failed.\n{again}"
+        );
+        return Some(HostState::Ended { outcome, message, help: Some(help) });
+    }
     if opened.saved.needs_project()
         && let Some((address, sensitive)) = opened.saved.changed_in_files(&host.host, desired, key)
     {

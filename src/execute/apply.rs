@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Settings;
 use super::confirm::{Armed, Fate};
 use super::host::HostRun;
 use super::probe::Probe;
@@ -15,6 +14,7 @@ use super::session::{Counts, Program, Session, SessionError};
 use super::stepped::{Needless, emit_said, not_run, stepped};
 use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Steps, Wave};
+use super::{Prune, Settings};
 use crate::ledger::Notes;
 use crate::model::{Change, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
@@ -29,8 +29,8 @@ pub struct Applied {
     /// What was done, in its order, as it was then.
     pub done: Vec<(usize, Change)>,
     pub incidents: Vec<Incident>,
-    /// What steps that did their work had to say of it, by resource.
-    pub notes: Vec<(usize, String)>,
+    /// What steps that did their work had to say of it, by resource; where they are about none, of the host.
+    pub notes: Vec<(Option<usize>, String)>,
     /// What the plan named and was not done.
     pub not_done: Vec<usize>,
     /// What the plan named and no longer differed at its turn.
@@ -120,14 +120,16 @@ impl Applying {
         emit: Emit<'_>,
     ) -> Self {
         let Some(mut session) = self.session.take() else { return self };
+        let id = settings.run.as_ref().map(|mark| mark.id.to_string()).unwrap_or_default();
         loop {
             let wave = self.wave(stage);
             if wave.is_empty() || stop.asked() {
                 break;
             }
             let mut steps = Wave::new(settings.live);
-            if let Some(spend) = settings.spend.as_ref().filter(|_| !self.begun) {
-                steps.spend(spend, &self.run.name, &mut session);
+            steps.run.clone_from(&id);
+            if let Some(plan) = settings.spend.as_ref().filter(|_| !self.begun) {
+                steps.spend(plan, &mut session);
             }
             let armed = self.fill(&mut steps, (&wave, &mut session), settings);
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program);
@@ -178,7 +180,8 @@ impl Applying {
         body.changes(&self.run, &self.plan, (wave, session));
         let armed = if let Some(mark) = &settings.run {
             let begun = self.begun;
-            let writing = Writing { run: &self.run, plan: &self.plan, mark, begun };
+            let prune = settings.prune > Prune::Nothing;
+            let writing = Writing { run: &self.run, plan: &self.plan, mark, begun, prune };
             let base = writing.base(&self.resolver.project().name);
             let notes = writing.notes(base.is_some(), &body.steps);
             steps.remember(base, notes.text(), seqs);
@@ -247,11 +250,10 @@ impl Applying {
             steps.iter().map(|(seq, covers)| (*seq, covers)).collect();
         let run = &self.run;
         let running = |position: usize| {
-            if let Some((_, items)) = steps.get(position)
-                && let Some(&item) = items.first()
-            {
-                let address = run.desired.resources[item].address.clone();
-                emit(Event::Applying { host: run.target, address });
+            if let Some((_, items)) = steps.get(position).filter(|(_, items)| !items.is_empty()) {
+                let address = |&item: &usize| run.desired.resources[item].address.clone();
+                let addresses = items.iter().map(address).collect();
+                emit(Event::Applying { host: run.target, addresses });
             }
         };
         running(0);
@@ -289,9 +291,7 @@ impl Applying {
                         self.applied.needless.push(Needless { resource, why, stepped: true });
                     } else {
                         self.done(&items);
-                        // What who watches has to say is said of the first change that he watches.
-                        let first = steps.iter().find_map(|(_, items)| items.first());
-                        self.note(items.first().or(first).copied(), answer);
+                        self.note(items.first().copied(), answer);
                     }
                 }
                 AnswerKind::Failed => {
@@ -316,8 +316,9 @@ impl Applying {
         self.done(&done);
         self.barred |= items.is_empty();
         let said = String::from_utf8_lossy(&answer.payload);
-        let blamed = open.first().or_else(|| items.first()).copied();
-        self.applied.incidents.push(of_step(blamed, &said, answer.status));
+        let first = open.first().or_else(|| items.first()).copied();
+        let incident = of_step(first, &said, answer.status);
+        self.applied.incidents.push(incident.of_set(&self.run.desired, items));
     }
 
     /// Whether the last probe found a resource as wanted.
@@ -341,18 +342,22 @@ impl Applying {
         }
     }
 
-    /// Takes in what a step said though it did its work: the first lines, as many as its status says.
+    /// Takes in what a step said though it did its work: the first lines, as many as its status says. The same of each
+    /// wave is said once.
     fn note(&mut self, first: Option<usize>, answer: &Answer) {
-        let Some(first) = first else { return };
         let said = String::from_utf8_lossy(&answer.payload);
-        let lines = said.lines().take(answer.status as usize);
-        self.applied.notes.extend(lines.map(|line| (first, line.to_owned())));
+        for line in said.lines().take(answer.status as usize) {
+            let note = (first, line.to_owned());
+            if !self.applied.notes.contains(&note) {
+                self.applied.notes.push(note);
+            }
+        }
     }
 
     /// Something that went wrong; `plain` is what of it holds no value of its resource.
     pub(super) fn incident(&mut self, resource: Option<usize>, (message, plain): (String, &str)) {
         let plain = Some(plain.to_owned());
-        self.applied.incidents.push(Incident { resource, message, plain });
+        self.applied.incidents.push(Incident { resource, message, plain, set: false });
     }
 
     /// Compares what is left after a wave. Only what the plan announced is done: a resource that was

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::Settings;
+use super::apply::Emit;
 use super::fleet::{Fleet, HostResult, in_order};
 use super::host::{Ended, HostRun, ended, failed, libraries};
 use super::look::Look;
@@ -45,7 +46,8 @@ impl Fleet {
             tasks.spawn(async move {
                 let _place = fleet.place().await;
                 fleet.emit(Event::Started { host: target });
-                let met = keeper(target, &fleet.resolver, &fleet.settings).await;
+                let emit = |event| fleet.emit(event);
+                let met = keeper(target, &fleet.resolver, (&fleet.settings, &emit)).await;
                 fleet.told(target, met.as_ref().err());
                 (position, met)
             });
@@ -104,7 +106,11 @@ impl Fleet {
     }
 }
 
-async fn keeper(target: usize, resolver: &Resolver, settings: &Settings) -> Result<Keeper, Ended> {
+async fn keeper(
+    target: usize,
+    resolver: &Resolver,
+    (settings, emit): (&Settings, Emit<'_>),
+) -> Result<Keeper, Ended> {
     let host = &resolver.targets[target].host;
     let mut session = Session::open(host, &libraries(), settings)
         .await
@@ -119,8 +125,9 @@ async fn keeper(target: usize, resolver: &Resolver, settings: &Settings) -> Resu
     let waiting = program.seconds;
     program.seconds = settings.probe_timeout.saturating_add(waiting);
     program.whole = Some(program.seconds);
+    let waiting = Recall::waiting(target, (settings, emit));
     let answers =
-        session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
+        session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
     match recall.read(whose, target, &answers) {
         Ok(memory) => {
             let answer = answers.iter().find(|answer| answer.seq == seq);

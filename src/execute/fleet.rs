@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
 use super::Settings;
-use super::apply::{Applied, Applying};
+use super::apply::{Applied, Applying, Emit};
 use super::host::{self, Ended, HostRun, Met};
 use super::remember;
 use super::session::Counts;
@@ -121,12 +121,14 @@ impl Fleet {
     ) -> HostResult {
         let _place = self.places.acquire().await.expect("the semaphore is never closed");
         self.emit(Event::Started { host: target });
+        let emit = |event| self.emit(event);
+        let telling: (&Settings, Emit<'_>) = (&self.settings, &emit);
         let result = match met {
             Some(Ok((session, facts))) => {
-                host::look_with(target, &self.resolver, (session, &facts), &self.settings).await
+                host::look_with(target, &self.resolver, (session, &facts), telling).await
             }
             Some(Err(ended)) => Err(ended),
-            None => host::look(target, &self.resolver, desired, &self.settings).await,
+            None => host::look(target, &self.resolver, desired, telling).await,
         };
         match &result {
             Ok(_) => self.emit(Event::Planned { host: target }),
@@ -196,9 +198,12 @@ impl Fleet {
                     fleet.emit(Event::Needless { host: target, address, why });
                 }
                 let why = applied.incidents.first().map(|incident| {
-                    let about = incident.resource.map(|index| &desired.resources[index]);
-                    let told = incident.told(about.is_some_and(|instance| instance.sensitive));
-                    about.map_or_else(|| told.clone(), |it| format!("{}: {told}", it.address))
+                    let told = incident.told(incident.sensitive(&desired));
+                    match (incident.resource, incident.set_of(&desired)) {
+                        (_, Some(set)) => format!("{}: {told}", set.label()),
+                        (Some(index), _) => format!("{}: {told}", desired.resources[index].address),
+                        _ => told,
+                    }
                 });
                 fleet.emit(Event::Finished { host: target, outcome: applied.outcome, why });
                 (position, (target, applied))

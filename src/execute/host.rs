@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::apply::Emit;
 use super::back::Back;
 use super::look::Look;
 use super::remember::Recall;
@@ -87,17 +88,17 @@ pub(super) async fn look(
     target: usize,
     resolver: &Resolver,
     desired: Option<Arc<Desired>>,
-    settings: &Settings,
+    (settings, emit): (&Settings, Emit<'_>),
 ) -> Result<HostRun, Ended> {
     let Some(desired) = desired else {
         let (session, facts) = meet(target, resolver, settings).await?;
-        return look_with(target, resolver, (session, &facts), settings).await;
+        return look_with(target, resolver, (session, &facts), (settings, emit)).await;
     };
     let host = &resolver.targets[target].host;
     let session = Session::open(host, &libraries(), settings)
         .await
         .map_err(|error| ended(target, host, error))?;
-    probe((target, resolver), host, (session, desired), settings).await
+    probe((target, resolver), host, (session, desired), (settings, emit)).await
 }
 
 /// Compares a host whose facts are known.
@@ -105,13 +106,14 @@ pub(super) async fn look_with(
     target: usize,
     resolver: &Resolver,
     (session, facts): (Session, &Facts),
-    settings: &Settings,
+    (settings, emit): (&Settings, Emit<'_>),
 ) -> Result<HostRun, Ended> {
     match resolver.desired(target, facts) {
         Ok(desired) => {
             let host = &resolver.targets[target].host;
             let desired = Arc::new(desired);
-            let run = probe((target, resolver), host, (session, desired), settings).await?;
+            let told = (settings, emit);
+            let run = probe((target, resolver), host, (session, desired), told).await?;
             Ok(HostRun { facts: Some(facts.clone()), ..run })
         }
         Err(mistakes) => {
@@ -126,14 +128,15 @@ async fn probe(
     (target, resolver): (usize, &Resolver),
     host: &Host,
     (mut session, desired): (Session, Arc<Desired>),
-    settings: &Settings,
+    (settings, emit): (&Settings, Emit<'_>),
 ) -> Result<HostRun, Ended> {
     let mut program = Program::default();
     let whose = (resolver.project().name.as_str(), host.name.as_str());
     let recall = Recall::ask(whose, settings, &mut session, &mut program);
     let look = Look::ask(&desired, &mut session, (&mut program, settings.probe_timeout));
+    let waiting = Recall::waiting(target, (settings, emit));
     let answers =
-        session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
+        session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
     let memory = recall.read(whose, target, &answers);
     let memory = match memory {
         Ok(memory) => memory,
@@ -142,19 +145,24 @@ async fn probe(
             return Err(ended);
         }
     };
-    let mut observed = look.probe.read(&desired, &answers);
-    let mut desired = desired;
+    let observed = look.probe.read(&desired, &answers);
     let moved = &resolver.project().moved;
     let mut memory = memory;
     memory.ledger.rename(moved, &desired);
     let more = (&mut session, settings);
-    let beside = prune::beside((&memory.ledger, &desired), &mut observed, resolver, more).await;
-    if let Some(all) = beside.map_err(|error| ended(target, host, error))? {
-        desired = Arc::new(all);
-    }
-    let mut plan = look.plan(&desired, (&observed, &answers), &memory.ledger);
-    memory.ledger.judge(&mut plan, &desired);
-    look.refuse(&mut plan, &desired, (session.remote, &answers));
+    let going = prune::going((&memory.ledger, &desired), resolver, more).await;
+    let mut going = going.map_err(|error| ended(target, host, error))?;
+    let (desired, plan) = loop {
+        let (all, observed) = prune::beside((&desired, &observed), &going);
+        let mut plan = look.plan(&all, (&observed, &answers), &memory.ledger);
+        memory.ledger.judge(&mut plan, &all);
+        look.refuse(&mut plan, &all, (session.remote, &answers));
+        let stays = prune::refused(&all, &plan, &mut going);
+        if stays.is_empty() {
+            break (all, plan);
+        }
+        memory.stays.extend(stays);
+    };
     let name = host.name.clone();
     let (session, back) = (Some(session), None);
     Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session })

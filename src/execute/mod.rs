@@ -64,8 +64,8 @@ pub struct Settings {
     pub places: Arc<Semaphore>,
     /// Whether what programs of steps print is told while they run.
     pub live: bool,
-    /// The saved plan that is applied: it is used up on each host before anything is done there.
-    pub spend: Option<Spend>,
+    /// The id of the saved plan that is applied: it is used up on each host before anything is done there.
+    pub spend: Option<String>,
     /// Which run this is, where it may change something.
     pub run: Option<RunMark>,
     /// How much is kept on a host for the way back.
@@ -85,11 +85,4 @@ pub struct Settings {
 pub struct Keep {
     pub runs: u32,
     pub bytes: u64,
-}
-
-/// Names a saved plan on hosts.
-#[derive(Debug, Clone)]
-pub struct Spend {
-    pub project: String,
-    pub id: String,
 }

@@ -18,7 +18,7 @@ use super::password::Password;
 use super::reading::{Kept, Reading};
 use crate::model::Host;
 use crate::shell::frame::{opening, program, seal};
-use crate::shell::{Answer, FrameError, Reader, Script, prelude};
+use crate::shell::{Answer, AnswerKind, FrameError, Reader, Script, prelude};
 use crate::transport::{Link, TransportError, Wire};
 
 /// What a session cost.
@@ -107,7 +107,23 @@ pub(super) struct Program {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
     Question,
+    /// A question that may have to wait, and says then for whom.
+    Lock,
     Step,
+}
+
+impl Expected {
+    /// Whether an answer of this kind may be the one.
+    pub(super) const fn takes(self, kind: AnswerKind) -> bool {
+        match kind {
+            AnswerKind::Data => matches!(self, Self::Question | Self::Lock),
+            AnswerKind::Done | AnswerKind::Failed | AnswerKind::Skipped => {
+                matches!(self, Self::Step)
+            }
+            AnswerKind::Live => matches!(self, Self::Step | Self::Lock),
+            AnswerKind::Hello | AnswerKind::End => false,
+        }
+    }
 }
 
 /// Why an exchange did not come to its end.

@@ -6,10 +6,9 @@ use super::confirm::Armed;
 use super::host::HostRun;
 use super::remember::Base;
 use super::session::{Expected, Program, Session};
-use super::{Keep, Settings, Spend, sets};
+use super::{Keep, Settings, sets};
 use crate::ledger::{Undo, lines};
 use crate::model::RunMark;
-use crate::model::change::sha256_hex;
 use crate::plan::{Plan, Status};
 use crate::resources::Part;
 use crate::shell::{Script, Step};
@@ -44,11 +43,9 @@ impl Wave {
     }
 
     /// Uses a saved plan up, which fails where it was used before. Stands before all changes.
-    pub(super) fn spend(&mut self, spend: &Spend, host: &str, session: &mut Session) {
-        // One machine may have several names in an inventory.
-        let mark = format!("{}-{}", spend.id, &sha256_hex(host.as_bytes())[..16]);
+    pub(super) fn spend(&mut self, plan: &str, session: &mut Session) {
         let mut script = Script::new();
-        script.text("spend").args([spend.project.as_str(), mark.as_str()]);
+        script.text("spend").args([plan, &self.run]);
         let seq = session.seq();
         self.add(seq, &Step::new(script), 0);
         self.steps.push((seq, Vec::new()));

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::journal::{self, Journal};
 use super::{Entry, Ledger, Owed};
+use crate::model::RunId;
 use crate::model::change::sha256_hex;
 
 /// The largest ledger that is read, in bytes.
@@ -47,6 +48,10 @@ pub struct Memory {
     pub damage: Option<Damage>,
     /// What is to be known of sets that a run left in the middle.
     pub sets: Vec<String>,
+    /// The run that used up the saved plan that is to be applied, where one did; empty where that is not known.
+    pub spent: Option<String>,
+    /// What was to go and cannot as things are, and why.
+    pub stays: Vec<(String, String)>,
 }
 
 /// Words of the host's that are told, at most.
@@ -58,6 +63,15 @@ impl Memory {
         let said = String::from_utf8_lossy(said);
         let lines = said.lines().take(20).map(|line| line.chars().take(TOLD).collect());
         self.sets.extend(lines);
+    }
+
+    /// Takes in which run used up a saved plan, as `spent` says it.
+    pub fn used_up(&mut self, said: &[u8]) {
+        let said = String::from_utf8_lossy(said);
+        self.spent = said
+            .lines()
+            .next()
+            .map(|run| RunId::parse(run).map(|run| run.to_string()).unwrap_or_default());
     }
 }
 

@@ -3,12 +3,8 @@
 
 # remembers PROJECT/HOST BASE: sets state; BASE is the folder around it, where another one was asked for.
 remembers() {
-  state=${2:-/var/lib/trueup}
-  [ -n "$2" ] || [ "$U" -eq 0 ] || {
-    home
-    state=$HOME/.local/state/trueup
-  }
-  state=$state/$1
+  lair
+  state=${2:-$n}/$1
 }
 # own FOLDER: is it a folder of the login's and no link?
 own() {
@@ -29,23 +25,21 @@ recall() {
   cat "$state/ledger" "$state/journal" 2>/dev/null
   :
 }
-# booted: which boot this is.
-booted() {
-  boot=
-  [ -r /proc/sys/kernel/random/boot_id ] && read -r boot </proc/sys/kernel/random/boot_id
-  boot=${boot:-unknown}
-}
 # holder: who holds the lock. What was left by a process that is gone holds nothing.
 holder() {
   who=$state/lock
   [ ! -e "$state/lock.d" ] || who=$state/lock.d/holder
-  [ -s "$who" ] && read -r k l a who <"$who" || return 1
+  living "$who"
+}
+# living FILE: is the process there that it says first (`PID START BOOT WHO`)? `who` is who that is.
+living() {
+  [ -s "$1" ] && read -r k l a who <"$1" || return 1
   booted
   [ "$a" = "$boot" ] && process "$k" "$l"
 }
-# hold PROJECT/HOST BASE SECONDS WHO: the lock of this host and project, for as long as this shell lives. Who comes
-# second waits so long. With flock(1) the kernel keeps it; without, a folder does, which is taken away
-# where its holder is gone.
+# hold PROJECT/HOST BASE SECONDS WHO SEQ: the lock of this host and project, for as long as this shell lives. Who comes
+# second says at once, in a frame beside the answer SEQ, who is first, and waits so long. With flock(1) the kernel keeps
+# it; without, a folder does, which is taken away where its holder is gone.
 hold() {
   remembers "$1" "$2"
   M=$(mkdir -p -m 0700 -- "$state" 2>&1) || { fail "$state cannot be made: ${M##*: }"; return; }
@@ -57,22 +51,48 @@ hold() {
   fi
   M=$({ : >>"$state/lock"; } 2>&1) || { fail "$state cannot be written: ${M##*: }"; return; }
   booted
-  started $$
-  n="$$ $T $boot $4" o=0
+  n="$$ $born $boot $4" o=0
   if command -v flock >/dev/null 2>&1; then exec 9<>"$state/lock"; else lock=$state/lock.$$; fi
   M=
   until grab "$n"; do
     [ -z "$M" ] || { lock=; return 1; }
     if [ "$o" -ge "$3" ]; then
       lock=
-      ! undecided || { fail "$who"; return; }
-      holder || who='somebody who did not say who'
-      fail "another apply is at work there: $who"
-      return
+      occupied
+      return 1
     fi
+    # Beside the answers, so not counted among them.
+    [ "$o" -gt 0 ] || (occupied; answer live "$5" 0 "$M")
     sleep 1
     o=$((o + 1))
   done
+  leftovers
+}
+# occupied: M, why the lock cannot be had now.
+occupied() {
+  if undecided; then M=$who; return; fi
+  holder || who='somebody who did not say who'
+  M="another apply is at work there: $who"
+}
+# leftovers: what shells left behind that were killed goes: new files beside those that they were to replace, as the journal
+# names them, and folders of their own. Several machines may share a home: each looks after its own.
+leftovers() {
+  while IFS= read -r l; do
+    case $l in 'temp /'*/.trueup-*) astray "${l#temp }" ;; esac
+  done 2>/dev/null <"$state/journal"
+  lair
+  for p in "$n"/trueup.* "$state"/lock.[0-9]*; do
+    own "$p" && [ -s "$p/holder" ] && ! living "$p/holder" || continue
+    case $p in */trueup.*) [ "$who" = "$machine" ] || continue ;; esac
+    rm -rf -- "$p"
+  done
+  M=
+  cd /
+}
+# astray PATH: removes it, a name of our making. Where others could have put a folder there, it stays.
+astray() {
+  at "$1" || return
+  rm -f -- "$T" 2>/dev/null || [ -n "$V" ] || rm -rf -- "$T"
 }
 # grab TEXT: one try for the lock; M says why none can be had at all. Of several that find a dead holder's folder one alone can move it away.
 grab() {
@@ -93,14 +113,15 @@ grab() {
   return 1
 }
 
-# unlock PROJECT/HOST BASE RUN: ends the apply of that run, which holds the lock. Its shell ends behind the
-# step that it is in; 20 s later at once, and what the step started may go on.
+# unlock PROJECT/HOST BASE RUN WHO: ends the apply of that run, which holds the lock, and writes down for it who did.
+# Its shell ends behind the step that it is in; 20 s later at once, and what the step started may go on.
 unlock() {
   remembers "$1" "$2"
   holder || { echo free; return; }
   case $who in *"run $3,"*) ;; *) echo "$who"; return ;; esac
   read -r k l o <"$state/lock"
   [ ! -e "$state/lock.d" ] || read -r k l o <"$state/lock.d/holder"
+  { echo "$3 $4" >"$state/ended"; } 2>/dev/null
   kill -TERM "$k"
   o=0
   while process "$k" "$l" && [ "$o" -lt 20 ]; do
@@ -111,6 +132,12 @@ unlock() {
   kill -KILL "$k"
   echo killed
 }
+# ended_by PROJECT/HOST BASE RUN: who ended the apply of this run, where somebody did.
+ended_by() {
+  remembers "$1" "$2"
+  { read -r k l <"$state/ended"; } 2>/dev/null && [ "$k" = "$3" ] && echo "$l"
+  :
+}
 # forget PROJECT/HOST BASE: what is remembered of the project goes, unless somebody is at work.
 forget() {
   remembers "$1" "$2"
@@ -118,6 +145,28 @@ forget() {
   own "$state" || { echo "foreign $state"; return; }
   ! holder || { echo "lock $who"; return; }
   rm -rf -- "$state" 2>&1
+}
+
+# spent PROJECT/HOST BASE ID: which run used this saved plan up here, where one did.
+spent() {
+  remembers "$1" "$2"
+  [ -d "$state/spent/$3" ] && own "$state" || return 0
+  l=
+  { read -r l <"$state/spent/$3/run"; } 2>/dev/null
+  echo "${l:-unknown}"
+}
+# spend ID RUN: uses a saved plan up here; of two at once one is first. Of so many only the newest are known: what an
+# older one was made against is gone since.
+spend() {
+  n=$state/spent
+  M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
+  M=$(mkdir -- "$n/$1" 2>&1) || {
+    [ ! -e "$n/$1" ] || fail 'this plan was applied here already: plan again'
+    return 1
+  }
+  echo "$2" 2>/dev/null >"$n/$1/run"
+  (cd "$n" && ls -t | tail -n +1001 | while read -r l; do rm -rf -- "./$l"; done) 2>/dev/null
+  :
 }
 
 # settle: the ledger anew, from the wire; then the journal, which it has taken in, goes.

@@ -105,6 +105,11 @@ impl Resource for AuthorizedKey {
         &desired.user
     }
 
+    fn identity(desired: &Self) -> Vec<String> {
+        let key = |key: &PublicKey| format!("key {} {}", desired.user, key.identity());
+        desired.keys.iter().map(key).collect()
+    }
+
     fn wants(desired: &Self) -> Vec<Subject> {
         vec![Subject::User(desired.user.clone())]
     }

@@ -153,6 +153,10 @@ impl Resource for Block {
         &desired.path
     }
 
+    fn identity(desired: &Self) -> Vec<String> {
+        vec![format!("block {} {}", desired.path, desired.marker(BEGIN))]
+    }
+
     fn wants(desired: &Self) -> Vec<Subject> {
         text::wants(desired)
     }

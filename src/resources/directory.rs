@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::entries::{Entries, read};
 use super::input::{Mode, Presence, parent};
 use super::path::{self, Access, Answers, FileKind, Meta};
-use super::record::absent;
+use super::record::{absent, at_path};
 use super::{
     About, Back, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work, access,
 };
@@ -140,6 +140,10 @@ impl Resource for Directory {
 
     fn removes(desired: &Self) -> Option<&str> {
         (desired.state == Presence::Absent).then_some(&desired.path)
+    }
+
+    fn identity(desired: &Self) -> Vec<String> {
+        at_path(&desired.path)
     }
 
     fn wants(desired: &Self) -> Vec<Subject> {

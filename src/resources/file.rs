@@ -11,7 +11,7 @@ use super::content::Given;
 use super::input::{Mode, Presence, parent};
 use super::inverse::differs;
 use super::path::{self, Access, Answers, FileKind, Meta};
-use super::record::absent;
+use super::record::{absent, at_path};
 use super::set::{self, Member};
 use super::{
     About, Back, Claim, Copy, Input, Inverse, Parting, Record, Resource, STEP_SECONDS, Subject,
@@ -143,6 +143,10 @@ impl Resource for File {
 
     fn removes(desired: &Self) -> Option<&str> {
         (desired.state == Presence::Absent).then_some(&desired.path)
+    }
+
+    fn identity(desired: &Self) -> Vec<String> {
+        at_path(&desired.path)
     }
 
     fn wants(desired: &Self) -> Vec<Subject> {

@@ -44,6 +44,7 @@ pub trait ResourceType: Sync {
     fn provides(&self, desired: &Erased) -> Vec<Subject>;
     fn frees(&self, desired: &Erased, observed: &Erased) -> Option<Subject>;
     fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str>;
+    fn identity(&self, desired: &Erased) -> Vec<String>;
     fn wants(&self, desired: &Erased) -> Vec<Subject>;
     fn claims(&self, desired: &Erased) -> Vec<Claim>;
     fn among(&self, desired: &Erased, claims: &dyn Fn() -> Vec<Claim>) -> Option<Erased>;
@@ -136,6 +137,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str> {
         R::removes(typed(desired))
+    }
+    fn identity(&self, desired: &Erased) -> Vec<String> {
+        R::identity(typed(desired))
     }
     fn wants(&self, desired: &Erased) -> Vec<Subject> {
         R::wants(typed(desired))

@@ -12,6 +12,7 @@ use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
 use super::{
     About, Claim, Input, Inverse, Parting, Resource, Subject, Verdict, Work, access, path,
 };
+use crate::model::change::sha256_hex;
 use crate::model::{Body, Change, Diagnostic};
 use crate::shell::{Script, Step};
 
@@ -127,6 +128,12 @@ impl Resource for Line {
 
     fn subject(desired: &Self) -> &str {
         &desired.path
+    }
+
+    /// A line may be a secret: its digest stands for it.
+    fn identity(desired: &Self) -> Vec<String> {
+        let digest = sha256_hex(desired.text.as_bytes());
+        vec![format!("line {} {}", desired.path, &digest[..16])]
     }
 
     fn wants(desired: &Self) -> Vec<Subject> {

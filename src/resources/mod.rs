@@ -109,6 +109,12 @@ pub trait Resource: Send + Sync + 'static {
     /// What it is about: two resources of a type with one subject see each other's changes.
     fn subject(desired: &Self::Desired) -> &str;
 
+    /// What it is on its host, as words that nothing else has: two resources with one of them are about one
+    /// thing, whatever their addresses are. Nothing where its address alone says it.
+    fn identity(desired: &Self::Desired) -> Vec<String> {
+        vec![format!("{} {}", Self::NAME, Self::subject(desired))]
+    }
+
     /// What exists after it, for others to come after it.
     fn provides(_desired: &Self::Desired) -> Vec<Subject> {
         Vec::new()

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
-use super::record::{absent, text};
+use super::record::{absent, at_path, text};
 use super::set::Member;
 use super::{
     About, Back, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work, access,
@@ -127,6 +127,10 @@ impl Resource for Symlink {
 
     fn removes(desired: &Self) -> Option<&str> {
         (desired.state == Presence::Absent).then_some(&desired.path)
+    }
+
+    fn identity(desired: &Self) -> Vec<String> {
+        at_path(&desired.path)
     }
 
     fn wants(desired: &Self) -> Vec<Subject> {

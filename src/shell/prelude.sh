@@ -215,7 +215,7 @@ $M"
 
 # run SECONDS COMMAND…: as try, for programs that may leave others running in the background: the
 # output goes through a file, since a pipe would stay open as long as they live. Of more than `most`
-# bytes the first and the last half are kept. The status comes through a file too, whose room is taken before:
+# bytes the first and the last half are kept, and between them stands what was left out. The status comes through a file too, whose room is taken before:
 # where none is in it the time was over, which timeout's own status would not tell from the program's. Who does
 # not heed TERM is killed 5 s later, with all that it started; what the shell around it says of that is no
 # output of the program. J is what they read, if anything.
@@ -248,9 +248,15 @@ run() {
   if [ "$n" -le "$most" ]; then
     M=$M$(cat "$D/out")
   else
-    M="$M$(head -c $((most / 2)) "$D/out")
-[… $((n - most)) bytes not shown …]
-$(tail -c $((most - most / 2)) "$D/out")"
+    front=$(head -c $((most / 2)) "$D/out")
+    rear=$(tail -c $((most - most / 2)) "$D/out")
+    # Lines of which nothing is left.
+    gap=$(($(grep -c '' "$D/out") - $(printf '%s\n%s\n' "$front" "$rear" | grep -c '')))
+    [ "$gap" -gt 0 ] && gap=" in $gap lines" || gap=
+    M="$M$front
+[… $((n - most)) bytes$gap not shown …]
+$rear"
+    front= rear=
   fi
   rm -f -- "$D/out"
   return "$r"
@@ -272,36 +278,38 @@ follow() {
   done
 }
 
-# private: makes D, a folder that only this login can read, removed when the session ends.
+# private: makes D, a folder that only this login can read, removed when the session ends; `holder` in it says whose it is.
 private() {
   [ -z "$D" ] || return 0
-  if [ "$U" -eq 0 ]; then
-    n=/var/lib/trueup
-    M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
-  else
+  lair
+  M=$(mkdir -p -m 0700 -- "$n" 2>&1) || {
+    [ "$U" -ne 0 ] || return 1
     # A login whose home cannot be written has only what mktemp makes: mode 0700, a random name.
-    home
-    n=$HOME/.local/state/trueup
-    mkdir -p -m 0700 -- "$n" 2>/dev/null || n=/tmp
-  fi
+    n=/tmp
+  }
   D=$(mktemp -d "$n/trueup.XXXXXXXXXX" 2>&1) || {
     M=$D D=
     return 1
   }
+  booted
+  M=$({ echo "$$ $born $boot $machine" >"$D/holder"; } 2>&1)
 }
 
-# spend PROJECT ID: uses a saved plan up here; of two at once one is first.
-spend() {
+# lair: n is the folder of all that is kept on this host.
+lair() {
   n=/var/lib/trueup
   [ "$U" -eq 0 ] || {
     home
     n=$HOME/.local/state/trueup
   }
-  n=$n/$1/spent
-  M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
-  M=$(mkdir -- "$n/$2" 2>&1) && return
-  [ ! -e "$n/$2" ] || fail 'this plan was applied here already: plan again'
-  return 1
+}
+
+# booted: which boot of which machine this is.
+booted() {
+  boot= machine=
+  [ -r /proc/sys/kernel/random/boot_id ] && read -r boot </proc/sys/kernel/random/boot_id
+  [ -r /proc/sys/kernel/hostname ] && read -r machine </proc/sys/kernel/hostname
+  boot=${boot:-unknown}
 }
 
 # home: HOME of the login, from the user database (env -i took the variable away).
@@ -332,6 +340,7 @@ process() {
 
 U=$(id -u)
 started $$
+born=$T
 answer hello 0 0 "$U $$ $T"
 while IFS=' ' read -r K S L <&3; do
   case $K in

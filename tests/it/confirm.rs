@@ -227,3 +227,15 @@ fn the_nearest_word_on_confirming_counts() {
     assert_eq!(told(&staged(&plain), &["plan"]), 3);
     assert_eq!(told(&staged(&MODULE.replace("\"5s\"", "false")), &["plan"]), 2);
 }
+
+#[test]
+fn a_command_that_is_run_again_is_said_to_be() {
+    let project = project(
+        "[file.\"ROOT/rules\"]\ncontent = \"x\"\nconfirm = \"60s\"\n[command.load]\ncommand = \"true\"\n\
+         confirm = \"60s\"\nrun_on = [\"file[**/rules]\"]\n[command.once]\ncommand = \"true\"\nconfirm = \"60s\"\n",
+    );
+    let plan = project.run(&["plan"]).expect(0).stdout;
+    let again = "else the host puts files and services back, and runs this command once more\n";
+    let stays = "else the host puts files and services back; this command stays\n";
+    assert_eq!((plan.matches(again).count(), plan.matches(stays).count()), (1, 1), "{plan}");
+}

@@ -1,5 +1,7 @@
 //! What a host remembers: drift and change, what nobody declares any more, what is owed, who is at work.
 
+mod orphans;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -73,6 +75,13 @@ impl Bench {
         named.replace_all(&text, " Run RUN").into_owned()
     }
 
+    /// As [`Self::told`], of an end alone, with whoever ended it.
+    fn ended(&self, end: &str) -> String {
+        let (stdout, stderr) = (end.to_owned(), String::new());
+        let told = self.told(&Output { stdout, stderr, status: 0 });
+        regex::Regex::new("[^ ]+@[^ ]+").expect("a regex").replace_all(&told, "WHO").into_owned()
+    }
+
     /// For each change of the plan its address without the module, and what moved.
     fn origins(&self) -> Vec<(String, String)> {
         let plan = self.run(&["plan", "--json"]).expect(0);
@@ -84,6 +93,15 @@ impl Bench {
             address.replace("m/", "").replace(self.folder.path().to_str().expect("UTF-8"), "ROOT")
         };
         changes.map(|one| (short(text(&one["address"])), text(&one["origin"]))).collect()
+    }
+
+    /// The names of what is in the folder, sorted.
+    fn files(&self) -> Vec<String> {
+        let names = fs::read_dir(self.folder.path()).expect("a folder").flatten();
+        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut names: Vec<String> = names.map(name).collect();
+        names.sort();
+        names
     }
 
     /// Starts an apply that is left running.
@@ -98,6 +116,13 @@ impl Bench {
         let lock = fs::read_to_string(self.state("lock")).expect("a lock");
         lock.split(' ').next().and_then(|word| word.parse().ok()).expect("a process")
     }
+}
+
+/// Who holds the lock, as a refusal names it.
+#[track_caller]
+fn holder_named(told: &str) -> &str {
+    let (_, rest) = told.split_once("at work there: ").expect("somebody holds it");
+    rest.lines().next().expect("a line")
 }
 
 /// Waits until something is so.
@@ -343,11 +368,27 @@ fn one_apply_at_a_time() {
     assert!(forget.stderr.contains("an apply is at work there"), "{}", forget.stderr);
     let other = bench.run(&["unlock", "here", "--run", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "--yes"]);
     assert!(other.expect(3).stderr.contains("it is another run's"));
-    let (mut waiting, _home2) = bench.start(&["apply", "--yes", "--lock-timeout", "60"]);
-    std::thread::sleep(Duration::from_millis(300));
+    assert!(!second.stderr.contains("waits"), "{}", second.stderr);
+    // Who waits says so at once, everywhere.
+    let log = bench.path("log");
+    let path = log.display().to_string();
+    let words = ["apply", "--yes", "--lock-timeout", "60", "--json", "--log", &path];
+    let (waiting, _home2) = bench.start(&words);
+    let told = || fs::read_to_string(&log).unwrap_or_default().contains("waits up to 60 s: ");
+    until("it says for whom it waits", told);
     bench.write("go", "");
     assert!(first.wait().expect("the first").success());
-    assert!(waiting.wait().expect("the second").success(), "it waited");
+    let waited = waiting.wait_with_output().expect("the second");
+    assert!(waited.status.success(), "it waited");
+    let said = String::from_utf8(waited.stderr).expect("UTF-8");
+    let who = format!("another apply is at work there: {}", holder_named(&second.stdout));
+    assert_eq!(said, format!("here  waits up to 60 s: {who}\n"));
+    let lines = String::from_utf8(waited.stdout).expect("UTF-8");
+    let line = lines.lines().next().expect("a line");
+    let line: Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!((&line["event"], &line["host"]), (&"host_waiting".into(), &"here".into()));
+    assert_eq!((&line["seconds"], &line["message"]), (&60.into(), &Value::String(who)));
+    assert!(lines.lines().nth(1).is_some_and(|line| line.starts_with("{\"event\":\"plan\"")));
     assert_eq!(bench.text("told").lines().count(), 1, "the second found nothing to do");
 }
 
@@ -355,11 +396,17 @@ fn one_apply_at_a_time() {
 fn unlock_ends_the_apply_that_holds_it() {
     let bench =
         Bench::new(&TRIGGER.replace("sleep 0.05", "sleep 0.05; [ ! -e ROOT/ends ] || exit 0"));
-    let (mut first, _home) = bench.start(&["apply", "--yes"]);
+    let (first, _home) = bench.start(&["apply", "--yes"]);
     until("the gate is reached", || bench.path("gate").exists());
-    let who = bench.run(&["unlock", "here"]).expect(1);
+    let who = bench.run(&["unlock", "here"]).expect(3);
     let run =
         who.stderr.split("run ").nth(1).and_then(|rest| rest.split(',').next()).expect("a run");
+    // What it says can be pasted, and a beginning is enough, as everywhere.
+    let paste = format!("to end that apply: trueup unlock here --run {run}\n");
+    assert!(who.stderr.ends_with(&paste), "{}", who.stderr);
+    let empty = bench.run(&["unlock", "here", "--run", "", "--yes"]).expect(3);
+    assert!(empty.stderr.contains("it is another run's"), "{}", empty.stderr);
+    let run = &run[..10].to_lowercase();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             // The step that runs ends; no other begins.
@@ -368,7 +415,12 @@ fn unlock_ends_the_apply_that_holds_it() {
         });
         bench.run(&["unlock", "here", "--run", run, "--yes"]).expect(0);
     });
-    assert!(!first.wait().expect("the first").success());
+    let first = first.wait_with_output().expect("the first");
+    assert_eq!(first.status.code(), Some(3));
+    let told = String::from_utf8(first.stdout).expect("UTF-8");
+    let (_, end) = told.split_once("\nPlan: ").expect("a plan");
+    let end = end.split_once('\n').expect("more").1.to_owned();
+    insta::assert_snapshot!("unlocked", bench.ended(&end));
     assert_eq!(bench.text("told"), "", "nothing was begun after it");
     bench.write("go", "");
     bench.apply();
@@ -506,4 +558,38 @@ fn what_did_not_hold_is_no_drift() {
     assert_eq!(ledger["resources"][format!("m/file[{root}/a]")]["unsettled"], true, "{ledger}");
     let (address, origin) = bench.origins().swap_remove(0);
     assert_eq!((address.as_str(), origin.as_str()), ("file[ROOT/a]", "change"));
+}
+
+#[test]
+fn what_a_killed_shell_left_goes_with_the_next_apply() {
+    // Its file is new and not yet in place, and what the validator prints goes into a folder of its own.
+    let bench = Bench::new(
+        "[file.\"ROOT/one\"]\ncontent = \"new\\n\"\n\
+         validate = \"read -r p o </proc/self/cwd/LOCK && kill -KILL $p && sleep 5\"\n",
+    );
+    let lock = bench.state("lock").display().to_string();
+    let text = fs::read_to_string(bench.project.path().join("modules/m/module.toml"));
+    let text = text.expect("a module").replace("/proc/self/cwd/LOCK", &lock);
+    bench.project.file("modules/m/module.toml", &text);
+    bench.run(&["apply", "--yes"]).expect(3);
+    let killed = bench.holder();
+    let folders = || {
+        let base = fs::read_dir("/var/lib/trueup").expect("a folder").flatten();
+        let state = base.filter(|entry| entry.file_name().to_string_lossy().starts_with("trueup."));
+        let of = |entry: &fs::DirEntry| {
+            let text = fs::read_to_string(entry.path().join("holder")).unwrap_or_default();
+            text.starts_with(&format!("{killed} "))
+        };
+        state.filter(of).count()
+    };
+    let files = bench.files();
+    assert!(files.len() == 1 && files[0].starts_with(".trueup-"), "{files:?}");
+    assert_eq!(folders(), 1, "no folder was left");
+    // A plan takes nothing away.
+    bench.run(&["plan"]).expect(0);
+    assert_eq!(bench.files().len(), 1);
+    bench.project.file("modules/m/module.toml", text.replace("kill -KILL", "echo"));
+    bench.apply();
+    assert_eq!(bench.files(), ["one"]);
+    assert_eq!(folders(), 0);
 }

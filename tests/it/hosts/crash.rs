@@ -222,6 +222,12 @@ impl Crash {
         }
         let left = self.shell.run("ls -A /srv/crash | grep -c '^\\.trueup'");
         assert_eq!(left.trim(), "0", "{told}: something is left");
+        // Nobody else is at work there: no folder of a shell that is gone.
+        let left = self.shell.run(
+            "for f in /var/lib/trueup/trueup.*; do read -r p s o <\"$f/holder\" 2>/dev/null && \
+             [ ! -d \"/proc/$p\" ] && echo \"$f\"; done",
+        );
+        assert_eq!(left.trim(), "", "{told}: a folder is left");
         let users = self.shell.run("getent passwd crash-a crash-b crash-c | wc -l");
         assert_eq!(users.trim(), if round.is_multiple_of(2) { "3" } else { "0" }, "{told}");
         assert!(self.planned().0.is_empty(), "{told}: {}", self.planned().1);

@@ -13,6 +13,7 @@ mod logins;
 mod matrix;
 mod outcomes;
 mod paths;
+mod prune;
 mod rollback;
 mod sets;
 mod signals;

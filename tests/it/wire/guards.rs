@@ -155,7 +155,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "the content is compared again",
-        &[("|| fail 'its content is not what", "|| : 'its content is not what")],
+        &[("|| fail \"its content is not what", "|| : \"its content is not what")],
         place::moved_is_left_alone,
     ),
     guard(
