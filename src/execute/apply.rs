@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Settings;
 use super::confirm::{Armed, Fate};
 use super::failpoint::failpoint;
 use super::host::HostRun;
@@ -15,7 +16,6 @@ use super::session::{Counts, Program, Session, SessionError};
 use super::stepped::{Needless, emit_said, not_run, stepped};
 use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Steps, Wave};
-use super::{Prune, Settings};
 use crate::ledger::Notes;
 use crate::model::{Change, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
@@ -181,8 +181,7 @@ impl Applying {
         let mut body = Wave { run: run.unwrap_or_default(), ..Wave::default() };
         body.changes(&self.run, &self.plan, (wave, session));
         let armed = if let Some(mark) = &settings.run {
-            let begun = self.begun;
-            let prune = settings.prune > Prune::Nothing;
+            let (begun, prune) = (self.begun, settings.prune.is_asked());
             let writing = Writing { run: &self.run, plan: &self.plan, mark, begun, prune };
             let base = writing.base(&self.resolver.project().name);
             let notes = writing.notes(base.is_some(), &body.steps);

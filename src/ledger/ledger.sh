@@ -44,6 +44,11 @@ hold() {
   remembers "$1" "$2"
   M=$(mkdir -p -m 0700 -- "$state" 2>&1) || { fail "$state cannot be made: ${M##*: }"; return; }
   own "$state" || { fail "$state is not a folder of this login's alone"; return; }
+  if [ -n "$2" ] && [ "$U" -eq 0 ]; then
+    # Who may swap a folder above it has root write where he likes.
+    cd -P -- "$state" && trodden "$(pwd -P)" || { fail "$W may write to a folder on the way to $state: name another one"; return; }
+    cd /
+  fi
   M=$({ : >>"$state/lock"; } 2>&1) || { fail "$state cannot be written: ${M##*: }"; return; }
   booted
   n="$$ $born $boot $4" o=0

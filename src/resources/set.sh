@@ -50,12 +50,13 @@ stage() {
   standing "$swap/tree" "$2" || return
   if [ "$1" = link ]; then M=$(ln -sT -- "$4" "$t" 2>&1); return; fi
   if [ "$9" = - ]; then
-    M=$(cat <"$T" 2>&1 >"$t") && same "$T" "$3" "$4" || return
+    if [ -n "$V" ]; then grasp 300 "$T" "$3" cp -- /proc/self/fd/8 "$t"; else M=$(cat <"$T" 2>&1 >"$t"); fi || return
+    same "$T" "$3" "$4" || return
   else
     tail -c "+$(($9 + 1))" <"$swap/content" 2>/dev/null | head -c "${10}" >"$t"
     [ "$(sha256sum <"$t" 2>&1)" = "${11}  -" ] || { fail "$2: its new content cannot be written to $t"; return; }
   fi
-  [ "$3" = absent ] || keep "$T" "$t" || return
+  [ "$3" = absent ] || { keep "$T" "$t" && kept_of "$t" "$3"; } || return
   owned "$t" "$6" || M=$(chown -- "$6" "$t" 2>&1) || return
   [ "$5" = - ] || M=$(chmod -- "$5" "$t" 2>&1) || return
   [ -z "$7" ] || tried "$t" "$7" "$8" || { M="$2: $M"; return 1; }
@@ -175,15 +176,18 @@ beside() {
   case $1 in
     link | unlinked) M=$(ln -sT -- "${3#=}" "$o" 2>&1); return ;;
   esac
-  if ! ln -T -- "$T" "$o" 2>/dev/null; then
-    M=$(cp -pP -- "$T" "$o" 2>&1) && keep "$T" "$o" || return 1
+  if ! M=$(ln -T -- "$T" "$o" 2>&1); then
+    # A copy goes by its name, where somebody else could put a link.
+    [ -z "$V" ] && M=$(cp -pP -- "$T" "$o" 2>&1) && keep "$T" "$o" || return 1
   fi
   same "$o" "$3" "$4"
 }
 # entered …: the new one in the place of the old one, which is still what it was planned against.
 entered() {
   stands "$@" || return
-  before "$T" || { M="$2: $M"; return 1; }
+  k=$3
+  case $1 in link | unlinked) k=- ;; esac
+  before "$T" "$k" || { M="$2: $M"; return 1; }
   o=./.trueup-$R-$S-$nth
   case $1 in
     put) M=$(mv -fT -- "$o" "$T" 2>&1) || { barred "$T"; false; } ;;
