@@ -100,6 +100,7 @@ fn mistaken(mut error: clap::Error) -> Exit {
             typed.zip(near).filter(|(typed, near)| nearest(typed, [near.as_str()]).is_none());
         if near.is_some() {
             error.remove(ContextKind::SuggestedArg);
+            error.remove(ContextKind::Usage);
         }
     }
     let text = error.render().to_string();

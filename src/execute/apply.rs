@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Settings;
 use super::confirm::{Armed, Fate};
 use super::failpoint::failpoint;
 use super::host::HostRun;
@@ -15,7 +16,6 @@ use super::session::{Counts, Program, Session, SessionError};
 use super::stepped::{Needless, emit_said, not_run, stepped};
 use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Steps, Wave};
-use super::{Prune, Settings};
 use crate::ledger::Notes;
 use crate::model::{Change, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
@@ -181,13 +181,12 @@ impl Applying {
         let mut body = Wave { run: run.unwrap_or_default(), ..Wave::default() };
         body.changes(&self.run, &self.plan, (wave, session));
         let armed = if let Some(mark) = &settings.run {
-            let begun = self.begun;
-            let prune = settings.prune > Prune::Nothing;
+            let (begun, prune) = (self.begun, settings.prune.is_asked());
             let writing = Writing { run: &self.run, plan: &self.plan, mark, begun, prune };
             let base = writing.base(&self.resolver.project().name);
             let notes = writing.notes(base.is_some(), &body.steps);
-            steps.remember(base, notes.text(), seqs);
             steps.keep(mark, settings.keep);
+            steps.remember(base, notes.text(), seqs);
             let place = |span| self.resolver.place(span);
             steps.undoable(&writing.undo(&body.steps, &place), undo);
             steps.watched((&self.run, &self.plan, wave), (settings, mark), arming)
@@ -316,7 +315,8 @@ impl Applying {
         let (done, open): (Vec<usize>, Vec<usize>) =
             items.iter().partition(|index| several && self.holds(**index));
         self.done(&done);
-        self.barred |= items.is_empty();
+        // Before everything else stands what bars it, and behind it that it is on disk.
+        self.barred |= items.is_empty() && self.applied.done.is_empty();
         let said = String::from_utf8_lossy(&answer.payload);
         let first = open.first().or_else(|| items.first()).copied();
         let incident = of_step(first, &said, answer.status);

@@ -23,6 +23,13 @@ pub enum Prune {
     Accounts,
 }
 
+impl Prune {
+    /// Whether anything is to go.
+    pub(super) fn is_asked(self) -> bool {
+        self > Self::Nothing
+    }
+}
+
 /// Something that is to go, and its state on the host.
 pub(super) struct Going {
     instance: Instance,

@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::Settings;
 use super::apply::Emit;
 use super::host::{Ended, HostRun, failed};
 use super::session::{Expected, Program, Session, SessionError};
 use super::wave::Wave;
-use super::{Prune, Settings};
 use crate::ledger::{Damage, LastRun, Ledger, Memory, Notes, Owed, Undo, read};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Address, Event, Outcome, RunMark, Span};
@@ -270,7 +270,7 @@ pub(super) async fn settle(
     let (Some(mut session), Some(mark)) = (run.session.take(), settings.run.as_ref()) else {
         return Ok(());
     };
-    let prune = settings.prune > Prune::Nothing;
+    let prune = settings.prune.is_asked();
     let writing = Writing { run, plan: &run.plan, mark, begun: false, prune };
     let base = writing.base(project);
     let notes = writing.notes(base.is_some(), &[]);

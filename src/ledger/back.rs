@@ -55,6 +55,8 @@ struct Piece {
     sensitive: bool,
     table: toml::Table,
     kept: bool,
+    /// The first digits of the digest of what is kept.
+    was: Option<String>,
     known: Known,
     triggers: Vec<(TriggerKind, BTreeSet<String>)>,
 }
@@ -139,6 +141,7 @@ fn pieces(changes: &[Undo], lost: &mut BTreeSet<(String, String)>) -> Vec<Piece>
                     sensitive: false,
                     table: toml::Table::new(),
                     kept: false,
+                    was: None,
                     known: Known::default(),
                     triggers: Vec::new(),
                 });
@@ -171,6 +174,9 @@ impl Piece {
             for (key, value) in table {
                 self.table.entry(key).or_insert(value);
             }
+            if way.kept && !self.kept {
+                self.was.clone_from(&way.was);
+            }
             self.kept |= way.kept;
         }
         match (&mut self.known.left, &way.left) {
@@ -198,6 +204,11 @@ fn instance(
     made.sensitive = piece.sensitive;
     if piece.kept {
         let copy = match kept.of(&piece.address.name) {
+            Copied::File(_, body)
+                if piece.was.as_ref().is_some_and(|was| *was != short(&body.digest)) =>
+            {
+                return Err("its copy is damaged: it is not what stood there".to_owned());
+            }
             Copied::File(number, body) => {
                 Copy { place: format!("{run}/{number}"), body: body.clone() }
             }

@@ -17,8 +17,7 @@ arm() {
   started $$
   M=$({
     printf '%s\n' "$2 $3 $4 $5 $boot $$ $T" >"$1/run" && echo 'idle 0' >"$1/beat" && printf '%s\n' "$6" >"$1/token"
-  } 2>&1) || { swept "$1"; return 1; }
-  ondisk "$1/run" "$1/token" "$1" "$state/confirm" "$state"
+  } 2>&1) && ondisk "$1/run" "$1/token" "$1" "$state/confirm" "$state" || { swept "$1"; return 1; }
   if [ -d /run/systemd/system ] && [ "$U" -eq 0 ]; then by_units "$1" "$3"; else lasting && by_itself "$1" "$3"; fi && seen "$1" "$3" && guard=$1 && return
   M="what it may cut off could not be put back: ${M:-nobody watches}
 nothing was changed; \`confirm = false\` goes without"
@@ -40,8 +39,7 @@ by_units() {
       '[Service]' Type=oneshot "ExecStart=/bin/sh $1/guard boot $state $2" >"$3-boot.service" &&
     chmod 0644 "$3.service" "$3-boot.service" && mkdir -p "${3%/*}/sysinit.target.wants" &&
     ln -s "../trueup-confirm-$2-boot.service" "${3%/*}/sysinit.target.wants/"
-  } 2>&1) || return
-  ondisk "$3.service" "$3-boot.service" "${3%/*}" "${3%/*}/sysinit.target.wants"
+  } 2>&1) && ondisk "$3.service" "$3-boot.service" "${3%/*}" "${3%/*}/sysinit.target.wants" || return
   n=
   case $state in /var/lib/trueup/*) n=$(stat -f -c %T -- "$state") ;; esac
   case "$n $(stat -f -c %T -- "${3%/*}")" in
@@ -171,7 +169,9 @@ swept() {
   rm -f -- "$2.service" "$2-boot.service" "${2%/*}/sysinit.target.wants/${2##*/}-boot.service" "/etc/local.d/${2##*/}.start" "/etc/cron.d/${2##*/}"
   rm -rf -- "$1"
   rmdir -- "${1%/*}" 2>/dev/null
-  if [ -d "${2%/*}/sysinit.target.wants" ]; then ondisk "$state" "${2%/*}" "${2%/*}/sysinit.target.wants"; else ondisk "$state"; fi
+  # M stays why.
+  if [ -d "${2%/*}/sysinit.target.wants" ]; then set -- "$state" "${2%/*}" "${2%/*}/sysinit.target.wants"; else set -- "$state"; fi
+  (ondisk "$@")
 }
 # undecided: is a change of this host still to be confirmed? Where nobody watches over it any more it is put back now.
 undecided() {
@@ -193,6 +193,7 @@ undecided() {
 guarding() {
   state=$2 c=$2/confirm/$3
   started $$
+  born=$T
   booted
   read -r run a b p E pid start <"$c/run" || exit 0
   # Behind the network, by somebody who may also be started again while the host goes on.
@@ -233,6 +234,7 @@ waited() {
 revert() {
   mv -fT -- "$c/token" "$c/reverting" 2>/dev/null || [ -e "$c/reverting" ] || return 0
   silenced "$1"
+  [ ! -e "$state/journal" ] || printf '\nword %s %s\n' "$R" "$run" >>"$state/journal"
   k=$state/kept/$run
   : >"$c/failed"
   set -- "$1" "$k" "$(wc -l <"$k/list")"

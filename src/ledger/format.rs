@@ -78,8 +78,8 @@ impl Memory {
 /// Reads the answer of `recall`.
 #[must_use]
 pub fn read(answer: &[u8], (project, host): (&str, &str)) -> Memory {
-    // What a shell captures loses its last line break: that of the ledger, where no journal lies beside it.
-    let text = String::from_utf8_lossy(answer) + "\n";
+    // What a shell captures lacks its last line ends.
+    let text = String::from_utf8_lossy(answer).trim_end_matches('\n').to_owned() + "\n";
     let (mut memory, mut boot, mut rest) = (Memory::default(), "", &*text);
     while let Some(line) = rest.strip_prefix("= ") {
         let (line, more) = line.split_once('\n').unwrap_or((line, ""));
@@ -216,10 +216,10 @@ mod tests {
     fn it_is_read_as_it_was_written() {
         let memory = recalled(&ledger().text(("shop", "web1")));
         assert_eq!((memory.damage, memory.ledger), (None, ledger()));
-        assert_eq!(recalled("").ledger, Ledger::default());
-        // As a shell hands it on that captured it.
+        // A shell's answer has no line end at its end; without a journal behind it that is the ledger's.
         let memory = recalled(ledger().text(("shop", "web1")).trim_end());
         assert_eq!((memory.damage, memory.ledger), (None, ledger()));
+        assert_eq!(recalled("").ledger, Ledger::default());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 # Shell functions of kept copies: what stood at paths before a run changed them, in $state/kept/RUN. `list` in
 # it has a line for each thing, in the order in which they were kept: `N SEQ KIND META PATH`; the copy of a
-# file or link is `N` beside it. What is on the list is whole, and on disk.
+# file or link is `N` beside it, and of a folder which one it was. What is on the list is whole, and on disk.
 
 # keeping RUN LARGEST RUNS SIZE: from now on what steps change is kept, under this run. A file of more bytes than
 # LARGEST is listed only. RUNS runs are kept, and SIZE KiB of them.
@@ -8,28 +8,34 @@ keeping() {
   keeping=$1 keptn= keptall=
   keptmost="${2:-67108864} ${3:-10} ${4:-1048576}"
 }
-# keepsake PATH NAME: keeps what stands at PATH, which is NAME from here, unless the run kept it before.
+# keepsake PATH NAME META: keeps what stands at PATH, which is NAME from here, unless the run kept it before. META is what
+# the change was planned against, where that is known: another thing may be somebody's who has no say there.
 keepsake() {
   [ -n "$keptn" ] || shelf "$state/kept" $keptmost || return
   case $keptall in *"
 $1
 "*) return 0 ;; esac
-  set -- "$1" "$2" "$state/kept/$keeping" "$((keptn + 1))"
+  set -- "$1" "$2" "$state/kept/$keeping" "$((keptn + 1))" "${3:--}"
   E='absent -'
   if [ -e "$2" ] || [ -L "$2" ]; then
-    M=$(command stat -c '%f:%u:%g %s' -- "$2" 2>&1) || return
+    M=$(command stat -c '%f:%u:%g %s %d:%i' -- "$2" 2>&1) || return
+    k=${M##* } M=${M% *} E=${5#* }
+    case $5 in
+      *' '*' '*) [ "${M% *}" = "${5%% *}:${E% *}:${E#* }" ] ;;
+      *) [ "$5" = - ] ;;
+    esac || { fail 'its owner, mode or kind is not what this was planned against'; return; }
     case $M in
       8???:*) E="file ${M% *}" && [ "${M#* }" -le "${keptmost%% *}" ] || E="large ${M% *}" ;;
       a???:*) E="link ${M% *}" ;;
-      4???:*) E="folder ${M% *}" ;;
+      4???:*) E="folder ${M% *}" && M=$(echo "$k" 2>&1 >"$3/$4") || { unkept "$1"; return; } ;;
       *) E="other ${M% *}" ;;
     esac
-    case $E in file* | link*) shelved "$@" "$M" || return ;; esac
+    case $E in file* | link*) shelved "$1" "$2" "$3" "$4" "$M" || return ;; esac
   fi
   M=$(printf '%s\n' "$4 $S $E $1" 2>&1 >>"$3/list") || { unkept "$1"; return; }
   keptn=$4 keptall="$keptall$1
 "
-  ondisk "$3/list"
+  ondisk "$3/list" || unkept "$1"
 }
 # shelf FOLDER LARGEST RUNS SIZE: the folder of this run, and what the one of before left there, if it is one that
 # goes on. Runs that are too many, or too large together, go: the oldest first, and never the newest.
@@ -43,7 +49,7 @@ $(cut -d ' ' -f 5- <"$1/$keeping/list")
   keptn=$(wc -l <"$1/$keeping/list")
   keptn=$((keptn))
   outdated "$1" "$3" "$4"
-  ondisk "$1/$keeping" "$1"
+  ondisk "$1/$keeping" "$1" || unkept 'what is changed'
 }
 # outdated FOLDER RUNS SIZE: removes the oldest until the rest fits. The newest beside this one stays.
 outdated() {
@@ -79,10 +85,11 @@ shelved() {
     unkept "$1"
     return
   fi
-  case $5 in
-    8*) ondisk "$3/$4" "$3" ;;
+  set -- "$1" "$3/$4" "$3" "$5"
+  case $4 in
+    8*) ondisk "$2" "$3" ;;
     *) ondisk "$3" ;;
-  esac
+  esac || { rm -rf -- "$2"; unkept "$1"; }
 }
 # keepsakes FOLDER ENTRY…: all that stands in a folder below these names, what is in a folder before it.
 keepsakes() {
@@ -101,9 +108,12 @@ keepsakes() {
     keepsake "${a%/}/${p#./}" "$p" || return
   done
 }
-# ondisk PATH…: what was written there stays, whatever dies.
+# ondisk PATH…: what was written there stays, whatever dies. Where one cannot be opened, or its file system cannot be
+# asked, all that there is is synced. A disk that did not take it is a failure: who asks twice is told that all is well.
 ondisk() {
-  sync -- "$@" 2>/dev/null || sync
+  z=$(sync -- "$@" 2>&1) && return
+  z=$(printf '%s\n' "$z" | grep '^sync: .*: ' | grep -Ev ': (Permission denied|Operation not permitted|No such file or directory|Not a directory|Invalid argument|Function not implemented|(Operation )?[Nn]ot supported|No such device or address|Text file busy)$') || { sync; return; }
+  fail "it may not be on disk: ${z##*: }"
 }
 
 # putback RUN N: one thing as it stood before that run, by the copy that was kept.
@@ -127,7 +137,7 @@ putback() {
   at "$4" || return
   case $2 in
     absent) unmade ;;
-    folder) refolder "$3" ;;
+    folder) refolder "$3" "$1" ;;
     *)
       if [ -d "$T" ] && [ ! -L "$T" ]; then fail 'a folder stands there now'; return; fi
       fresh "$T" || return
@@ -139,14 +149,20 @@ putback() {
 unmade() {
   if [ -d "$T" ] && [ ! -L "$T" ]; then M=$(rmdir -- "$T" 2>&1); else M=$(rm -f -- "$T" 2>&1); fi
 }
-# refolder META: a folder with its owner and mode.
+# refolder META COPY: a folder with its owner and mode. In COPY stands which one it was: where somebody else could put
+# another one there, that is not given to him.
 refolder() {
-  l=${1#*:} n=$(printf %05o "$((0x${1%%:*} & 07777))")
-  if [ ! -e "$T" ] && [ ! -L "$T" ]; then M=$(mkdir -- "$T" 2>&1) || return; fi
-  if [ ! -d "$T" ] || [ -L "$T" ]; then fail 'what stands there now is no folder'; return; fi
-  inside || return
+  k= l=${1#*:} E=$(printf %05o "$((0x${1%%:*} & 07777))")
+  if [ ! -e "$T" ] && [ ! -L "$T" ]; then
+    M=$(mkdir -- "$T" 2>&1) && inside && blank || return
+  elif [ -d "$T" ] && [ ! -L "$T" ]; then
+    inside || return
+    [ -z "$V" ] || { read -r k <"$2" && [ "$(command stat -c %d:%i .)" = "$k" ]; } 2>/dev/null || { fail 'another folder stands there now'; return; }
+  else
+    fail 'what stands there now is no folder'; return
+  fi
   [ "$(command stat -c %u:%g -- "$T")" = "$l" ] || M=$(chown -h -- "$l" "$T" 2>&1) || return
-  M=$(chmod -- "$n" "$T" 2>&1)
+  M=$(chmod -- "$E" "$T" 2>&1)
 }
 # refile COPY: as `put`, from a copy with all that it has.
 refile() {
@@ -158,12 +174,7 @@ refile() {
   return "${r#-}"
 }
 refill() {
-  copy "$1" || return
-  t=/proc/self/fd/5
-  if [ ! -e "$t" ]; then
-    [ -z "$V" ] || { fail "$V could swap the new file for a link: that cannot be ruled out without /proc"; return; }
-    t=$X
-  fi
+  made && copy "$1" || return
   keep "$1" "$t" || return
   touch -r "$1" -- "$t" 2>/dev/null
   exec 5>&-

@@ -44,6 +44,11 @@ hold() {
   remembers "$1" "$2"
   M=$(mkdir -p -m 0700 -- "$state" 2>&1) || { fail "$state cannot be made: ${M##*: }"; return; }
   own "$state" || { fail "$state is not a folder of this login's alone"; return; }
+  if [ -n "$2" ] && [ "$U" -eq 0 ]; then
+    # Who may swap a folder above it has root write where he likes.
+    cd -P -- "$state" && trodden "$(pwd -P)" || { fail "$W may write to a folder on the way to $state: name another one"; return; }
+    cd /
+  fi
   M=$({ : >>"$state/lock"; } 2>&1) || { fail "$state cannot be written: ${M##*: }"; return; }
   booted
   n="$$ $born $boot $4" o=0
@@ -69,20 +74,46 @@ occupied() {
   holder || who='somebody who did not say who'
   M="another apply is at work there: $who"
 }
-# leftovers: what shells left behind that were killed goes: new files beside those that they were to replace, as the journal
-# names them, and folders of their own. Several machines may share a home: each looks after its own.
+# leftovers: what shells left behind that were killed goes: new files beside those that they were to replace, and
+# folders of their own. Several machines may share a home: each looks after its own.
 leftovers() {
-  while IFS= read -r l; do
-    case $l in 'temp /'*/.trueup-*) astray "${l#temp }" ;; esac
-  done 2>/dev/null <"$state/journal"
+  (strays)
   lair
   for p in "$n"/trueup.* "$state"/lock.[0-9]*; do
-    own "$p" && [ -s "$p/holder" ] && ! living "$p/holder" || continue
-    case $p in */trueup.*) [ "$who" = "$machine" ] || continue ;; esac
-    rm -rf -- "$p"
+    own "$p" || continue
+    if [ -s "$p/holder" ]; then
+      ! living "$p/holder" || continue
+      case $p in */trueup.*) [ "$who" = "$machine" ] || continue ;; esac
+      rm -rf -- "$p"
+    else
+      # A power cut took what it said.
+      l=${p##*/trueup.} l=${l%.*}
+      case $l in *[!0-9-]* | -* | *- | *-*-*) continue ;; *-*) process "${l%-*}" "${l#*-}" && continue ;; *) continue ;; esac
+      if [ -e "$p/holder" ]; then rm -rf -- "$p"; else rmdir -- "$p" 2>/dev/null; fi
+    fi
   done
   M=
   cd /
+}
+# strays: new files are called by the word of their shell. The journal says which shells there were, on disk before their
+# first step, and which of them left in order; what the run kept says where they worked.
+strays() {
+  [ -s "$state/journal" ] || return 0
+  set -- $(sed -n -e 's/^word \([0-9a-f]*\) \([0-9A-Z]*\)$/\1:\2/p' -e 's/^left \([0-9a-f]*\)$/\1:left/p' "$state/journal")
+  k=' '
+  for p do
+    case $p in *:left) k="$k${p%:*} " ;; esac
+  done
+  for p do
+    case $k in *" ${p%:*} "*) continue ;; esac
+    sed -n 's,^[0-9]* [0-9]* [a-z]* [^ ]* \(/.*\)$,\1,p' "$state/kept/${p#*:}/list" 2>/dev/null | sed 's,[^/]*$,,' | sort -u | while IFS= read -r a; do
+      for q in "$a.trueup-${p%:*}-"*; do
+        # What a set keeps beside its members is put back, or is of no use, as its own journal says.
+        case $q in *.old) continue ;; esac
+        if [ -e "$q" ] || [ -L "$q" ]; then astray "$q"; fi
+      done
+    done
+  done
 }
 # astray PATH: removes it, a name of our making. Where others could have put a folder there, it stays.
 astray() {
@@ -173,18 +204,16 @@ settle() {
   X=
   exec 7>&-
   journal=
-  M=$(rm -f -- "$state/journal" 2>&1) && sync -- "$state" 2>/dev/null || sync
+  M=$(rm -f -- "$state/journal" 2>&1) && ondisk "$state"
 }
-# note: lines for the journal, from the wire; on disk before anything that they are about is done.
+# note: lines for the journal, from the wire; on disk before anything that they are about is done. With them goes
+# which boot this is: of what comes behind them, a host that loses its power may lose all. And who writes: `word`,
+# by which its temporary files are called, and the run that keeps what it changes.
 note() {
-  n=y
-  [ ! -e "$state/journal" ] || n=
-  M=$({ : >>"$state/journal"; } 2>&1) || return 1
-  receive 5>>"$state/journal" || return
-  [ -z "$n" ] || sync -- "$state" 2>/dev/null || sync
+  booted
+  M=$({ printf '\nboot %s\nword %s %s\n' "$boot" "$R" "$keeping" >>"$state/journal"; } 2>&1) || return 1
+  receive 5>>"$state/journal" && ondisk "$state" || return
   [ -z "$journal" ] || return 0
   exec 7>>"$state/journal"
   journal=1
-  booted
-  echo "boot $boot" >&7
 }

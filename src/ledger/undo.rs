@@ -46,6 +46,9 @@ pub struct Way {
     pub table: String,
     #[serde(default)]
     pub kept: bool,
+    /// The first digits of the digest of that content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
     /// What the run left there, long values by their digests; `None` where that is nothing.
     pub left: Option<BTreeMap<String, String>>,
 }
@@ -57,7 +60,8 @@ impl Way {
             let short = |(key, value): (&str, String)| (key.to_owned(), short(&value));
             left.into_iter().map(short).collect()
         });
-        Self { kind: back.kind.to_owned(), name: back.name, table: text, kept: back.kept, left }
+        let (kind, was) = (back.kind.to_owned(), back.was.as_deref().map(short));
+        Self { kind, name: back.name, table: text, kept: back.kept, was, left }
     }
 }
 

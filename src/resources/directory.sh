@@ -41,26 +41,32 @@ cleared() {
   inside || return
   [ -z "$keeping" ] || keepsakes "$@" || return
   shift
+  case $U$(rm --version 2>/dev/null) in
+    0*GNU* | [1-9]*) M=$(rm -rf -- "$@" 2>&1); return ;;
+  esac
   k=$(stat -c %U:%u .)
-  if [ "$U" -ne 0 ] || [ "${k##*:}" = 0 ]; then
-    M=$(rm -rf -- "$@" 2>&1)
+  if [ "${k##*:}" != 0 ]; then
+    M=$(as "$k" rm -rf -- "$@" 2>&1 3<&- 4>&- 7>&- 9>&-)
     return
   fi
-  case $(rm --version 2>/dev/null) in
-    *GNU*) M=$(rm -rf -- "$@" 2>&1) ;;
-    *) M=$(as "$k" rm -rf -- "$@" 2>&1 3<&- 4>&- 7>&- 9>&-) ;;
-  esac
+  k=$(find "$@" -xdev -type d '(' ! -user 0 -o -perm -020 -o -perm -002 ')' 2>/dev/null | head -n 1)
+  [ -z "$k" ] || { fail "somebody else may write to $k, and the rm of this host could be led elsewhere from there: that takes the one of GNU"; return; }
+  M=$(rm -rf -- "$@" 2>&1)
 }
 # folder PATH MODE OWNER: makes a directory; the mode is set last, when the owner is right.
 folder() {
-  at "$1" && same "$T" absent - && before "$T" || return
+  at "$1" && same "$T" absent - && before "$T" absent || return
   M=$(mkdir -- "$T" 2>&1) || return
-  inside || return
+  inside && blank || return
   if [ -n "$3" ]; then M=$(chown -h -- "$3" "$T" 2>&1) || return; fi
   M=$(chmod -- "$2" "$T" 2>&1)
 }
+# blank: is this the folder that was just made, or at least an empty one of ours, and none that was put in its place?
+blank() {
+  [ -z "$V" ] || { [ -O . ] && [ -z "$(ls -A . 2>&1)" ]; } || fail "it was swapped for another folder meanwhile"
+}
 # empty PATH META: removes an empty directory.
 empty() {
-  at "$1" && same "$T" "$2" - && before "$T" || return
+  at "$1" && same "$T" "$2" - && before "$T" "$2" || return
   M=$(rmdir -- "$T" 2>&1)
 }

@@ -248,16 +248,17 @@ impl Resource for File {
 
     fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
         let name = desired.path.as_str();
-        let Observed::Regular { meta, .. } = observed else {
+        let Observed::Regular { meta, body } = observed else {
             return Inverse::of(Back::gone(Self::NAME, name).leaving_all(change));
         };
+        let was = body.as_ref();
         if change.action == Action::Delete {
-            return Inverse::of(Back::to(Self::NAME, name, meta.keys(None)).kept());
+            return Inverse::of(Back::to(Self::NAME, name, meta.keys(None)).kept(was));
         }
         let back = Back::to(Self::NAME, name, meta.keys(Some(change))).leaving_all(change);
         let parted = differs(change, "hard links");
         let whole = parted || differs(change, "content");
-        let inverse = Inverse::of(if whole { back.kept() } else { back });
+        let inverse = Inverse::of(if whole { back.kept(was) } else { back });
         if parted { inverse.but("it stays parted from its other hard links") } else { inverse }
     }
 

@@ -23,6 +23,8 @@ pub struct Back {
     pub table: BTreeMap<String, Value>,
     /// Whether its content is that of the copy which the host keeps of the path that is its name.
     pub kept: bool,
+    /// The digest of that content, where it is known.
+    pub was: Option<String>,
     /// What the change leaves there, as the changes of its type name it; `None` where that is nothing.
     pub left: Option<Record>,
 }
@@ -61,7 +63,7 @@ impl Back {
         keys: impl IntoIterator<Item = (&'k str, Value)>,
     ) -> Self {
         let table = keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Self { kind, name: name.to_owned(), table, kept: false, left: None }
+        Self { kind, name: name.to_owned(), table, kept: false, was: None, left: None }
     }
 
     /// It was not there.
@@ -69,9 +71,10 @@ impl Back {
         Self::to(kind, name, [("state", Value::String("absent".to_owned()))])
     }
 
-    /// Its content is the copy's.
-    pub(super) const fn kept(mut self) -> Self {
+    /// Its content is the copy's, which is to be this one.
+    pub(super) fn kept(mut self, was: Option<&Body>) -> Self {
         self.kept = true;
+        self.was = was.map(|body| body.digest.clone());
         self
     }
 

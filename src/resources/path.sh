@@ -82,20 +82,28 @@ at() {
     led "$G" || return
     [ "$(pwd -P)" = "$o" ] || { fail "its folder $G leads elsewhere now"; return; }
   fi
-  l=${o#/} n=
+  trodden "$o" || V=$W
+  [ -z "$open" ] || V=${V:-any user}
+}
+# trodden FOLDER: are it and each folder above it sound?
+trodden() {
+  l=${1#/} n=
   set -- /
   while [ -n "$l" ]; do
     n=$n/${l%%/*}
     set -- "$@" "$n"
     case $l in */*) l=${l#*/} ;; *) l= ;; esac
   done
-  sound "$@" || V=$W
+  sound "$@"
 }
-# sound FOLDER…: can nobody but root change what stands in these folders? If not, W is whose it is.
+# sound FOLDER…: can nobody but root change what stands in these folders? If not, W is whose it is. Where all may make
+# things in the last one, but take away only their own (as in /tmp), it is sound, and `open` says so.
 sound() {
+  open=
   for q in $(command stat -c '%U:%u:%a' -- "$@" 2>&1); do
-    W=${q%%:*}
+    W=${q%%:*} open=
     case $q in
+      *:0:[1357]?[2367]? | *:0:[1357]??[2367]) open=y ;;
       *:0:[1357]???) ;;
       *:0:*[2367] | *:0:*[2367]?) return 1 ;;
       *:0:*) ;;
@@ -113,14 +121,18 @@ led() {
     if [ -L "./$k" ]; then
       n=$(pwd -P)
       n=${n%/}/$k
-      sound . || { fail "$n on the way is a link that $W may have put there: name the folder itself"; return; }
+      sound . && case $open$(command stat -c %u -- "./$k" 2>&1) in y0 | [0-9]*) ;; *) W='any user' && false ;; esac ||
+        { fail "$n on the way is a link that $W may have put there: name the folder itself"; return; }
       a=$((a + 1))
       [ "$a" -le 40 ] || { fail "$n on the way leads round in a circle"; return; }
       k=$(readlink -- "./$k") || { fail "$n on the way is another thing now"; return; }
       case $k in /*) cd / ;; esac
       l=$k/$l
     else
+      n=$(pwd -P)
+      n=${n%/}/$k
       cd -P -- "./$k" 2>/dev/null || { fail "its folder $1 cannot be entered"; return; }
+      [ "$k" = .. ] || [ "$(pwd -P)" = "$n" ] || { fail "$n on the way was swapped for a link meanwhile"; return; }
     fi
   done
 }
@@ -166,9 +178,9 @@ planned against  $(looks $2)
 found now        $(looks $(stat -c '%f %u %g' -- "$1" 2>&1))"
     return
   fi
-  [ "$3" = - ] || [ "$(sha256sum <"$1" 2>&1)" = "$3  -" ] || fail "its content is not what this was planned against
+  [ "$3" = - ] || [ "$(sum "$1")" = "$3  -" ] || fail "its content is not what this was planned against
 planned against  sha256:$(printf %.12s "$3")
-found now        sha256:$(sha256sum <"$1" 2>&1 | head -c 12)"
+found now        sha256:$(sum "$1" | head -c 12)"
 }
 # looks MODE UID GID: what stat(1) says as `%f %u %g`, as a reader says it.
 looks() {
@@ -183,18 +195,46 @@ looks() {
     *) printf '%s mode %04o, owner %s, group %s\n' "$n" $((0x$1 & 4095)) "${2:-}" "${3:-}" ;;
   esac
 }
-# before NAME: what stands there, in the folder that `at` went into, is kept for the way back, where the run keeps.
+# sum FILE: as `sha256sum <FILE`. Where somebody else could put a pipe there, nobody waits for what comes out of it.
+sum() {
+  if [ -z "$V" ]; then sha256sum <"$1" 2>&1; return; fi
+  [ ! -L "$1" ] && [ -f "$1" ] && case $(dd --version 2>/dev/null) in
+    *coreutils*) dd if="$1" bs=1048576 iflag=nonblock,nofollow 2>/dev/null ;;
+    *) limited 300 cat -- "$1" 2>/dev/null ;;
+  esac | sha256sum 2>&1
+}
+# limited SECONDS COMMAND…: a program of our own that may come to wait for somebody.
+limited() {
+  command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
+  timeout -k 5 "$@" 3<&- 4>&- 7>&- 9>&-
+}
+# grasp SECONDS PATH META COMMAND…: runs it with a file open that is what stands at PATH, under this name alone, and has
+# the kind, owner and mode that it was planned against. It is /proc/self/fd/8, whatever is put in its place meanwhile.
+grasp() {
+  [ -e /proc/self/fd/0 ] || { fail "$V could swap it for a link: that cannot be ruled out without /proc"; return; }
+  k=$1
+  shift
+  M=$(limited "$k" /bin/sh -c '
+    [ ! -L "$1" ] && [ -f "$1" ] && exec 8<"$1" || exit
+    k=$(stat -L -c "%d:%i %h %f %u %g" /proc/self/fd/8)
+    [ "$k" = "$(stat -c "%d:%i 1 $2" -- "$1")" ] || {
+      echo "it is another thing now, or has other names too (hard links)"
+      exit 1
+    }
+    shift 2
+    "$@"' sh "$@" 2>&1) || fail "${M:-it is another thing now}"
+}
+# before NAME META: what stands there, in the folder that `at` went into, is kept for the way back, where the run keeps.
 before() {
-  [ -z "$keeping" ] || keepsake "${G%/}/${T#./}" "$1"
+  [ -z "$keeping" ] || keepsake "${G%/}/${T#./}" "$1" "${2:--}"
 }
 # fresh PATH: X, the name of a temporary file beside PATH. Nothing may stand there: noclobber opens
-# what is no regular file, and the name could be guessed by who saw the one before it. `later` keeps apart what a
-# set makes.
+# what is no regular file. Where somebody else could put something there meanwhile, the name cannot be guessed from the
+# one before it, but for what a set makes, which `later` keeps apart.
 fresh() {
   n=${1%/*}/.trueup-$R-$S$later
+  [ -z "$V" ] || [ -n "$later" ] || ! { read -r k </proc/sys/kernel/random/uuid; } 2>/dev/null || n=$n-$k
   if [ -e "$n" ] || [ -L "$n" ]; then fail "${G%/}/${n#./} is in the way"; return; fi
-  # Who dies before it is moved or removed cannot take it away: the next apply does.
-  [ -z "$journal" ] || printf 'temp %s\n' "${G%/}/${n#./}" >&7
   X=$n
 }
 # put PATH META DIGEST MODE OWNER VALIDATE SECONDS FROM: replaces a file, or makes it. The content comes
@@ -203,7 +243,7 @@ put() {
   at "$1" || return
   shift
   set -- "$T" "$@"
-  same "$1" "$2" "$3" && before "$1" || return
+  same "$1" "$2" "$3" && single "$1" "$2" && before "$1" "$2" || return
   fresh "$1" || return
   r=-1
   set -C
@@ -222,22 +262,18 @@ put() {
 # fill: the new file through its open descriptor, so that whoever may write to the folder cannot have
 # another file changed by putting a link into its place. Until it is whole, only we can open it.
 fill() {
+  made || return
   if [ -n "$8" ]; then
     copy "${8#* }" || return
-    [ "$(sha256sum <"$X" 2>&1)" = "${8%% *}  -" ] || { fail 'the file that brought the same content is another one now'; return; }
+    [ "$(sha256sum <"$t" 2>&1)" = "${8%% *}  -" ] || { fail 'the file that brought the same content is another one now'; return; }
   else
     receive || return
-  fi
-  t=/proc/self/fd/5
-  if [ ! -e "$t" ]; then
-    [ -z "$V" ] || { fail "$V could swap the new file for a link: that cannot be ruled out without /proc"; return; }
-    t=$X
   fi
   if [ "$2" = absent ]; then
     owned "$t" "$5" || M=$(chown -- "$5" "$t" 2>&1) || return
     [ "$4" = - ] || M=$(chmod -- "$4" "$t" 2>&1) || return
   elif [ "$4$5" = - ]; then
-    keep "$1" "$t" || return
+    keep "$1" "$t" && kept_of "$t" "$2" || return
   else
     become "$@" || return
   fi
@@ -249,6 +285,16 @@ fill() {
   same "$1" "$2" "$3" || return
   M=$(mv -fT -- "$X" "$1" 2>&1) || { barred "$1"; return 1; }
   X=
+}
+# made: t is the new file, by the descriptor that was opened.
+made() {
+  t=/proc/self/fd/5
+  if [ ! -e "$t" ]; then
+    [ -z "$V" ] || { fail "$V could swap the new file for a link: that cannot be ruled out without /proc"; return; }
+    t=$X
+  fi
+  # noclobber takes pipes and devices for new.
+  [ -f "$t" ] || fail "${G%/}/${X#./} is in the way"
 }
 # tried FILE VALIDATE SECONDS: what VALIDATE says of a new file.
 tried() {
@@ -280,7 +326,7 @@ held_fast() {
 # file that nobody else can reach goes through what was: who could open the new one for a moment could
 # read its content later.
 become() {
-  private && M=$({ : >"$D/$S"; } 2>&1) && keep "$1" "$D/$S" || return
+  private && M=$({ : >"$D/$S"; } 2>&1) && keep "$1" "$D/$S" && kept_of "$D/$S" "$2" || return
   owned "$D/$S" "$5" || M=$(chown -- "$5" "$D/$S" 2>&1) || return
   [ "$4" = - ] || M=$(chmod -- "$4" "$D/$S" 2>&1) || return
   keep "$D/$S" "$t"
@@ -290,18 +336,30 @@ owned() {
   n=$(stat -L -c %U:%G -- "$1")
   case $2 in '' | "$n" | "${n%:*}" | ":${n#*:}") ;; *) return 1 ;; esac
 }
-# keep OLD NEW: owner, mode, ACL and extended attributes of OLD for NEW.
+# keep OLD NEW: owner, mode, ACL and extended attributes of OLD for NEW. A link that was put in the place of OLD is not
+# followed.
 keep() {
   n=mode,ownership,xattr
   [ ! -e /sys/fs/selinux/enforce ] || n=$n,context
-  cp --attributes-only --preserve="$n" -- "$1" "$2" 2>/dev/null && return
+  cp -RP --attributes-only --preserve="$n" -- "$1" "$2" 2>/dev/null && return
   n=$(stat -c '%u:%g %a' -- "$1") && M=$(chown -- "${n% *}" "$2" 2>&1) && M=$(chmod -- "${n#* }" "$2" 2>&1)
+}
+# kept_of NEW META: does NEW have what was planned against, and not what somebody put in its place meanwhile?
+kept_of() {
+  [ -z "$V" ] || [ "$2" = - ] || [ "$(command stat -L -c '%f %u %g' -- "$1" 2>&1)" = "$2" ] ||
+    fail 'its owner, mode or kind is not what this was planned against'
+}
+# single NAME META: has a file that somebody else could put there one name alone? Another one may be where he has no say.
+single() {
+  case $V/$2 in
+    ?*/8*) [ "$(command stat -c %h -- "$1" 2>&1)" = 1 ] || fail "it has other names too (hard links), and $V may have made this one" ;;
+  esac
 }
 # access PATH META DIGEST MODE OWNER WANTED: owner and mode of what is there. WANTED is the digest of a
 # file's content, where the files say it.
 access() {
   at "$1" || return
-  same "$T" "$2" "$3" && before "$T" || return
+  same "$T" "$2" "$3" && before "$T" "$2" || return
   if [ -d "$T" ] && [ ! -L "$T" ]; then
     inside && same "$T" "$2" - || return
   elif [ -n "$V" ]; then
@@ -311,13 +369,13 @@ access() {
   owned "$T" "$5" || M=$(chown -h -- "$5" "$T" 2>&1) || return
   if [ "$4" != - ]; then M=$(chmod -- "$4" "$T" 2>&1) || return; fi
 }
-# shared: access for a file that somebody else could swap for a link to any other. Its own user may change
-# the mode, if the folders let it; else it is replaced by a copy, if it is known what must be in it.
+# shared: access for a file that somebody else could swap for a link to any other. The mode is changed of what was
+# opened. The owner is not: who had it open to write could still do so, so it is replaced by a copy, if it is known what
+# must be in it.
 shared() {
-  if owned "$T" "$5" && n=$(stat -c %U:%u -- "$T") && [ "${n##*:}" != 0 ]; then
-    M=$(as "$n" chmod -- "$4" "$T" 2>&1 3<&- 4>&- 7>&- 9>&-) && return
-    [ "${6:--}" != - ] || fail "$M
-declare its content too, so that it is replaced whole" || return
+  if owned "$T" "$5"; then
+    grasp 10 "$T" "$2" chmod -- "$4" /proc/self/fd/8 && return
+    [ "${6:--}" != - ] || return
   fi
   if [ "${6:--}" != - ]; then
     put "$1" "$2" "$6" "$4" "$5" '' 60 "$6 $1"
@@ -328,7 +386,7 @@ declare its content too, so that it is replaced whole" || return
 # gone PATH META DIGEST: removes a file or link.
 gone() {
   at "$1" || return
-  same "$T" "$2" "$3" && before "$T" || return
+  same "$T" "$2" "$3" && before "$T" "$2" || return
   M=$(rm -f -- "$T" 2>&1)
 }
 # over: the link X comes to stand at T.

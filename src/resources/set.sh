@@ -50,12 +50,13 @@ stage() {
   standing "$swap/tree" "$2" || return
   if [ "$1" = link ]; then M=$(ln -sT -- "$4" "$t" 2>&1); return; fi
   if [ "$9" = - ]; then
-    M=$(cat <"$T" 2>&1 >"$t") && same "$T" "$3" "$4" || return
+    if [ -n "$V" ]; then grasp 300 "$T" "$3" cp -- /proc/self/fd/8 "$t"; else M=$(cat <"$T" 2>&1 >"$t"); fi || return
+    same "$T" "$3" "$4" || return
   else
     tail -c "+$(($9 + 1))" <"$swap/content" 2>/dev/null | head -c "${10}" >"$t"
     [ "$(sha256sum <"$t" 2>&1)" = "${11}  -" ] || { fail "$2: its new content cannot be written to $t"; return; }
   fi
-  [ "$3" = absent ] || keep "$T" "$t" || return
+  [ "$3" = absent ] || { keep "$T" "$t" && kept_of "$t" "$3"; } || return
   owned "$t" "$6" || M=$(chown -- "$6" "$t" 2>&1) || return
   [ "$5" = - ] || M=$(chmod -- "$5" "$t" 2>&1) || return
   [ -z "$7" ] || tried "$t" "$7" "$8" || { M="$2: $M"; return 1; }
@@ -138,13 +139,11 @@ $P"'
 swapped() {
   M=$({ printf 'word %s %s\n' "$R-$S" "$1" >"$swap/journal"; } 2>&1) && each listed || return 1
   shift
-  ondisk "$swap/journal" "$swap" "$state/sets" "$state"
-  each prepared || return
-  ondisk "$swap/journal" "$@"
-  each stands && each entered || return
-  ondisk "$@"
+  ondisk "$swap/journal" "$swap" "$state/sets" "$state" && each prepared && ondisk "$swap/journal" "$@" || return
+  each stands && each entered && ondisk "$@" || return
   M=$(mv -fT -- "$swap/journal" "$swap/done" 2>&1) || return 1
-  ondisk "$swap"
+  # Where it may not stay so, nothing of the old files may go.
+  ondisk "$swap" || { mv -fT -- "$swap/done" "$swap/journal"; return 1; }
   tidied
 }
 # listed …: a line for the journal: `path NUMBER old|new PATH`.
@@ -177,15 +176,18 @@ beside() {
   case $1 in
     link | unlinked) M=$(ln -sT -- "${3#=}" "$o" 2>&1); return ;;
   esac
-  if ! ln -T -- "$T" "$o" 2>/dev/null; then
-    M=$(cp -pP -- "$T" "$o" 2>&1) && keep "$T" "$o" || return 1
+  if ! M=$(ln -T -- "$T" "$o" 2>&1); then
+    # A copy goes by its name, where somebody else could put a link.
+    [ -z "$V" ] && M=$(cp -pP -- "$T" "$o" 2>&1) && keep "$T" "$o" || return 1
   fi
   same "$o" "$3" "$4"
 }
 # entered …: the new one in the place of the old one, which is still what it was planned against.
 entered() {
   stands "$@" || return
-  before "$T" || { M="$2: $M"; return 1; }
+  k=$3
+  case $1 in link | unlinked) k=- ;; esac
+  before "$T" "$k" || { M="$2: $M"; return 1; }
   o=./.trueup-$R-$S-$nth
   case $1 in
     put) M=$(mv -fT -- "$o" "$T" 2>&1) || { barred "$T"; false; } ;;
@@ -195,8 +197,8 @@ entered() {
 }
 # tidied: the new files count: the old ones go, and the set is through.
 tidied() {
-  through done away
-  rm -rf -- "$swap"
+  # Where what is left cannot be known, the next apply does it.
+  ! through done away || rm -rf -- "$swap"
   swap= M=
 }
 # undone: ends a set that failed: all is as it was. M stays what it said.
@@ -230,13 +232,13 @@ through() {
         "$2" "${E%% *}" "${k%% *}" "${k#* }" || return
         ;;
     esac
-  done 6<"$swap/$1"
+  done 6<"$swap/$1" || fail "$swap/$1 cannot be read"
 }
 # away NUMBER old|new PATH: what a swap left beside a member.
 away() {
   at "$3" || return 0
   n=./.trueup-$word-$1
-  rm -f -- "$n" "$n.old" 2>/dev/null || [ -n "$V" ] || rm -rf -- "$n"
+  rm -f -- "$n" "$n.old" 2>/dev/null || [ -n "$V" ] || rm -rf -- "$n" "$n.old"
 }
 # back NUMBER old|new PATH: a member as it was. What this swap put there gives way; what somebody else put there since
 # stays, and is told.
@@ -245,7 +247,7 @@ back() {
   x=./.trueup-$word-$1 i= d=
   while IFS=' ' read -r k n a b <&8; do
     if [ "$k $n" = "made $1" ]; then i=$a d=$b; fi
-  done 8<"$swap/journal"
+  done 8<"$swap/journal" || { fail "$swap/journal cannot be read"; return; }
   n=$(command stat -c %i -- "$T" 2>/dev/null)
   if [ -z "$i" ]; then
     :
@@ -293,7 +295,7 @@ mend() {
       told="$told$label was left in the middle by a run that died: its old files are back${left:+, but for what was changed since:$left}
 "
     elif [ -e "$swap/done" ]; then
-      through done away
+      through done away || continue
     fi
     rm -rf -- "$swap"
   done

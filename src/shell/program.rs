@@ -176,7 +176,7 @@ impl Step {
 pub fn detached((word, libraries): (&str, &[&str]), more: &Script, function: &str) -> Vec<u8> {
     let prelude = prelude("", word, libraries);
     let end = prelude.len() - parts().1.len();
-    let tail = format!("U=$(id -u)\n{function} \"$@\"\n");
+    let tail = format!("U=$(id -u)\nstarted $$\nborn=$T\n{function} \"$@\"\n");
     [&prelude[..end], b"\n", more.bytes(), tail.as_bytes()].concat()
 }
 

@@ -701,3 +701,18 @@ fn what_a_killed_shell_left_goes_with_the_next_apply() {
     assert_eq!(bench.files(), ["one"]);
     assert_eq!(folders(), 0);
 }
+
+/// A run that is cut between the ledger and its journal leaves a ledger alone.
+#[test]
+fn a_ledger_without_a_journal_is_read() {
+    let bench = Bench::new(TWO);
+    bench.apply();
+    // The second one takes the journal of the first in.
+    bench.declare(&TWO.replace("two", "three"));
+    bench.apply();
+    fs::remove_file(bench.state("journal")).expect("a journal");
+    let ledger = bench.run(&["ledger", "here", "--json"]).expect(0);
+    let ledger: Value = serde_json::from_str(&ledger.stdout).expect("JSON");
+    assert!(ledger["damage"].is_null(), "{ledger:#}");
+    assert_eq!(ledger["resources"].as_object().map(serde_json::Map::len), Some(2), "{ledger:#}");
+}

@@ -15,6 +15,7 @@ mod confirm;
 mod duels;
 mod examples;
 mod failpoints;
+mod faults;
 mod hostile;
 mod hosts;
 mod language;

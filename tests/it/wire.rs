@@ -6,7 +6,7 @@
 pub mod bench;
 pub mod declare;
 mod recording;
-mod session;
+pub mod session;
 pub mod shells;
 mod tree;
 
@@ -17,6 +17,7 @@ mod guards;
 mod kept;
 mod place;
 mod quoting;
+mod raced;
 mod reader;
 mod remembered;
 mod room;

@@ -46,7 +46,7 @@ needs() {
     local package missing=()
     for package in acl attr bash busybox coreutils dash debian-archive-keyring dpkg e2fsprogs \
         faketime findutils iproute2 libcap2-bin mmdebstrap mount nftables openssh-client strace systemd-container \
-        util-linux; do
+        util-linux xfsprogs; do
         [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) == ?i* ]] ||
             missing+=("$package")
     done

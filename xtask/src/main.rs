@@ -20,7 +20,8 @@ const USAGE: &str = "cargo xtask NAME
   ci                lint and test, and a look at a build without failpoints: what CI runs
   fuzz [TARGET] [SECONDS]      looks for inputs that break a target of fuzz/src/targets.rs (60 seconds each)
   fuzz minimise TARGET         keeps of what was found the fewest small inputs, in fuzz/corpus
-  campaign NAME     one of the long tests whole: logins, hostile, confirm, crash, duels, truth (docs/testing.md)
+  campaign NAME     one of the long tests whole: logins, hostile, confirm, crash, duels, attack, truth, power,
+                    faults (docs/testing.md)
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
 
@@ -183,18 +184,28 @@ fn campaign(name: &str) -> Result<(), String> {
         "confirm" => "confirm::",
         "crash" => "hosts::crash",
         "duels" => "duels::",
+        "attack" => "hosts::attack",
         "truth" => "hosts::truth",
-        _ => return Err("campaign logins|hostile|confirm|crash|duels|truth".to_owned()),
+        "power" => "faults::power",
+        "faults" => "faults::calls",
+        _ => return Err("no campaign of this name: cargo xtask names them".to_owned()),
     };
     let rounds = |name: &str| env::var(name).unwrap_or_else(|_| "200".into());
-    let lab = Lab::start("campaign", &TEST_HOSTS)?;
-    run(cargo()
-        .args(["test", "--quiet", "--features", FAILPOINTS, "--test", "it"])
+    let mut test = cargo();
+    test.args(["test", "--quiet", "--features", FAILPOINTS, "--test", "it"])
         .args(["--", filter, "--nocapture"])
         .env("TRUEUP_FULL", "1")
         .env("TRUEUP_CRASH", rounds("TRUEUP_CRASH"))
+        .env("TRUEUP_ATTACK", rounds("TRUEUP_ATTACK"))
         .env("TRUEUP_TRUTH", rounds("TRUEUP_TRUTH"))
-        .env("TRUEUP_LAB", &lab.folder))
+        .env("TRUEUP_POWER", rounds("TRUEUP_POWER"));
+    if filter.starts_with("faults::") {
+        // On this machine, in rooms of their own.
+        install(&output(lab().arg("needs"))?)?;
+        return run(test.env("TRUEUP_LAB", "skip"));
+    }
+    let lab = Lab::start("campaign", &TEST_HOSTS)?;
+    run(test.env("TRUEUP_LAB", &lab.folder))
 }
 
 fn docs() -> Result<(), String> {

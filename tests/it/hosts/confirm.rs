@@ -389,3 +389,40 @@ fn only_the_account_that_logs_in_is_armed_by_itself() {
     let root = armed("[connection]\nuser = \"root\"\n[hosts.odd1]\n");
     assert_eq!(root, "user[root] it is who logs in here");
 }
+
+/// What a user of the host does to everything that she can reach, all the time: T50.
+const MAL: &str = r#"cd /tmp; while :; do
+for p in /proc/[0-9]*; do p=${p#/proc/}; [ "$p" = "$$" ] || kill -KILL "$p"; done
+rm -rf /tmp/* /tmp/.[!.]* /var/tmp/* /var/lib/trueup /var/lib/trueup/*/*/confirm/*
+for f in /tmp /var/tmp /run /run/user /dev/shm; do
+ln -s /etc/shadow $f/token; ln -s /etc/shadow $f/trueup; echo confirmed >$f/fate; mkdir $f/trueup-confirm; mkfifo $f/beat
+done
+echo confirmed >/var/lib/trueup/o/spare1/kept/fate
+done"#;
+
+/// T50: neither does she keep a host from putting back what cut us off, nor does she have it put back what was confirmed.
+#[test]
+fn t50_a_local_user_neither_confirms_nor_cancels_anything() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    anew("spare1");
+    let mut shell = lab().shell("spare1");
+    shell.run("id mal || useradd -M -d /srv/mal mal");
+    let mal = MAL.replace('\'', "'\\''");
+    shell.run(&format!("setsid setpriv --reuid mal --regid mal --clear-groups sh -c '{mal}' >/dev/null 2>&1 </dev/null &"));
+    let kept = "[file.\"/srv/t50\"]\ncontent = \"confirmed\\n\"\nconfirm = \"20s\"\n";
+    apply(&project("[hosts.spare1]\n", kept)).expect(0);
+    assert_eq!(
+        shell.run("cat /srv/t50; cat /var/lib/trueup/o/spare1/kept/*/fate"),
+        "confirmed\nconfirmed\n"
+    );
+    let back = apply(&project("[hosts.spare1]\n", SSHD)).expect(4);
+    assert!(back.stdout.contains("rolled back: not confirmed within 8 s"), "{}", back.stdout);
+    assert_eq!(shell.run("pgrep -u mal >/dev/null && echo there"), "there\n");
+    shell.run("kill -KILL $(pgrep -u mal); rm -rf /srv/t50; find /tmp /var/tmp /dev/shm /run -user mal -delete 2>/dev/null");
+    assert_eq!(shell.run("ls /etc/ssh/sshd_config.d"), "lab.conf\n");
+    clean("spare1");
+    anew("spare1");
+}

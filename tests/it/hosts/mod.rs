@@ -1,5 +1,6 @@
 //! What must hold on real hosts.
 
+mod attack;
 mod broken;
 mod canaries;
 mod confirm;

@@ -102,3 +102,68 @@ fn files_go_back_with_busybox_too() {
     assert_eq!(lab.on("busybox1", SEEN), was, "{}", back.stdout);
     lab.on("busybox1", "rm -rf /srv/back");
 }
+
+/// A file with all that a file can have besides its content, and what tells of it.
+const RICH: &str = "rm -rf /srv/rich; mkdir -p /srv/rich; cd /srv/rich; echo old >x; chown 65534:12345 x; chmod 2750 x; \
+    setfacl -m u:deploy:r,g:4711:rw x; setfattr -n user.note -v kept x; setcap cap_net_raw+ep x; \
+    setfattr -n security.selinux -v system_u:object_r:etc_t:s0 x; touch -d '2001-02-03 04:05:06' x";
+const RICHES: &str =
+    "stat -c '%a %u:%g' x; getfacl -cpn x; getfattr -d -m - x 2>/dev/null; getcap x";
+
+#[test]
+fn what_a_file_has_besides_its_content_survives_a_change_a_keep_and_the_way_back() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let lab = lab();
+    for module in [
+        // As it is, with another mode than it has, and away.
+        "content = \"new\\n\"\n",
+        "content = \"new\\n\"\nmode = \"2751\"\n",
+        "state = \"absent\"\n",
+    ] {
+        lab.on("spare1", RICH);
+        let look = |folder: &str| lab.on("spare1", &format!("cd {folder}; {RICHES}"));
+        let was = look("/srv/rich");
+        for part in [
+            "user.note",
+            "security.selinux=\"system_u",
+            "cap_net_raw=ep",
+            "user:",
+            "2770 65534:12345",
+        ] {
+            assert!(was.contains(part), "{part}: {was}");
+        }
+        let project = project("[hosts.spare1]\n", &format!("[file.\"/srv/rich/x\"]\n{module}"));
+        project.on_lab(&["apply", "--yes"]).expect(0);
+        if module.starts_with("content") {
+            let is = look("/srv/rich");
+            let rest = |text: &str| {
+                text.lines()
+                    .filter(|line| {
+                        line.contains('.') && !line.contains("acl_access")
+                            || line.starts_with("user:")
+                    })
+                    .map(ToOwned::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            if module.contains("mode") {
+                assert_eq!(rest(&is), rest(&was));
+            } else {
+                assert_eq!(is, was);
+            }
+        }
+        let kept = project.lab_state().join("o/spare1/kept");
+        let copy = lab.on("spare1", &format!("cd {}/*; mkdir /run/rich; cp -a 1 /run/rich/x; cd /run/rich; {RICHES}; rm -r /run/rich", kept.display()));
+        assert_eq!(copy, was, "{module}: the copy");
+        project.on_lab(&["rollback", "last", "--yes"]).expect(0);
+        assert_eq!(look("/srv/rich"), was, "{module}");
+        assert_eq!(
+            lab.on("spare1", "cd /srv/rich; cat x; date -r x +%F"),
+            "old\n2001-02-03\n",
+            "{module}"
+        );
+    }
+    lab.on("spare1", "rm -rf /srv/rich");
+}

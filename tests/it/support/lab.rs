@@ -48,7 +48,8 @@ impl Lab {
         self.folder.join("ssh_config")
     }
 
-    fn script(&self, words: &[&str]) -> Command {
+    /// The command of a verb of the lab.
+    pub fn script(&self, words: &[&str]) -> Command {
         let mut command = Command::new(repository().join("tests/lab/lab.sh"));
         command.arg(words[0]).arg(&self.folder).args(&words[1..]);
         command

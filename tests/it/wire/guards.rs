@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::session::Edit;
 use super::shells::{SHELLS, Shell, left_out, root};
-use super::{children, client, cut, kept, place, remembered, room, sets, tools, window};
+use super::{children, client, cut, kept, place, raced, remembered, room, sets, tools, window};
 
 /// A guard: its text, what stands there without it, and who notices.
 struct Guard {
@@ -80,7 +80,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "nothing is done after a failure",
-        &[("[ -z \"$F\" ] && beat busy && mark begun && return 0", "return 0")],
+        &[("if [ -z \"$F\" ] && beat busy; then", "if :; then")],
         children::nothing_after_a_failure,
     ),
     guard(
@@ -129,7 +129,7 @@ static GUARDS: &[Guard] = &[
         root: true,
         ..guard(
             "what cannot be kept is not changed",
-            &[("shelved \"$@\" \"$M\" || return", "shelved \"$@\" \"$M\"")],
+            &[("\"$4\" \"$M\" || return ;; esac", "\"$4\" \"$M\" ;; esac")],
             kept::unkept_is_unchanged,
         )
     },
@@ -165,7 +165,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "a copied content is compared with what was promised",
-        &[("[ \"$(sha256sum <\"$X\" 2>&1)\" = \"${8%% *}  -\" ] ||", ": ||")],
+        &[("[ \"$(sha256sum <\"$t\" 2>&1)\" = \"${8%% *}  -\" ] ||", ": ||")],
         place::copied_content_is_compared,
     ),
     guard(
@@ -175,8 +175,44 @@ static GUARDS: &[Guard] = &[
     ),
     Guard {
         name: "a link on the way is root's",
-        edits: &[("sound . || {", ": || {")],
+        edits: &[("sound . && case $open$(", ": && case $(")],
         check: place::foreign_link_is_not_followed,
+        root: true,
+    },
+    Guard {
+        name: "each folder on the way is where it was looked at",
+        edits: &[("[ \"$k\" = .. ] || [ \"$(pwd -P)\" = \"$n\" ] ||", ": ||")],
+        check: raced::raced,
+        root: true,
+    },
+    Guard {
+        name: "a link where everybody may write is root's",
+        edits: &[("case $open$(", "case $(")],
+        check: raced::raced,
+        root: true,
+    },
+    Guard {
+        name: "where everybody may write, somebody may",
+        edits: &[("V=${V:-any user}", ":")],
+        check: raced::raced,
+        root: true,
+    },
+    Guard {
+        name: "what is kept of a file is that of the file",
+        edits: &[
+            ("cp -RP", "cp"),
+            (
+                "[ -z \"$V\" ] || [ \"$2\" = - ] || [ \"$(command stat -L",
+                "true || [ \"$(command stat -L",
+            ),
+        ],
+        check: raced::raced,
+        root: true,
+    },
+    Guard {
+        name: "a folder that was made is the one that is given away",
+        edits: &[("inside && blank || return", "inside || return")],
+        check: raced::raced,
         root: true,
     },
     Guard {
@@ -290,7 +326,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "old owner and mode are kept",
-        &[("keep \"$1\" \"$t\" || return", ":")],
+        &[("keep \"$1\" \"$t\" && kept_of", ": && kept_of")],
         window::access_is_kept,
     ),
     guard(
