@@ -134,10 +134,14 @@ fn what_a_killed_run_changed_goes_back_and_the_ledger_knows() {
 /// T49 in part: who watches is killed too. The next apply puts back before it looks.
 #[test]
 fn an_apply_waits_for_what_is_not_confirmed_and_puts_it_back_where_nobody_watches() {
-    let project = project(MODULE);
+    let project = project(&MODULE.replace("5s", "20s"));
     let out = project.path().join("out");
     fs::write(out.join("old"), "old\n").expect("a file");
     killed(&project, &out.join("made"));
+    // Its shell is gone, and with it the lock: what is open keeps others off all the same.
+    let lock = fs::read_to_string(state(&project).join("lock")).expect("a lock");
+    let shell = Path::new("/proc").join(lock.split(' ').next().expect("a process"));
+    wait("the end of its shell", || !shell.exists());
     let second = project.run(&["apply", "--yes", "--lock-timeout", "1"]).expect(3);
     assert!(second.stdout.contains("is not confirmed there yet"), "{}", second.stdout);
     let armed = fs::read_dir(state(&project).join("confirm")).expect("a folder").next();

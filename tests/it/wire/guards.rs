@@ -238,17 +238,17 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "what is about to be done is written down",
-        &[("receive 5>>\"$state/journal\" || return", "receive 5>/dev/null || return")],
+        &[("receive 5>>\"$state/journal\" &&", "receive 5>/dev/null &&")],
         remembered::steps_are_marked,
     ),
     guard(
         "a step that begins is marked",
-        &[("beat busy && mark begun && return 0", "beat busy && return 0")],
+        &[("mark begun && return 0", "return 0")],
         remembered::steps_are_marked,
     ),
     guard(
         "a step is done when it was done",
-        &[("beat busy && mark begun", "beat busy && mark begun && mark done")],
+        &[("mark begun && return 0", "mark begun && mark done && return 0")],
         remembered::steps_are_marked,
     ),
     guard("a step that failed is marked", &[("mark failed", ":")], remembered::steps_are_marked),
@@ -259,7 +259,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "a journal that was taken in goes",
-        &[("M=$(rm -f -- \"$state/journal\" 2>&1) && sync", "sync")],
+        &[("M=$(rm -f -- \"$state/journal\" 2>&1) && ondisk", "ondisk")],
         remembered::ledger_is_whole,
     ),
     guard(
@@ -293,6 +293,14 @@ static GUARDS: &[Guard] = &[
     guard(
         "only the run that is named is ended",
         &[("case $who in *\"run $3,\"*) ;; *) echo \"$who\"; return ;; esac", ":")],
+        remembered::unlocked_by_its_run,
+    ),
+    guard(
+        "who is ended can clean up",
+        &[(
+            "kill -TERM \"$k\"\no=0\nwhile process \"$k\" \"$l\" && [ \"$o\" -lt 20 ]",
+            "kill -KILL \"$k\"\no=0\nwhile process \"$k\" \"$l\" && [ \"$o\" -lt 20 ]",
+        )],
         remembered::unlocked_by_its_run,
     ),
     guard(

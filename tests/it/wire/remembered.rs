@@ -66,7 +66,8 @@ fn holding(shell: &Shell, edits: &[Edit]) -> Result<Bench, String> {
 pub(super) fn steps_are_marked(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     let mut bench = holding(shell, edits)?;
     done(&bench.step_reading("note", b"[\"a run\"]\n")?)?;
-    if !text(&bench, "journal").starts_with("[\"a run\"]\nboot ") {
+    let begins = text(&bench, "journal");
+    if !begins.starts_with("\nboot ") || !begins.contains("\n[\"a run\"]\n") {
         return Err(format!("the journal begins so: {:?}", text(&bench, "journal")));
     }
     let running = bench.step(
@@ -83,10 +84,10 @@ pub(super) fn steps_are_marked(shell: &Shell, edits: &[Edit]) -> Result<(), Stri
         return Err(format!("the marks of both ends: {journal}"));
     }
     anew(&mut bench)?;
-    // A second wave writes behind the first, and which boot it is only once.
+    // A second wave writes behind the first, and again which boot it is.
     done(&bench.step_reading("note", b"[\"more\"]\n")?)?;
     let journal = text(&bench, "journal");
-    if journal.matches("boot ").count() != 1 || !journal.contains("\n[\"more\"]\n") {
+    if journal.matches("\nboot ").count() != 2 || !journal.contains("\n[\"more\"]\n") {
         return Err(format!("the second wave: {journal}"));
     }
     Ok(())
@@ -176,15 +177,19 @@ pub(super) fn unlocked_by_its_run(shell: &Shell, edits: &[Edit]) -> Result<(), S
         return Err(format!("it was forgotten while somebody worked: {told:?}"));
     }
     done(&first.step("true", &[])?)?;
-    // It is in a step for a second: that ends, and the journal says so.
+    // It is in a step for a second: what runs ends, and what is private goes.
     let seq = first.session.seq();
     let mut script = Script::new();
-    script.text("go ").number(seq).text(" -1 && {\nsleep 1\nend $?\n}\n");
+    script.text("go ").number(seq).text(" -1 && {\nprivate\nsleep 1\nend $?\n}\n");
     let end = first.session.seq();
     first.session.send(&frame(end, &script, &[]));
-    let begun = format!("begun {seq}\n");
+    let private = |bench: &Bench| {
+        let entries = fs::read_dir(&bench.state).into_iter().flatten().filter_map(Result::ok);
+        let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.find(|name| name.starts_with("trueup."))
+    };
     let start = Instant::now();
-    while !text(&first, "journal").contains(&begun) {
+    while private(&first).is_none() {
         if start.elapsed() > Duration::from_secs(10) {
             return Err("the step does not begin".to_owned());
         }
@@ -194,7 +199,8 @@ pub(super) fn unlocked_by_its_run(shell: &Shell, edits: &[Edit]) -> Result<(), S
     if !told.trim().is_empty() {
         return Err(format!("it does not end: {told:?}"));
     }
-    first.session.wait()
+    first.session.wait()?;
+    private(&first).map_or(Ok(()), |name| Err(format!("it left its private folder {name}")))
 }
 
 /// A folder that somebody else put there is not worked in.
