@@ -74,7 +74,7 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<
         let instance = &run.desired.resources[index];
         let mut shown = shown(&ready.key, &run.desired, index, change);
         if guarded(instance, change, asked) {
-            shown = shown.and_note(told(instance, window(&run.desired, &run.plan, asked)));
+            shown = shown.and_note(told(instance, change, window(&run.desired, &run.plan, asked)));
         }
         let change = shown;
         let origin = run.plan.items[index].origin.clone();

@@ -1,6 +1,7 @@
 //! Carries plans out: connections, exchanges and concurrency. It emits events and prints nothing.
 
 mod accounts;
+mod amend;
 mod apply;
 mod back;
 mod confirm;

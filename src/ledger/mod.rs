@@ -19,7 +19,7 @@ pub use back::{Trail, WayBack, way_back};
 pub use format::{Damage, Memory, read};
 pub use journal::Notes;
 pub use judge::Orphan;
-pub use undo::{Kept, Undo, lines, runs};
+pub use undo::{Came, Kept, KeptRun, Undo, lines, runs};
 
 /// Functions of the host's shell: the folder of state, the lock, the ledger and its journal.
 pub const LIBRARY: &str = include_str!("ledger.sh");

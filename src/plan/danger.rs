@@ -96,10 +96,15 @@ pub fn window(desired: &Desired, plan: &Plan, asked: Option<u32>) -> u32 {
 
 /// What a reader is told of a change that must be confirmed.
 #[must_use]
-pub fn told(instance: &Instance, seconds: u32) -> String {
+pub fn told(instance: &Instance, change: &Change, seconds: u32) -> String {
     let name = instance.kind.name();
+    let again = change.fired.as_ref().is_some_and(|fired| fired.kind == TriggerKind::Run);
     if instance.kind.returns() {
         format!("confirm within {seconds} s, else the host puts it back")
+    } else if again {
+        format!(
+            "confirm within {seconds} s, else the host puts files and services back, and runs this {name} again"
+        )
     } else {
         format!(
             "confirm within {seconds} s, else the host puts files and services back; this {name} stays"

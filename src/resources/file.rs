@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::content::Given;
 use super::input::{Mode, Presence, parent};
-use super::inverse::differs;
+use super::inverse::{Left, differs, unlike};
 use super::path::{self, Access, Answers, FileKind, Meta};
 use super::record::absent;
 use super::set::{self, Member};
@@ -255,6 +255,11 @@ impl Resource for File {
         let whole = parted || differs(change, "content");
         let inverse = Inverse::of(if whole { back.kept() } else { back });
         if parted { inverse.but("it stays parted from its other hard links") } else { inverse }
+    }
+
+    fn unlike(desired: &Self, observed: &Observed, left: &Left) -> Option<&'static str> {
+        let Observed::Regular { meta, .. } = observed else { return None };
+        unlike(meta, left).filter(|_| desired.state == Presence::Absent)
     }
 
     fn restoring(desired: &Self, copy: &Copy) -> Option<Self> {

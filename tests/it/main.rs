@@ -26,6 +26,7 @@ mod rollback;
 mod runs;
 mod sets;
 mod stages;
+mod taken;
 mod tidy;
 mod verbs;
 mod wire;
