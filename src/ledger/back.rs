@@ -336,3 +336,84 @@ fn now(difference: &Difference) -> Option<String> {
         Difference::Sensitive { .. } => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Undo, lines};
+    use crate::model::FileId;
+
+    /// The way back of these changes, of which the steps begun are 1 to 9 and those that failed 5 to 9.
+    fn back(changes: &[Undo]) -> WayBack {
+        let marks: String =
+            (1..10).fold(String::new(), |text, seq| text + &format!("begun {seq}\n"));
+        let failed: String = (5..10).fold(marks, |text, seq| text + &format!("failed {seq}\n"));
+        let answer = format!("= marks\nwhole\n{failed}= changes\n{}", lines(changes));
+        way_back(&Kept::read(answer.as_bytes()), "R", |_| Span::new(FileId(0), 0..0))
+    }
+
+    fn way(kind: &str, name: &str, table: &str) -> Way {
+        let (kind, name, table) = (kind.to_owned(), name.to_owned(), table.to_owned());
+        Way { kind, name, table, left: Some(BTreeMap::new()), ..Way::default() }
+    }
+
+    fn undo(seq: u64, address: &str, back: Vec<Way>, lost: &[&str]) -> Undo {
+        let lost = lost.iter().map(|why| (*why).to_owned()).collect();
+        Undo { seq, address: address.to_owned(), back, lost, ..Undo::default() }
+    }
+
+    fn names(back: &WayBack) -> Vec<String> {
+        back.desired.resources.iter().map(|made| made.address.short()).collect()
+    }
+
+    #[test]
+    fn what_failed_or_was_not_begun_is_not_lost() {
+        let gone = "a user that was removed is not made again";
+        let lost = |seq, address| back(&[undo(seq, address, Vec::new(), &[gone])]).lost.len();
+        assert_eq!((lost(1, "m/user[x]"), lost(5, "m/user[x]"), lost(20, "m/user[x]")), (1, 0, 0));
+        // Nobody knows what a program has done before it failed.
+        assert_eq!((lost(5, "m/command[x]"), lost(20, "m/command[x]")), (1, 0));
+        let kept = Way { kept: true, ..way("file", "/a", "{ mode = \"0644\" }") };
+        let copy = |seq| back(&[undo(seq, "m/file[/a]", vec![kept.clone()], &[])]).lost.len();
+        assert_eq!((copy(1), copy(5), copy(20)), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_unit_that_goes_goes_first_and_hears_of_nothing() {
+        let because: BTreeSet<String> = ["m/file[/etc/x.conf]".to_owned()].into();
+        let service = |back| Undo {
+            fired: Some(("reload".to_owned(), because.clone())),
+            ..undo(3, "m/service[x]", back, &[])
+        };
+        let file = undo(
+            2,
+            "m/file[/etc/x.conf]",
+            vec![way("file", "/etc/x.conf", "{ state = \"absent\" }")],
+            &[],
+        );
+        let down = service(vec![way("service", "x", "{ state = \"stopped\" }")]);
+        let way = back(&[file.clone(), down]);
+        assert_eq!(names(&way), ["service[x]", "file[/etc/x.conf]"]);
+        assert!(way.desired.triggers(0).is_empty());
+        let way = back(&[file, service(Vec::new())]);
+        assert_eq!(names(&way), ["file[/etc/x.conf]", "service[x]"]);
+        assert_eq!(way.desired.triggers(1).len(), 1);
+    }
+
+    #[test]
+    fn only_a_command_that_runs_again_comes_back() {
+        let because: BTreeSet<String> = ["m/file[/a]".to_owned()].into();
+        let command = |again| Undo {
+            fired: Some(("run".to_owned(), because.clone())),
+            ..undo(
+                2,
+                "m/command[c]",
+                vec![Way { again, ..way("command", "c", "{ command = \"true\" }") }],
+                &[],
+            )
+        };
+        let file = undo(1, "m/file[/a]", vec![way("file", "/a", "{ state = \"absent\" }")], &[]);
+        assert_eq!(names(&back(&[file.clone(), command(true)])), ["file[/a]", "command[c]"]);
+        assert_eq!(names(&back(&[file, command(false)])), ["file[/a]"]);
+    }
+}

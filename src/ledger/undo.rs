@@ -106,7 +106,7 @@ impl Ledger {
         let address = instance.address.to_string();
         let because = |all: &[_]| all.iter().map(ToString::to_string).collect();
         let fired = change.fired.as_ref().filter(|_| came.is_none());
-        if instance.sensitive && inverse.back.iter().any(|back| back.again) {
+        if instance.kept_back() && inverse.back.iter().any(|back| back.again) {
             inverse.back.retain(|back| !back.again);
             inverse.lost.push(UNKEPT.to_owned());
         }
