@@ -45,7 +45,7 @@ fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>)
     let mark = settings::mark();
     let (only, resumes) = left.unzip();
     if let Some(path) = &verb.plan {
-        let Some(opened) = saved::open(path, common, &verb.hosts, style) else {
+        let Some(opened) = saved::open(path, common, verb, style) else {
             return Exit::Mistake;
         };
         let purpose = Purpose {
@@ -54,6 +54,7 @@ fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>)
             lock_timeout: verb.lock_timeout,
             confirm: verb.confirm,
             prune: Prune::Nothing,
+            json: telling.json(),
         };
         let Some(run) = Run::new(&opened.ready, &verb.hosts, purpose) else {
             return Exit::Mistake;
@@ -81,6 +82,7 @@ fn apply(common: &Common, verb: &Apply, left: Option<(BTreeSet<String>, RunId)>)
         lock_timeout: verb.lock_timeout,
         confirm: verb.confirm,
         prune,
+        json: telling.json(),
     };
     let Some(run) = Run::new(&ready, &verb.hosts, purpose) else { return Exit::Mistake };
     let select = &verb.hosts.select;

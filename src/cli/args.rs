@@ -48,12 +48,42 @@ pub(super) struct Common {
     /// Sets a var over all others; VALUE is TOML, or a string
     #[arg(long = "var", value_name = "NAME=VALUE", action = ArgAction::Append, global = true)]
     pub(super) vars: Vec<String>,
-    /// Seconds that making one host's resources may take: a loop in a template may have no end
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..), global = true)]
-    pub(super) render_timeout: u64,
+    /// Seconds that making one host's resources may take: a loop in a template may have no end [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..), global = true)]
+    render_timeout: Option<u64>,
     /// When to use colours
     #[arg(long, value_name = "WHEN", value_parser = ["auto", "always", "never"], default_value = "auto", global = true)]
     pub(super) color: String,
+}
+
+impl Common {
+    /// Seconds that making one host's resources may take.
+    pub(super) fn render_timeout(&self) -> u64 {
+        self.render_timeout.unwrap_or(60)
+    }
+}
+
+impl Args {
+    /// A flag of those that every verb takes, where this one has no use for it and it was given.
+    pub(super) fn unheeded(&self) -> Option<&'static str> {
+        let Common { limit, inventory, vars, render_timeout, .. } = &self.common;
+        let hosts = !matches!(
+            self.verb,
+            Verb::Runs(_)
+                | Verb::Show(_)
+                | Verb::Schema(_)
+                | Verb::Init(_)
+                | Verb::Completions(_)
+                | Verb::Man(_)
+        );
+        let given = [
+            ("--limit", limit.is_some()),
+            ("--inventory", inventory.is_some()),
+            ("--var", !vars.is_empty()),
+            ("--render-timeout", render_timeout.is_some()),
+        ];
+        given.into_iter().find(|(_, given)| *given && !hosts).map(|(flag, _)| flag)
+    }
 }
 
 /// What to do.
@@ -185,7 +215,8 @@ pub(super) struct Apply {
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,
-    /// Go on with the hosts that this run left, with its inventory, tags, targets and vars; they are planned again
+    /// Go on with the hosts that this run left (its id, the beginning of it, or `last`), with its inventory, tags,
+    /// targets and vars; they are planned again
     #[arg(long, value_name = "RUN")]
     pub(super) resume: Option<String>,
 }

@@ -6,8 +6,10 @@ use super::project::{self, Asked};
 use super::run::{Purpose, Run, STOPPED, runtime, tell_cost};
 use super::settings;
 use super::telling::Telling;
+use crate::ledger::Memory;
 use crate::model::Outcome;
-use crate::plan::HostPlan;
+use crate::plan::{HostPlan, HostState};
+use crate::resolve::Desired;
 
 /// Runs the verb.
 pub(super) fn run(common: &Common, verb: &Drift) -> Exit {
@@ -20,7 +22,16 @@ pub(super) fn run(common: &Common, verb: &Drift) -> Exit {
     };
     runtime().block_on(async {
         let Some(results) = run.look().await else { return STOPPED };
-        let Some(plan) = run.plan_view(style, &results) else { return Exit::Mistake };
+        let Some(mut plan) = run.plan_view(style, &results) else { return Exit::Mistake };
+        for host in results.iter().flatten() {
+            let name = &ready.resolver.targets[host.target].host.name;
+            let told = plan.hosts.iter_mut().find(|told| told.host == *name);
+            if let (Some(told), Some(message)) = (told, unknowable(&host.memory, &host.desired)) {
+                let help = Some("the next apply writes down what is there".to_owned());
+                told.state = HostState::Ended { outcome: Outcome::Refused, message, help };
+                told.notes.clear();
+            }
+        }
         let counts = run.fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
         let drift = plan.drift();
         telling.drift(&drift);
@@ -31,4 +42,16 @@ pub(super) fn run(common: &Common, verb: &Drift) -> Exit {
             _ => Exit::Good,
         }
     })
+}
+
+/// Why nobody can tell what moved on a host: it does not remember what was applied.
+fn unknowable(memory: &Memory, desired: &Desired) -> Option<String> {
+    let ledger = &memory.ledger;
+    match &memory.damage {
+        Some(damage) => Some(format!("what moved is not known: {damage}")),
+        None if ledger.last.is_none() && !desired.resources.is_empty() => {
+            Some("what moved is not known: it remembers no apply of this project".to_owned())
+        }
+        None => None,
+    }
 }

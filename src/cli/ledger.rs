@@ -11,7 +11,7 @@ use super::run::runtime;
 use super::settings;
 use crate::config::{Loaded, Modules};
 use crate::execute::{self, Ended, Password, Settings};
-use crate::model::Host;
+use crate::model::{Host, RunId};
 use crate::report::{self, LedgerJson};
 use crate::resolve::Resolver;
 
@@ -60,16 +60,20 @@ impl Place {
         Exit::Hosts
     }
 
-    /// Asks a question; false where it was not answered with yes, which is told.
-    fn sure(&self, yes: bool, question: &str) -> bool {
+    /// Asks a question; how the verb ends where it was not answered with yes, which is told.
+    fn sure(&self, yes: bool, question: &str) -> Option<Exit> {
         if yes {
-            return true;
+            return None;
         }
         if !report::can_ask() {
             report::print_error("error: there is no terminal to ask on; give --yes\n");
-            return false;
+            return Some(Exit::Mistake);
         }
-        report::ask(&format!("{}: {question}", self.host.name))
+        if report::ask(&format!("{}: {question}", self.host.name)) {
+            return None;
+        }
+        report::print("Nothing was changed.\n");
+        Some(Exit::Good)
     }
 }
 
@@ -93,8 +97,8 @@ pub(super) fn run(common: &Common, verb: &Ledger) -> Exit {
 fn forget(place: &Place, yes: bool) -> Exit {
     let question = "let it forget all that this project applied there? What it keeps for the way back goes too: \
                     no run can be taken back there after it";
-    if !place.sure(yes, question) {
-        return Exit::Mistake;
+    if let Some(exit) = place.sure(yes, question) {
+        return exit;
     }
     let asked = execute::end_apply(&place.host, &place.project, None, &place.settings);
     let name = &place.host.name;
@@ -120,6 +124,12 @@ fn forget(place: &Place, yes: bool) -> Exit {
     Exit::Good
 }
 
+/// The run of who holds a lock, as the text about it names it.
+fn holder(who: &str) -> Option<RunId> {
+    let (_, rest) = who.split_once(", run ")?;
+    RunId::parse(rest.split([',', ' ']).next()?)
+}
+
 /// Runs `trueup unlock`.
 pub(super) fn unlock(common: &Common, verb: &Unlock) -> Exit {
     let Some(place) = Place::find(common, &verb.host, &verb.reach) else { return Exit::Mistake };
@@ -133,16 +143,24 @@ pub(super) fn unlock(common: &Common, verb: &Unlock) -> Exit {
         report::print(&format!("{name}  nobody holds its lock\n"));
         return Exit::Good;
     };
-    let Some(run) = &verb.run else {
+    let holder = holder(&who);
+    let Some(begin) = &verb.run else {
+        let run = holder.as_ref().map_or("RUN", RunId::as_str);
         report::print_error(&format!(
-            "{name}  is held by {who}\n  to end that apply: trueup unlock {name} --run RUN\n"
+            "{name}  is held by {who}\n  to end that apply: trueup unlock {name} --run {run}\n"
         ));
-        return Exit::Mistake;
+        return Exit::Hosts;
     };
-    if !place.sure(verb.yes, &format!("end the apply of {who}?")) {
-        return Exit::Mistake;
+    let Some(run) = holder.filter(|run| run.begins(begin)) else {
+        report::print_error(&format!("{name}  refused: it is another run's: {who}\n"));
+        return Exit::Hosts;
+    };
+    if let Some(exit) = place.sure(verb.yes, &format!("end the apply of {who}?")) {
+        return exit;
     }
-    let asked = execute::end_apply(&place.host, &place.project, Some(run), &place.settings);
+    let by = settings::mark().who();
+    let ended = Some([run.as_str(), &by]);
+    let asked = execute::end_apply(&place.host, &place.project, ended, &place.settings);
     match runtime().block_on(asked) {
         Err(ended) => place.ended(&ended),
         Ok(said) => match said.as_str() {

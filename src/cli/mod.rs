@@ -36,7 +36,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use crate::model::suggest::nearest;
 use crate::report;
 use args::{Args, Verb};
 use exit::Exit;
@@ -50,18 +52,14 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     }
     let args = match Args::try_parse_from(arguments) {
         Ok(args) => args,
-        Err(error) => {
-            // clap would exit with 2, which means "there are changes" here.
-            let help = !error.use_stderr();
-            let text = error.render();
-            if help {
-                report::print(&text.to_string());
-                return Exit::Good.into();
-            }
-            report::print_error(&text.to_string());
-            return Exit::Mistake.into();
-        }
+        Err(error) => return mistaken(error).into(),
     };
+    if let Some(flag) = args.unheeded() {
+        report::print_error(&format!(
+            "error: this verb takes no {flag}: it looks neither at hosts nor at their vars\n"
+        ));
+        return Exit::Mistake.into();
+    }
     let exit = match args.verb {
         Verb::Plan(ref verb) => plan::run(&args.common, verb),
         Verb::Apply(ref verb) => apply::run(&args.common, verb),
@@ -82,4 +80,30 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Man(ref verb) => man::run(verb),
     };
     if report::lost() && exit == Exit::Good { Exit::Mistake.into() } else { exit.into() }
+}
+
+/// Tells what is wrong with the arguments, or prints help where that was asked for.
+fn mistaken(mut error: clap::Error) -> Exit {
+    // clap would exit with 2, which means "there are changes" here.
+    if !error.use_stderr() {
+        report::print(&error.render().to_string());
+        return Exit::Good;
+    }
+    if error.kind() == ErrorKind::UnknownArgument {
+        // No verb takes names that begin with a dash: `-- --flag` leads nowhere.
+        error.remove(ContextKind::Suggested);
+        let text = |kind| match error.get(kind) {
+            Some(ContextValue::String(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let (typed, near) = (text(ContextKind::InvalidArg), text(ContextKind::SuggestedArg));
+        let near =
+            typed.zip(near).filter(|(typed, near)| nearest(typed, [near.as_str()]).is_none());
+        if near.is_some() {
+            error.remove(ContextKind::SuggestedArg);
+        }
+    }
+    let text = error.render().to_string();
+    report::print_error(&text.replace("invalid digit found in string", "not a whole number"));
+    Exit::Mistake
 }

@@ -67,7 +67,7 @@ pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPatt
     let resolver = whole.then(|| Resolver::new(&project, overrides, &mut found));
     if let Some(resolver) = &resolver {
         match resolver.select(limit) {
-            Ok(every) => survey = look(resolver, &every, common.render_timeout),
+            Ok(every) => survey = look(resolver, &every, common.render_timeout()),
             Err(mistakes) => found.extend(mistakes),
         }
         found.extend(survey.mistakes(resolver, &found));

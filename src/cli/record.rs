@@ -15,6 +15,7 @@ use super::project::{self, Ready};
 use super::records::{self, EVENTS, PLAN, RUN, Records, SUMMARY};
 use super::saved::{self, Opened};
 use crate::config::{Modules, Runs};
+use crate::execute::failpoint::failpoint;
 use crate::model::{RunId, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
@@ -77,6 +78,7 @@ impl Record {
                 saved::write(&folder.join(PLAN), plan_json(plan).as_bytes())?;
                 Ok(events)
             });
+        failpoint!("recorded");
         match begun {
             Ok(events) => {
                 let (id, broken) = (mark.id.clone(), false);
@@ -92,6 +94,7 @@ impl Record {
 
     /// Writes what happened.
     pub(super) fn events(&mut self, lines: &[EventJson]) {
+        failpoint!("event");
         let text: String = lines.iter().map(EventJson::line).collect();
         if !self.broken && !text.is_empty() {
             let written = self.events.write_all(text.as_bytes());
@@ -103,6 +106,7 @@ impl Record {
     pub(super) fn end(mut self, end: &mut EndView, exit_status: u8) {
         end.run = Some(self.name());
         self.events(&[EventJson::end(end, exit_status)]);
+        failpoint!("summary");
         if !self.broken {
             let summary = SummaryJson::ended(self.run.clone(), end, exit_status);
             let written = saved::write(&self.folder.join(SUMMARY), json(&summary).as_bytes());

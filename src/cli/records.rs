@@ -14,11 +14,15 @@ use super::settings;
 use crate::config::Runs;
 use crate::model::RunId;
 use crate::plan::json::PlanJson;
+use crate::report;
 use crate::report::events::EventJson;
 use crate::report::record::{RunJson, RunStatus, SummaryJson};
 
 /// The largest file of a record that is read, in bytes.
 const MOST: u64 = 1 << 30;
+
+/// Names the newest run.
+const LAST: &str = "last";
 
 /// Files of a record.
 pub(super) const RUN: &str = "run.json";
@@ -143,16 +147,22 @@ impl Records {
         Ok(all)
     }
 
-    /// The one run whose id begins so, or what is wrong with that.
+    /// The one run whose id begins so, the newest where it is called `last`, or what is wrong with that.
     pub(super) fn find(&self, start: &str) -> Result<Recorded, String> {
         let all =
             self.all().map_err(|error| format!("cannot read the records of runs: {error}"))?;
-        let wanted = start.trim_end_matches('…').to_ascii_uppercase();
-        let fits = |run: &&Recorded| !wanted.is_empty() && run.id.as_str().starts_with(&wanted);
-        let found: Vec<&Recorded> = all.iter().filter(fits).collect();
+        if start == LAST {
+            let none =
+                || "no run is recorded here\n  help: trueup apply records each one".to_owned();
+            return all.into_iter().next().ok_or_else(none);
+        }
+        let found: Vec<&Recorded> = all.iter().filter(|run| run.id.begins(start)).collect();
         let shown = start.escape_debug();
         match found.as_slice() {
             [one] => Ok((*one).clone()),
+            [] if start.is_empty() => {
+                Err("an empty id names no run\n  help: trueup runs lists all".to_owned())
+            }
             [] => Err(format!(
                 "no recorded run has an id that begins with `{shown}`\n  help: trueup runs lists all"
             )),
@@ -192,15 +202,27 @@ impl Recorded {
     /// What became of it, as far as that is known.
     pub(super) fn summary(&self) -> Result<SummaryJson, String> {
         let goes_on = self.goes_on();
-        if self.folder.join(SUMMARY).exists() {
-            return self.form(SUMMARY);
+        let written = self.folder.join(SUMMARY).exists();
+        if written && let Ok(summary) = self.form(SUMMARY) {
+            return Ok(summary);
         }
         let run: RunJson = self.form(RUN)?;
         let status = if goes_on { RunStatus::Running } else { RunStatus::Interrupted };
         // The last line of a program that was killed may be half a line.
         let events = self.text(EVENTS).unwrap_or_default();
         let events = events.lines().map_while(|line| serde_json::from_str(line).ok());
-        let events: Vec<EventJson> = events.collect();
+        let mut events: Vec<EventJson> = events.collect();
+        if written {
+            report::print_error(&format!(
+                "warning: {} is damaged: what is shown of this run is what {EVENTS} beside it says\n",
+                self.folder.join(SUMMARY).display()
+            ));
+        }
+        if matches!(events.last(), Some(EventJson::End(_)))
+            && let Some(EventJson::End(end)) = events.pop()
+        {
+            return Ok(SummaryJson::told(run, end));
+        }
         Ok(SummaryJson::open(run, status, &self.plan()?, &events))
     }
 

@@ -46,7 +46,8 @@ pub(super) fn run(common: &Common, verb: &Rollback) -> Exit {
     }
     let Some(ready) = ready(common, style) else { return Exit::Mistake };
     let mark = (!verb.plan).then(settings::mark);
-    let purpose = Purpose { run: mark, lock_timeout: verb.lock_timeout, ..Purpose::default() };
+    let (lock_timeout, json) = (verb.lock_timeout, telling.json());
+    let purpose = Purpose { run: mark, lock_timeout, json, ..Purpose::default() };
     let later = OnceLock::new();
     let Some(run) = Run::new(&ready, &verb.hosts, purpose) else { return Exit::Mistake };
     runtime().block_on(go_back(run, (&ready, &later), (common, verb), &telling))

@@ -11,7 +11,7 @@ use super::project::{self, Ready};
 use super::record::Record;
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{self, Counts, Fleet, HostResult, Keep, Password, Prune, Question};
+use crate::execute::{self, Counts, Fleet, HostResult, Keep, Password, Prune, Question, Sent};
 use crate::model::{Event, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
@@ -30,13 +30,15 @@ pub(super) struct Purpose {
     pub(super) confirm: Option<u32>,
     /// What is to go of what nobody declares any more.
     pub(super) prune: Prune,
+    /// Whether standard output is for a program.
+    pub(super) json: bool,
 }
 
 /// A fleet at work, and the events that it sends.
 pub(super) struct Run<'r> {
     pub(super) ready: &'r Ready,
     pub(super) fleet: Fleet,
-    events: mpsc::UnboundedReceiver<Event>,
+    events: mpsc::UnboundedReceiver<Sent>,
     questions: mpsc::UnboundedReceiver<Question>,
     pub(super) select: &'r Select,
     why: bool,
@@ -44,6 +46,8 @@ pub(super) struct Run<'r> {
     confirm: Option<u32>,
     /// Whether each thing that happens is a line of standard output.
     pub(super) json: bool,
+    /// Whether what is waited for is one already while hosts are looked at.
+    early: bool,
     log: Option<Log>,
     /// Which run it is, where it may change something.
     pub(super) mark: Option<RunMark>,
@@ -59,7 +63,7 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 impl<'r> Run<'r> {
     /// A run; `None` where the password that was given cannot be used, which is told.
     pub(super) fn new(ready: &'r Ready, hosts: &'r Hosts, purpose: Purpose) -> Option<Self> {
-        let Purpose { spend, run, lock_timeout, confirm, prune } = purpose;
+        let Purpose { spend, run, lock_timeout, confirm, prune, json: early } = purpose;
         let (sender, events) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::unbounded_channel();
         let given = match settings::password(&hosts.reach) {
@@ -102,6 +106,7 @@ impl<'r> Run<'r> {
             why,
             confirm,
             json,
+            early,
             log,
             mark,
             record,
@@ -145,16 +150,16 @@ impl<'r> Run<'r> {
             tokio::select! {
                 result = &mut work => {
                     // What happened last may not have been told yet.
-                    while let Ok(event) = self.events.try_recv() {
-                        self.tell(&event);
+                    while let Ok(sent) = self.events.try_recv() {
+                        self.tell(sent);
                     }
                     progress.finish();
                     return result;
                 }
                 _ = second.tick() => progress.tick(),
-                Some(event) = self.events.recv() => {
-                    progress.event(&event);
-                    self.tell(&event);
+                Some(sent) = self.events.recv() => {
+                    progress.event(&sent.event);
+                    self.tell(sent);
                 }
                 Some(question) = self.questions.recv() => {
                     progress.pause();
@@ -166,15 +171,16 @@ impl<'r> Run<'r> {
     }
 
     /// Tells what happened where it is to be told besides the live line.
-    fn tell(&mut self, event: &Event) {
+    fn tell(&mut self, Sent { event, heard }: Sent) {
         let resolver = &self.ready.resolver;
-        let name = match *event {
+        let name = match event {
             Event::Stage { stage, .. } => resolver.stage_names()[stage],
             _ => event.host().map_or("", |host| &resolver.targets[host].host.name),
         };
-        if self.json || self.record.is_some() {
-            let lines = EventJson::of(event, name);
-            if self.json {
+        let json = self.json || self.early && matches!(event, Event::Waiting { .. });
+        if json || self.record.is_some() {
+            let lines = EventJson::of(&event, name);
+            if json {
                 report::print(&lines.iter().map(EventJson::line).collect::<String>());
             }
             if let Some(record) = &mut self.record {
@@ -182,7 +188,10 @@ impl<'r> Run<'r> {
             }
         }
         if let Some(log) = &mut self.log {
-            log.event(event, name);
+            log.event(&event, name);
+        }
+        if let Some(heard) = heard {
+            let _ = heard.send(());
         }
     }
 

@@ -45,7 +45,9 @@ fn listed(common: &Common, verb: &Runs, style: Style) -> Result<String, String> 
                 let way = ways.of(&summary);
                 runs.push(summary.listed(short, way));
             }
-            Err(why) => report::print_error(&format!("warning: {why}\n")),
+            Err(why) => report::print_error(&format!(
+                "warning: this run is not listed, because its record is damaged: {why}\n"
+            )),
         }
     }
     if verb.json {

@@ -6,14 +6,15 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{Common, Hosts, Select};
+use super::args::{Apply, Common, Select};
 use super::key::ProjectKey;
 use super::project::{self, Asked, Ready};
 use super::run::Run;
 use super::settings;
 use crate::config::HostPattern;
-use crate::execute::HostResult;
-use crate::model::{Connection, Host, Key, Outcome};
+use crate::execute::failpoint::failpoint;
+use crate::execute::{HostResult, HostRun};
+use crate::model::{Connection, Host, Key, Outcome, RunId};
 use crate::plan::json::PlanJson;
 use crate::plan::saved::{Saved, SavedError, Selected};
 use crate::plan::{Document, HostPlan, HostState, moved};
@@ -67,6 +68,7 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .tempfile_in(folder.unwrap_or_else(|| Path::new(".")))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
+    failpoint!("unnamed");
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
@@ -91,8 +93,8 @@ pub(super) struct Opened {
 }
 
 /// Opens a plan to apply it; tells what is wrong and gives `None` where that may not be.
-pub(super) fn open(path: &Path, common: &Common, hosts: &Hosts, style: Style) -> Option<Opened> {
-    match opened(path, common, hosts, style) {
+pub(super) fn open(path: &Path, common: &Common, verb: &Apply, style: Style) -> Option<Opened> {
+    match opened(path, common, verb, style) {
         Ok(opened) => opened,
         Err(why) => {
             report::print_error(&format!("error: {why}\n"));
@@ -104,20 +106,15 @@ pub(super) fn open(path: &Path, common: &Common, hosts: &Hosts, style: Style) ->
 fn opened(
     path: &Path,
     common: &Common,
-    hosts: &Hosts,
+    verb: &Apply,
     style: Style,
 ) -> Result<Option<Opened>, String> {
+    unheeded(verb)?;
     let text = text(path)?;
     let named = |error: SavedError| explained(path, &error);
     let shown = Saved::read(&text).map_err(named)?;
     let key = ProjectKey::new(&shown.plan.project);
     let saved = Saved::open(&text, key.get()?).map_err(named)?;
-    let Select { tags, skip_tags, targets, .. } = &hosts.select;
-    if !(tags.is_empty() && skip_tags.is_empty() && targets.is_empty()) {
-        return Err("a saved plan is applied as it is: --tags, --skip-tags and --target are for \
-                    `trueup plan`"
-            .to_owned());
-    }
     let limit = settings::limit(common).map_err(|mistake| mistake.message)?;
     let Some(mut ready) = hosts_of(&saved, (path, key), common, style)? else { return Ok(None) };
     let planned: Vec<&str> = saved.hosts().collect();
@@ -133,6 +130,15 @@ fn opened(
         }
     }
     let targets = &ready.resolver.targets;
+    let gone = |name: &&&str| {
+        limited(limit.as_ref(), name) && !targets.iter().any(|target| target.host.name == ***name)
+    };
+    if let Some(gone) = planned.iter().find(gone) {
+        return Err(format!(
+            "{} changes {gone}, which the inventory no longer has: plan again, or name the others with --limit",
+            path.display()
+        ));
+    }
     ready.hosts.retain(|(target, _)| {
         let host = &targets[*target].host;
         planned.contains(&host.name.as_str())
@@ -141,6 +147,27 @@ fn opened(
     let outside = outside(&saved, limit.as_ref())
         .map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
     Ok(Some(Opened { saved, ready, outside }))
+}
+
+/// What was chosen when the plan was made cannot be chosen again.
+fn unheeded(verb: &Apply) -> Result<(), String> {
+    let Select { tags, skip_tags, targets, allow_empty } = &verb.hosts.select;
+    let given = [
+        ("--tags", !tags.is_empty()),
+        ("--skip-tags", !skip_tags.is_empty()),
+        ("--target", !targets.is_empty()),
+        ("--allow-empty", *allow_empty),
+        ("--prune", verb.pruning.prune),
+        ("--prune-accounts", verb.pruning.prune_accounts),
+        ("--why", verb.hosts.shown.why),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(format!(
+            "a saved plan is applied as it is, and {flag} would make another one of it\n  \
+             help: plan again with it: trueup plan {flag} -o FILE"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The hosts that a plan is about, with what they should be: from the project where it is needed.
@@ -181,14 +208,17 @@ fn hosts_of(
 
 /// The hosts of a plan that could not be planned when it was made.
 fn outside(saved: &Saved, limit: Option<&HostPattern>) -> Result<Vec<(String, Outcome)>, String> {
-    let limited = |name: &str| {
-        let (name, address, groups) = (name.to_owned(), String::new(), Vec::new());
-        let host = Host { name, address, groups, connection: Connection::default() };
-        limit.is_none_or(|limit| limit.matches(&host))
-    };
     let hosts = saved.plan.document()?.hosts.into_iter();
-    let ended = hosts.filter(|host| host.outcome() > Outcome::Changed && limited(&host.host));
+    let ended =
+        hosts.filter(|host| host.outcome() > Outcome::Changed && limited(limit, &host.host));
     Ok(ended.map(|host| (host.host.clone(), host.outcome())).collect())
+}
+
+/// Whether a limit names a host of which nothing but its name is known.
+fn limited(limit: Option<&HostPattern>, name: &str) -> bool {
+    let (name, address, groups) = (name.to_owned(), String::new(), Vec::new());
+    let host = Host { name, address, groups, connection: Connection::default() };
+    limit.is_none_or(|limit| limit.matches(&host))
 }
 
 /// What is wrong with a file, and what to do.
@@ -217,7 +247,7 @@ pub(super) fn compared(
     let hosts = now.hosts.into_iter().zip(results).map(|(host, result)| {
         let before = planned.hosts.iter().find(|known| known.host == host.host);
         let (Some(before), Ok(run)) = (before, result) else { return host };
-        match refusal(opened, &host, (before, &run.desired), key) {
+        match refusal(opened, &host, (before, run), key) {
             Some(state) => HostPlan { state, ..host },
             None => host,
         }
@@ -229,11 +259,22 @@ pub(super) fn compared(
 fn refusal(
     opened: &Opened,
     host: &HostPlan,
-    (before, desired): (&HostPlan, &Desired),
+    (before, run): (&HostPlan, &HostRun),
     key: &Key,
 ) -> Option<HostState> {
     let again = format!("Plan again: trueup plan --limit {}", host.host);
     let outcome = Outcome::Refused;
+    let desired = &*run.desired;
+    if let Some(by) = &run.memory.spent {
+        let by = RunId::parse(by).map_or_else(String::new, |by| {
+            format!(", by run {by} ({})", by.since().get(..10).unwrap_or_default())
+        });
+        let message = format!("this plan was applied here already{by}");
+        let help = format!(
+            "A saved plan is used up where it was applied, also where that failed.\n{again}"
+        );
+        return Some(HostState::Ended { outcome, message, help: Some(help) });
+    }
     if opened.saved.needs_project()
         && let Some((address, sensitive)) = opened.saved.changed_in_files(&host.host, desired, key)
     {

@@ -183,12 +183,24 @@ pub(super) fn mark() -> RunMark {
     getrandom::fill(&mut random).expect("the system has randomness");
     let milliseconds = u64::try_from(since.as_millis()).unwrap_or(0);
     let name = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let uid = rustix::process::geteuid().as_raw();
     let user = name("LOGNAME").or_else(|| name("USER"));
+    let user = user.or_else(|| user_of(&std::fs::read_to_string("/etc/passwd").ok()?, uid));
     RunMark {
         id: RunId::new(milliseconds, u128::from_le_bytes(random)),
-        user: user.unwrap_or_else(|| format!("uid-{}", rustix::process::geteuid().as_raw())),
+        user: user.unwrap_or_else(|| format!("uid-{uid}")),
         controller: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     }
+}
+
+/// The name of a user in a text as passwd(5) is: where the environment says none, as under cron.
+fn user_of(passwd: &str, uid: u32) -> Option<String> {
+    let uid = uid.to_string();
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next().filter(|name| !name.is_empty())?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    })
 }
 
 /// The hosts that `--limit` selects.
@@ -240,4 +252,19 @@ pub(super) fn vars(common: &Common) -> Result<BTreeMap<String, Value>, Vec<Diagn
         vars.insert(name.to_owned(), value);
     }
     if found.is_empty() { Ok(vars) } else { Err(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::user_of;
+
+    #[test]
+    fn a_user_has_the_name_that_the_database_gives() {
+        let passwd =
+            "root:x:0:0:root:/root:/bin/sh\nbroken\n:x:7::\nops:x:1000:1000::/home/ops:/bin/sh\n";
+        assert_eq!(user_of(passwd, 0).as_deref(), Some("root"));
+        assert_eq!(user_of(passwd, 1000).as_deref(), Some("ops"));
+        assert_eq!(user_of(passwd, 7), None);
+        assert_eq!(user_of(passwd, 100), None);
+    }
 }

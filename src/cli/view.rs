@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::key::ProjectKey;
 use super::project::Ready;
-use crate::execute::{Applied, Ended, HostRun};
+use crate::execute::{Applied, Ended, HostRun, Incident};
 use crate::ledger::{Memory, Parted};
 use crate::model::{Change, Facts, Outcome};
 use crate::plan::{
@@ -21,6 +21,17 @@ fn named(resolver: &Resolver, desired: &Desired, index: usize) -> (String, Strin
     let instance = &desired.resources[index];
     let place = if instance.orphan { GONE.to_owned() } else { resolver.place(instance.place) };
     (instance.address.to_string(), place)
+}
+
+/// What is to blame for something that went wrong, if that is known: a resource, or a set.
+fn blamed(resolver: &Resolver, desired: &Desired, incident: &Incident) -> Option<(String, String)> {
+    let index = incident.resource?;
+    let Some(set) = incident.set_of(desired) else { return Some(named(resolver, desired, index)) };
+    let module = resolver.project().modules.get(&set.module);
+    let declared =
+        module.and_then(|module| module.sets.iter().find(|one| one.name.value == set.name));
+    let place = declared.map(|declared| resolver.place(declared.name.span));
+    Some((set.label(), place.unwrap_or_default()))
 }
 
 /// A change as it may be shown.
@@ -70,11 +81,12 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<
     let changes = run.plan.changes().map(|(index, change)| {
         let (address, place) = named(resolver, &run.desired, index);
         let stage = run.desired.stage(index);
-        let dangers = dangers(&run.desired.resources[index], change);
+        let dangers = dangers(&run.desired.resources[index], change, &run.way_in);
         let instance = &run.desired.resources[index];
         let mut shown = shown(&ready.key, &run.desired, index, change);
-        if guarded(instance, change, asked) {
-            shown = shown.and_note(told(instance, change, window(&run.desired, &run.plan, asked)));
+        if let Some(guarded) = guarded(instance, change, (&run.way_in, asked)) {
+            let seconds = window(&run.desired, &run.plan, asked);
+            shown = shown.and_note(told(instance, change, (guarded, seconds)));
         }
         let change = shown;
         let origin = run.plan.items[index].origin.clone();
@@ -91,23 +103,43 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<
         message: why.to_owned(),
     });
     let state = HostState::Compared { changes: changes.collect(), problems: problems.collect() };
-    let (orphans, notes) = remembered(run);
+    let (orphans, mut notes) = remembered(run);
+    notes.extend(unwatched_boot(run, asked));
     HostPlan { host: resolver.targets[run.target].host.name.clone(), state, orphans, notes }
+}
+
+/// What is told of a host on which nobody would put anything back at a boot, where something must be confirmed.
+fn unwatched_boot(run: &HostRun, asked: Option<u32>) -> Option<String> {
+    let mut changes = run.plan.changes();
+    let must = changes.any(|(index, change)| {
+        guarded(&run.desired.resources[index], change, (&run.way_in, asked)).is_some()
+    });
+    (must && !run.way_in.outlives_boot).then(|| {
+        "where it starts anew before a change is confirmed, nobody puts that back: this takes root, and systemd, \
+         OpenRC or cron"
+            .to_owned()
+    })
 }
 
 /// What is told of a host's memory.
 fn remembered(run: &HostRun) -> (Vec<Orphaned>, Vec<String>) {
-    let Memory { lock, ledger, damage, sets } = &run.memory;
+    let Memory { lock, ledger, damage, sets, stays, .. } = &run.memory;
     let lock = lock.as_ref().map(|who| format!("another apply is at work there: {who}"));
     let damage = damage.as_ref().map(|damage| {
         format!("{damage}; what moved and what is not declared any more is not known")
     });
     let orphans = ledger.orphans(&run.desired).into_iter().filter_map(|orphan| {
-        let becomes = match orphan.parting {
-            Parted::Nothing => return None,
-            Parted::Goes(_) | Parted::Made(_) => "--prune removes it".to_owned(),
-            Parted::Asked(_) => "--prune-accounts removes it".to_owned(),
-            Parted::Stays(why) => format!("it stays: {why}"),
+        let refused = stays.iter().find(|(address, _)| *address == orphan.address);
+        let held = orphan.held.or_else(|| refused.map(|(_, why)| why.clone()));
+        let becomes = match (orphan.parting, held) {
+            (Parted::Nothing, _) => return None,
+            (Parted::Stays(why), _) | (_, Some(why)) => format!("it stays: {why}"),
+            (Parted::Goes(_) | Parted::Made(_), None) => "--prune removes it".to_owned(),
+            (Parted::Asked(_), None) => "--prune-accounts removes it".to_owned(),
+        };
+        let becomes = match orphan.owed {
+            Some(owed) => format!("{becomes}; a {owed} is owed to it, which --prune forgets"),
+            None => becomes,
         };
         Some(Orphaned { address: orphan.address, becomes, run: orphan.run })
     });
@@ -144,6 +176,7 @@ pub(super) fn untouched(plan: HostPlan) -> HostEndView {
     HostEndView {
         host,
         outcome,
+        at_work: false,
         done: Vec::new(),
         problems,
         notes: Vec::new(),
@@ -179,16 +212,21 @@ pub(super) fn applied(
     announced: &[(usize, Change)],
     (target, applied): (usize, Applied),
 ) -> HostEndView {
-    let sensitive =
-        |index: Option<usize>| index.is_some_and(|index| desired.resources[index].sensitive);
     let problems = applied.incidents.iter().map(|incident| Problem {
-        resource: incident.resource.map(|index| named(resolver, desired, index)),
-        message: incident.told(sensitive(incident.resource)),
+        resource: blamed(resolver, desired, incident),
+        message: incident.told(incident.sensitive(desired)),
     });
     let (problems, help) = headed(problems.collect());
-    let shown = applied.notes.into_iter().filter(|(index, _)| !desired.resources[*index].sensitive);
-    let notes = shown.map(|(index, note)| (desired.resources[index].address.to_string(), note));
-    let notes = notes.collect();
+    let host = &resolver.targets[target].host.name;
+    let stale = applied.incidents.iter().any(Incident::stale);
+    let again = stale.then(|| format!("Plan again: trueup plan --limit {host}"));
+    let help: Vec<String> = help.into_iter().chain(again).collect();
+    let help = (!help.is_empty()).then(|| help.join("\n"));
+    let hidden =
+        |index: Option<usize>| index.is_some_and(|index| desired.resources[index].sensitive);
+    let shown = applied.notes.into_iter().filter(|(index, _)| !hidden(*index));
+    let address = |index: usize| desired.resources[index].address.to_string();
+    let notes = shown.map(|(index, note)| (index.map(address), note)).collect();
     let needless = applied.needless.iter().map(|needless| {
         let instance = &desired.resources[needless.resource];
         let why = if instance.sensitive { String::new() } else { format!(": {}", needless.why) };
@@ -214,8 +252,9 @@ pub(super) fn applied(
     });
     let lost = lost.collect();
     HostEndView {
-        host: resolver.targets[target].host.name.clone(),
+        host: host.clone(),
         outcome: applied.outcome,
+        at_work: false,
         done: applied
             .done
             .into_iter()

@@ -41,6 +41,9 @@ pub(super) fn read(
         };
         if from.value == to.value {
             found.push(Diagnostic::at(to.span, "this is where it was before"));
+        } else if let Some(why) = two_things(&from.value, &to.value) {
+            let help = "what is no longer declared goes with --prune, and the new one is made";
+            found.push(Diagnostic::at(to.span, why).help(help));
         } else if all.iter().any(|(known, _)| known.value == from.value) {
             let message = format!("`{}` moved already", from.value);
             found.push(Diagnostic::at(from.span, message).help("one address has one new one"));
@@ -49,6 +52,19 @@ pub(super) fn read(
         }
     }
     all
+}
+
+/// Types whose name says which thing on a host it is.
+const NAMED: [&str; 7] = ["file", "directory", "symlink", "package", "service", "user", "group"];
+
+/// Why one cannot be the other under a new address.
+fn two_things(from: &str, to: &str) -> Option<String> {
+    let (from, to) = (Address::read(from)?, Address::read(to)?);
+    if from.kind != to.kind {
+        return Some(format!("a {} does not become a {}", from.kind, to.kind));
+    }
+    let two = NAMED.contains(&from.kind) && from.name != to.name;
+    two.then(|| format!("`{}` and `{}` are two things on a host", from.short(), to.short()))
 }
 
 /// An address with its module in front.
@@ -101,5 +117,12 @@ mod tests {
         let settled = settled(&all);
         assert_eq!(settled[0], ("m/file[a]".into(), "n/file[b]".into()));
         assert_eq!(settled[1], ("m/file[b]".into(), "n/file[b]".into()));
+    }
+
+    #[test]
+    fn what_is_two_things_on_a_host_does_not_move() {
+        let two = |from, to| two_things(from, to).is_some();
+        assert!(two("m/file[/a]", "m/file[/b]") && two("m/line[a]", "m/block[a]"));
+        assert!(!two("m/file[/a]", "n/file[/a]") && !two("m/line[a]", "m/line[b]"));
     }
 }

@@ -74,7 +74,7 @@ impl HostPattern {
         collect(&self.root, &mut names);
         names
             .into_iter()
-            .filter(|name| !hosts.clone().any(|host| name.selects(host)))
+            .filter(|name| name.text != ALL && !hosts.clone().any(|host| name.selects(host)))
             .map(|name| (name.text.clone(), name.at.clone()))
             .collect()
     }
@@ -86,9 +86,12 @@ impl HostPattern {
     }
 }
 
+/// The name that every host has.
+const ALL: &str = "all";
+
 impl Name {
     fn selects(&self, host: &Host) -> bool {
-        self.text == "all"
+        self.text == ALL
             || self.glob.is_match(&host.name)
             || host.groups.iter().any(|group| self.glob.is_match(group))
     }

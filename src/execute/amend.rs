@@ -7,6 +7,7 @@ use super::session::Session;
 use super::wave::Wave;
 use crate::ledger::Notes;
 use crate::model::Outcome;
+use crate::plan::next_wave;
 
 impl Applying {
     /// Writes down what does not hold although it was done.
@@ -39,5 +40,10 @@ impl Applying {
         if let Some(mark) = &settings.run {
             took_back(session, (mark.id.as_str(), of), settings).await;
         }
+    }
+
+    /// Whether the run ended before all was done here.
+    pub(super) fn is_left(&self) -> bool {
+        !self.over && !next_wave(&self.run.desired, &self.plan).is_empty()
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Settings;
 use super::confirm::{Armed, Fate};
+use super::failpoint::failpoint;
 use super::host::HostRun;
 use super::probe::Probe;
 use super::reason::{Incident, of_step};
@@ -15,6 +15,7 @@ use super::session::{Counts, Program, Session, SessionError};
 use super::stepped::{Needless, emit_said, not_run, stepped};
 use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Steps, Wave};
+use super::{Prune, Settings};
 use crate::model::{Change, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
 use crate::resolve::Resolver;
@@ -28,8 +29,8 @@ pub struct Applied {
     /// What was done, in its order, as it was then.
     pub done: Vec<(usize, Change)>,
     pub incidents: Vec<Incident>,
-    /// What steps that did their work had to say of it, by resource.
-    pub notes: Vec<(usize, String)>,
+    /// What steps that did their work had to say of it, by resource; where they are about none, of the host.
+    pub notes: Vec<(Option<usize>, String)>,
     /// What the plan named and was not done.
     pub not_done: Vec<usize>,
     /// What the plan named and no longer differed at its turn.
@@ -84,7 +85,6 @@ impl Applying {
         let (history, observed) = (History { owed, ..History::default() }, Vec::new());
         let (over, barred, begun) = (false, false, false);
         let (resolver, same) = (Arc::clone(resolver), BTreeMap::new());
-        let put_back = BTreeSet::new();
         Self {
             run,
             plan,
@@ -97,7 +97,7 @@ impl Applying {
             begun,
             resolver,
             barred,
-            put_back,
+            put_back: BTreeSet::new(),
         }
     }
 
@@ -135,12 +135,14 @@ impl Applying {
         emit: Emit<'_>,
     ) -> Self {
         let Some(mut session) = self.session.take() else { return self };
+        let id = settings.run.as_ref().map(|mark| mark.id.to_string()).unwrap_or_default();
         loop {
             let wave = self.wave(stage);
             if wave.is_empty() || stop.asked() {
                 break;
             }
             let mut steps = Wave::new(settings.live);
+            steps.run.clone_from(&id);
             if let Some(plan) = settings.spend.as_ref().filter(|_| !self.begun) {
                 steps.spend(plan, &mut session);
             }
@@ -153,6 +155,7 @@ impl Applying {
             let Wave { program, steps, .. } = steps;
             let received = Mutex::new(Vec::new());
             let taking = (&steps, &probe, &received);
+            failpoint!("wave");
             let exchange = self.exchange(&mut session, program, taking, emit);
             let exchanged = Box::pin(stopping(exchange, beside, stop)).await;
             let before = (&session, exchanged.is_err());
@@ -193,17 +196,17 @@ impl Applying {
         body.changes(&self.run, &self.plan, (wave, session));
         let armed = if let Some(mark) = &settings.run {
             let begun = self.begun;
-            let writing = Writing { run: &self.run, plan: &self.plan, mark, begun };
+            let prune = settings.prune > Prune::Nothing;
+            let writing = Writing { run: &self.run, plan: &self.plan, mark, begun, prune };
             let base = writing.base(&self.resolver.project().name);
             let notes = writing.notes(base.is_some(), &body.steps);
-            steps.remember(base, notes.text(), seqs);
             steps.keep(mark, settings.keep);
+            steps.remember(base, notes.text(), seqs);
             let place = |span| self.resolver.place(span);
             let login = session.remote.map(|remote| remote.user);
-            let all = writing.undo(&body.steps, (&place, login));
             let of = self.run.back.as_ref().map(|back| back.trail.run());
             let of = of.filter(|of| *of != mark.id.as_str());
-            steps.undoable(&all, (mark, of), undo);
+            steps.undoable(&writing.undo(&body.steps, (&place, login)), (mark, of), undo);
             steps.watched((&self.run, &self.plan, wave), (settings, mark), arming)
         } else {
             None
@@ -213,14 +216,10 @@ impl Applying {
         armed
     }
 
-    /// Whether the run ended before all was done here.
-    pub(super) fn is_left(&self) -> bool {
-        !self.over && !next_wave(&self.run.desired, &self.plan).is_empty()
-    }
-
     /// Looks whether everything holds and ends the session. `ended` says why the run ended before all
     /// was done, where it did.
     pub(super) async fn finish(mut self, ended: &str, settings: &Settings) -> (usize, Applied) {
+        failpoint!("through");
         let left = self.is_left();
         if left {
             self.incident(None, (ended.to_owned(), ended));
@@ -252,11 +251,10 @@ impl Applying {
             steps.iter().map(|(seq, covers)| (*seq, covers)).collect();
         let run = &self.run;
         let running = |position: usize| {
-            if let Some((_, items)) = steps.get(position)
-                && let Some(&item) = items.first()
-            {
-                let address = run.desired.resources[item].address.clone();
-                emit(Event::Applying { host: run.target, address });
+            if let Some((_, items)) = steps.get(position).filter(|(_, items)| !items.is_empty()) {
+                let address = |&item: &usize| run.desired.resources[item].address.clone();
+                let addresses = items.iter().map(address).collect();
+                emit(Event::Applying { host: run.target, addresses });
             }
         };
         running(0);
@@ -294,9 +292,7 @@ impl Applying {
                         self.applied.needless.push(Needless { resource, why, stepped: true });
                     } else {
                         self.done(&items);
-                        // What who watches has to say is said of the first change that he watches.
-                        let first = steps.iter().find_map(|(_, items)| items.first());
-                        self.note(items.first().or(first).copied(), answer);
+                        self.note(items.first().copied(), answer);
                     }
                 }
                 AnswerKind::Failed => {
@@ -319,10 +315,12 @@ impl Applying {
         let (done, open): (Vec<usize>, Vec<usize>) =
             items.iter().partition(|index| several && self.holds(**index));
         self.done(&done);
-        self.barred |= items.is_empty();
+        // Before everything else stands what bars it, and behind it that it is on disk.
+        self.barred |= items.is_empty() && self.applied.done.is_empty();
         let said = String::from_utf8_lossy(&answer.payload);
-        let blamed = open.first().or_else(|| items.first()).copied();
-        self.applied.incidents.push(of_step(blamed, &said, answer.status));
+        let first = open.first().or_else(|| items.first()).copied();
+        let incident = of_step(first, &said, answer.status);
+        self.applied.incidents.push(incident.of_set(&self.run.desired, items));
     }
 
     /// Whether the last probe found a resource as wanted.
@@ -346,23 +344,28 @@ impl Applying {
         }
     }
 
-    /// Takes in what a step said though it did its work: the first lines, as many as its status says.
+    /// Takes in what a step said though it did its work: the first lines, as many as its status says. The same of each
+    /// wave is said once.
     fn note(&mut self, first: Option<usize>, answer: &Answer) {
-        let Some(first) = first else { return };
         let said = String::from_utf8_lossy(&answer.payload);
-        let lines = said.lines().take(answer.status as usize);
-        self.applied.notes.extend(lines.map(|line| (first, line.to_owned())));
+        for line in said.lines().take(answer.status as usize) {
+            let note = (first, line.to_owned());
+            if !self.applied.notes.contains(&note) {
+                self.applied.notes.push(note);
+            }
+        }
     }
 
     /// Something that went wrong; `plain` is what of it holds no value of its resource.
     pub(super) fn incident(&mut self, resource: Option<usize>, (message, plain): (String, &str)) {
         let plain = Some(plain.to_owned());
-        self.applied.incidents.push(Incident { resource, message, plain });
+        self.applied.incidents.push(Incident { resource, message, plain, set: false });
     }
 
     /// Compares what is left after a wave. Only what the plan announced is done: a resource that was
     /// as wanted before and is not now is left alone and told at the end.
     pub(super) fn next_plan(&mut self, wave: &[usize]) {
+        failpoint!("wave-done");
         let last = wave.last().copied().unwrap_or(0);
         let next = self.plan.changes().map(|(index, _)| index).find(|index| *index > last);
         let end = next.unwrap_or(self.plan.items.len());

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::Settings;
+use super::apply::Emit;
+use super::failpoint::failpoint;
 use super::fleet::{Fleet, HostResult, in_order};
 use super::host::{Ended, HostRun, ended, failed, libraries};
 use super::look::Look;
@@ -45,7 +47,8 @@ impl Fleet {
             tasks.spawn(async move {
                 let _place = fleet.place().await;
                 fleet.emit(Event::Started { host: target });
-                let met = keeper(target, &fleet.resolver, &fleet.settings).await;
+                let emit = |event| fleet.emit(event);
+                let met = keeper(target, &fleet.resolver, (&fleet.settings, &emit)).await;
                 fleet.told(target, met.as_ref().err());
                 (position, met)
             });
@@ -127,7 +130,11 @@ fn remembering<'s>(inner: &'s mut Script, place: &[String; 2]) -> &'s mut Script
     inner.text("remembers").args(place).text("\n")
 }
 
-async fn keeper(target: usize, resolver: &Resolver, settings: &Settings) -> Result<Keeper, Ended> {
+async fn keeper(
+    target: usize,
+    resolver: &Resolver,
+    (settings, emit): (&Settings, Emit<'_>),
+) -> Result<Keeper, Ended> {
     let host = &resolver.targets[target].host;
     let mut session = Session::open(host, &libraries(), settings)
         .await
@@ -142,8 +149,11 @@ async fn keeper(target: usize, resolver: &Resolver, settings: &Settings) -> Resu
     let waiting = program.seconds;
     program.seconds = settings.probe_timeout.saturating_add(waiting);
     program.whole = Some(program.seconds);
+    failpoint!("lock-asked");
+    let waiting = Recall::waiting(target, (settings, emit));
     let answers =
-        session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
+        session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
+    failpoint!("lock-held");
     match recall.read(whose, target, &answers) {
         Ok(memory) => {
             let answer = answers.iter().find(|answer| answer.seq == seq);
@@ -210,8 +220,9 @@ async fn look_back(keeper: Keeper, way: WayBack, fleet: &Fleet, moved: Moved) ->
     }
     look.refuse(&mut plan, &desired, (session.remote, &answers));
     let back = Some(Arc::new(Back { trail, lost: notes }));
-    let (name, desired) = (host.name.clone(), Arc::new(desired));
-    Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session: Some(session) })
+    let (name, desired, session) = (host.name.clone(), Arc::new(desired), Some(session));
+    let (facts, way_in) = (None, look.way_in(&answers));
+    Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session })
 }
 
 /// What a host that goes back knows besides.

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::Settings;
 use super::apply::Applying;
+use super::failpoint::failpoint;
 use super::host::{HostRun, libraries};
 use super::remember::state;
 use super::session::{Program, Session, random_word};
@@ -69,7 +70,8 @@ impl Armed {
     ) -> Option<Self> {
         let must = |index: usize| match &plan.items[index].status {
             Status::Change(change) => {
-                guarded(&run.desired.resources[index], change, settings.confirm)
+                let asked = (&run.way_in, settings.confirm);
+                guarded(&run.desired.resources[index], change, asked).is_some()
             }
             _ => false,
         };
@@ -130,6 +132,7 @@ impl Applying {
         (settings, stop): (&Settings, &Stopper),
     ) -> Fate {
         let Some(armed) = armed else { return Fate::Open };
+        failpoint!("unconfirmed");
         let asking = self.confirm((before, lost), &armed, settings);
         let said = tokio::select! {
             said = asking => said,
@@ -180,6 +183,7 @@ impl Applying {
                     program.ask(seq, &self.question((before, lost), armed, settings));
                     match session.exchange(program, |_| {}).await {
                         Ok(answers) => {
+                            failpoint!("confirmed");
                             let said = answers.first().map(|answer| answer.payload.clone());
                             let said =
                                 String::from_utf8_lossy(&said.unwrap_or_default()).into_owned();

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::Settings;
-use super::apply::{Applied, Applying};
+use super::alias;
+use super::apply::{Applied, Applying, Emit};
 use super::host::{self, Ended, HostRun, Met};
 use super::remember;
 use super::session::Counts;
@@ -22,12 +23,19 @@ pub type HostResult = Result<HostRun, Ended>;
 /// What applying gave, for each host that had a plan.
 pub type Run = Vec<(usize, Applied)>;
 
+/// An event on its way, and who waits until it was taken in, if anybody does.
+#[derive(Debug)]
+pub struct Sent {
+    pub event: Event,
+    pub heard: Option<oneshot::Sender<()>>,
+}
+
 /// All hosts of a run.
 #[derive(Debug, Clone)]
 pub struct Fleet {
     pub(super) resolver: Arc<Resolver>,
     pub(super) settings: Arc<Settings>,
-    events: mpsc::UnboundedSender<Event>,
+    events: mpsc::UnboundedSender<Sent>,
     places: Arc<Semaphore>,
     stop: Stopper,
 }
@@ -38,7 +46,7 @@ impl Fleet {
     pub fn new(
         resolver: Arc<Resolver>,
         settings: Settings,
-        events: mpsc::UnboundedSender<Event>,
+        events: mpsc::UnboundedSender<Sent>,
     ) -> Self {
         let places = Arc::new(Semaphore::new(settings.parallel.max(1)));
         Self { resolver, settings: Arc::new(settings), events, places, stop: Stopper::new() }
@@ -89,7 +97,7 @@ impl Fleet {
             leaving.spawn(session.close());
         }
         leaving.join_all().await;
-        results
+        Box::pin(alias::told_apart(results, self)).await
     }
 
     /// Meets the hosts whose facts others name, and tells the resolver their facts.
@@ -121,12 +129,14 @@ impl Fleet {
     ) -> HostResult {
         let _place = self.places.acquire().await.expect("the semaphore is never closed");
         self.emit(Event::Started { host: target });
+        let emit = |event| self.emit(event);
+        let telling: (&Settings, Emit<'_>) = (&self.settings, &emit);
         let result = match met {
             Some(Ok((session, facts))) => {
-                host::look_with(target, &self.resolver, (session, &facts), &self.settings).await
+                host::look_with(target, &self.resolver, (session, &facts), telling).await
             }
             Some(Err(ended)) => Err(ended),
-            None => host::look(target, &self.resolver, desired, &self.settings).await,
+            None => host::look(target, &self.resolver, desired, telling).await,
         };
         match &result {
             Ok(_) => self.emit(Event::Planned { host: target }),
@@ -172,7 +182,8 @@ impl Fleet {
     async fn stage(&self, host: Applying, stage: usize) -> Applying {
         let _place = self.place().await;
         let target = host.target();
-        self.emit(Event::Started { host: target });
+        // Nothing is changed on a host of which the run's record does not say that it was begun.
+        self.heard(Event::Started { host: target }).await;
         let emit = |event| self.emit(event);
         let mut host = host.stage(stage, &self.settings, &self.stop, &emit).await;
         if host.failed() && self.resolver.project().stages[stage].rollback_on_failure {
@@ -209,9 +220,12 @@ impl Fleet {
                     fleet.emit(Event::Needless { host: target, address, why });
                 }
                 let why = applied.incidents.first().map(|incident| {
-                    let about = incident.resource.map(|index| &desired.resources[index]);
-                    let told = incident.told(about.is_some_and(|instance| instance.sensitive));
-                    about.map_or_else(|| told.clone(), |it| format!("{}: {told}", it.address))
+                    let told = incident.told(incident.sensitive(&desired));
+                    match (incident.resource, incident.set_of(&desired)) {
+                        (_, Some(set)) => format!("{}: {told}", set.label()),
+                        (Some(index), _) => format!("{}: {told}", desired.resources[index].address),
+                        _ => told,
+                    }
                 });
                 fleet.emit(Event::Finished { host: target, outcome: applied.outcome, why });
                 (position, (target, applied))
@@ -255,7 +269,14 @@ impl Fleet {
 
     /// A view that is gone is no reason to stop work on hosts.
     pub(super) fn emit(&self, event: Event) {
-        let _ = self.events.send(event);
+        let _ = self.events.send(Sent { event, heard: None });
+    }
+
+    /// As [`Self::emit`], and waits until it was taken in.
+    async fn heard(&self, event: Event) {
+        let (heard, taken) = oneshot::channel();
+        let _ = self.events.send(Sent { event, heard: Some(heard) });
+        let _ = taken.await;
     }
 }
 

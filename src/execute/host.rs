@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::apply::Emit;
 use super::back::Back;
+use super::failpoint::failpoint;
 use super::look::Look;
 use super::remember::Recall;
 use super::session::{Counts, Program, Session, SessionError};
 use super::{Settings, facts, prune};
 use crate::ledger::{self, Memory};
-use crate::model::{Diagnostic, Facts, Host, Outcome};
+use crate::model::{Diagnostic, Facts, Host, Outcome, WayIn};
 use crate::plan::Plan;
 use crate::resolve::{Desired, Resolver};
 use crate::resources::REGISTRY;
@@ -28,6 +30,8 @@ pub struct HostRun {
     pub plan: Plan,
     /// What the host remembers of this project.
     pub memory: Memory,
+    /// How we get in to it, and so what may cut us off.
+    pub way_in: WayIn,
     /// What it knows besides, where it goes back.
     pub back: Option<Arc<Back>>,
     pub(super) session: Option<Session>,
@@ -87,17 +91,17 @@ pub(super) async fn look(
     target: usize,
     resolver: &Resolver,
     desired: Option<Arc<Desired>>,
-    settings: &Settings,
+    (settings, emit): (&Settings, Emit<'_>),
 ) -> Result<HostRun, Ended> {
     let Some(desired) = desired else {
         let (session, facts) = meet(target, resolver, settings).await?;
-        return look_with(target, resolver, (session, &facts), settings).await;
+        return look_with(target, resolver, (session, &facts), (settings, emit)).await;
     };
     let host = &resolver.targets[target].host;
     let session = Session::open(host, &libraries(), settings)
         .await
         .map_err(|error| ended(target, host, error))?;
-    probe((target, resolver), host, (session, desired), settings).await
+    probe((target, resolver), host, (session, desired), (settings, emit)).await
 }
 
 /// Compares a host whose facts are known.
@@ -105,13 +109,14 @@ pub(super) async fn look_with(
     target: usize,
     resolver: &Resolver,
     (session, facts): (Session, &Facts),
-    settings: &Settings,
+    (settings, emit): (&Settings, Emit<'_>),
 ) -> Result<HostRun, Ended> {
     match resolver.desired(target, facts) {
         Ok(desired) => {
             let host = &resolver.targets[target].host;
             let desired = Arc::new(desired);
-            let run = probe((target, resolver), host, (session, desired), settings).await?;
+            let told = (settings, emit);
+            let run = probe((target, resolver), host, (session, desired), told).await?;
             Ok(HostRun { facts: Some(facts.clone()), ..run })
         }
         Err(mistakes) => {
@@ -126,14 +131,17 @@ async fn probe(
     (target, resolver): (usize, &Resolver),
     host: &Host,
     (mut session, desired): (Session, Arc<Desired>),
-    settings: &Settings,
+    (settings, emit): (&Settings, Emit<'_>),
 ) -> Result<HostRun, Ended> {
     let mut program = Program::default();
     let whose = (resolver.project().name.as_str(), host.name.as_str());
     let recall = Recall::ask(whose, settings, &mut session, &mut program);
     let look = Look::ask(&desired, &mut session, (&mut program, settings.probe_timeout));
+    failpoint!("lock-asked");
+    let waiting = Recall::waiting(target, (settings, emit));
     let answers =
-        session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
+        session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
+    failpoint!("lock-held");
     let memory = recall.read(whose, target, &answers);
     let memory = match memory {
         Ok(memory) => memory,
@@ -142,22 +150,27 @@ async fn probe(
             return Err(ended);
         }
     };
-    let mut observed = look.probe.read(&desired, &answers);
-    let mut desired = desired;
+    let observed = look.probe.read(&desired, &answers);
     let moved = &resolver.project().moved;
     let mut memory = memory;
     memory.ledger.rename(moved, &desired);
     let more = (&mut session, settings);
-    let beside = prune::beside((&memory.ledger, &desired), &mut observed, resolver, more).await;
-    if let Some(all) = beside.map_err(|error| ended(target, host, error))? {
-        desired = Arc::new(all);
-    }
-    let mut plan = look.plan(&desired, (&observed, &answers), &memory.ledger);
-    memory.ledger.judge(&mut plan, &desired);
-    look.refuse(&mut plan, &desired, (session.remote, &answers));
+    let going = prune::going((&memory.ledger, &desired), resolver, more).await;
+    let mut going = going.map_err(|error| ended(target, host, error))?;
+    let (desired, plan) = loop {
+        let (all, observed) = prune::beside((&desired, &observed), &going);
+        let mut plan = look.plan(&all, (&observed, &answers), &memory.ledger);
+        memory.ledger.judge(&mut plan, &all);
+        look.refuse(&mut plan, &all, (session.remote, &answers));
+        let stays = prune::refused(&all, &plan, &mut going);
+        if stays.is_empty() {
+            break (all, plan);
+        }
+        memory.stays.extend(stays);
+    };
     let name = host.name.clone();
-    let (session, back) = (Some(session), None);
-    Ok(HostRun { target, name, facts: None, desired, plan, memory, back, session })
+    let (session, back, facts, way_in) = (Some(session), None, None, look.way_in(&answers));
+    Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session })
 }
 
 /// A host that ended although it could be talked to.

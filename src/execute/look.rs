@@ -4,7 +4,9 @@ use super::accounts::Accounts;
 use super::probe::Probe;
 use super::root::Login;
 use super::session::{Program, Remote, Session};
+use super::way_in::WayInQuestion;
 use crate::ledger::Ledger;
+use crate::model::WayIn;
 use crate::plan::{History, Plan, compare};
 use crate::resolve::Desired;
 use crate::resources::Erased;
@@ -15,6 +17,7 @@ pub(super) struct Look {
     pub(super) probe: Probe,
     accounts: Option<Accounts>,
     login: Login,
+    way_in: WayInQuestion,
 }
 
 impl Look {
@@ -27,9 +30,10 @@ impl Look {
         let probe = Probe::ask(desired, session, program);
         let accounts = Accounts::ask(desired, session, program);
         let login = Login::ask(desired, session, program);
+        let way_in = WayInQuestion::ask(session, program);
         program.seconds = seconds.saturating_add(probe.seconds).saturating_add(program.seconds);
         program.whole = Some(program.seconds);
-        Self { probe, accounts, login }
+        Self { probe, accounts, login, way_in }
     }
 
     /// What differs from what was observed, with what is owed; what needs an account that nobody makes is refused.
@@ -45,6 +49,11 @@ impl Look {
             accounts.refuse(&mut plan, desired, answers);
         }
         plan
+    }
+
+    /// How we get in, as the host says.
+    pub(super) fn way_in(&self, answers: &[Answer]) -> WayIn {
+        self.way_in.read(answers)
     }
 
     /// Refuses what the login cannot do.

@@ -23,22 +23,22 @@ pub async fn remembered(host: &Host, project: &str, settings: &Settings) -> Resu
     recall.read(whose, 0, &answers)
 }
 
-/// Ends the apply of this run that holds the lock, or takes away what the host remembers where `run` is
-/// none. What the host says of it: an empty text where it was done.
+/// Ends the apply of this run that holds the lock, as whoever ends it is called, or takes away what the host
+/// remembers where `run` is none. What the host says of it: an empty text where it was done.
 ///
 /// # Errors
 /// When the host cannot be asked.
 pub async fn end(
     host: &Host,
     project: &str,
-    run: Option<&str>,
+    run: Option<[&str; 2]>,
     settings: &Settings,
 ) -> Result<String, Ended> {
     let wrong = |error| ended(0, host, error);
     let mut session = Session::open(host, &libraries(), settings).await.map_err(wrong)?;
     let mut inner = Script::new();
     inner.text(if run.is_some() { "unlock" } else { "forget" });
-    inner.args(state((project, &host.name), settings)).args(run);
+    inner.args(state((project, &host.name), settings)).args(run.into_iter().flatten());
     let mut program = Program { seconds: settings.probe_timeout, ..Program::default() };
     program.ask(session.seq(), &inner);
     let answers = session.exchange(program, |_| {}).await.map_err(wrong)?;

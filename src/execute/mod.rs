@@ -1,11 +1,13 @@
 //! Carries plans out: connections, exchanges and concurrency. It emits events and prints nothing.
 
 mod accounts;
+mod alias;
 mod amend;
 mod apply;
 mod back;
 mod confirm;
 mod facts;
+pub(crate) mod failpoint;
 mod fleet;
 mod host;
 mod login;
@@ -26,11 +28,12 @@ mod stepped;
 mod stop;
 mod verify;
 mod wave;
+mod way_in;
 
 pub use apply::Applied;
 pub use back::{Back, Keeper, Moved};
 pub use facts::read as read_facts;
-pub use fleet::{Fleet, HostResult, Run};
+pub use fleet::{Fleet, HostResult, Run, Sent};
 pub use host::{Ended, HostRun};
 pub use memory::{end as end_apply, remembered};
 pub use password::{Password, Question};

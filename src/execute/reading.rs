@@ -173,24 +173,19 @@ impl Reading<'_> {
                 }
                 return Ok(true);
             }
-            if answer.kind == AnswerKind::Live {
-                let turn = self.expected.get(self.answers.len());
-                if turn != Some(&(answer.seq, Expected::Step)) {
-                    return Err(FrameError::Malformed("a program prints out of its turn").into());
-                }
-                each(&answer);
-                continue;
-            }
-            let kind = match answer.kind {
-                AnswerKind::Data => Some(Expected::Question),
-                AnswerKind::Done | AnswerKind::Failed | AnswerKind::Skipped => Some(Expected::Step),
-                AnswerKind::Hello | AnswerKind::End | AnswerKind::Live => None,
-            };
+            let live = answer.kind == AnswerKind::Live;
             let turn = self.expected.get(self.answers.len());
-            if turn.is_none_or(|&(seq, expected)| (answer.seq, kind) != (seq, Some(expected))) {
+            let due = turn.is_some_and(|(seq, due)| answer.seq == *seq && due.takes(answer.kind));
+            if !due && live {
+                return Err(FrameError::Malformed("a program prints out of its turn").into());
+            }
+            if !due {
                 return Err(FrameError::Malformed("an answer came out of its turn").into());
             }
             each(&answer);
+            if live {
+                continue;
+            }
             self.answers.push(answer);
         }
         Ok(false)

@@ -1,6 +1,8 @@
 //! Why something went wrong, in words that anybody may read. Of what a sensitive value went into, only our
 //! own sentences are told, numbers, and the words of the operating system: never what a program said.
 
+use crate::resolve::{Desired, Together};
+
 /// What stands for all that may hold the value.
 const WITHHELD: &str = "what was said is not shown, because a sensitive value went into it";
 
@@ -47,9 +49,51 @@ pub struct Incident {
     pub message: String,
     /// What of it holds no value, where something is known.
     pub plain: Option<String>,
+    /// Whether it is about all of the set that the resource is a member of.
+    pub set: bool,
 }
 
 impl Incident {
+    /// As it is, where the step was that of a set with these members: about the one that is named, else about all of it.
+    pub(super) fn of_set(self, desired: &Desired, items: &[usize]) -> Self {
+        if self.resource.and_then(|index| desired.set_of(index)).is_none() {
+            return self;
+        }
+        // What is said of one member begins with its path.
+        let named = |index: &usize| {
+            let instance = &desired.resources[*index];
+            let path = instance.kind.subject(&instance.desired);
+            self.message.strip_prefix(path).is_some_and(|rest| rest.starts_with(": "))
+        };
+        let member = items.iter().copied().find(named);
+        Self { set: member.is_none(), resource: member.or(self.resource), ..self }
+    }
+
+    /// The set that it is about, where it is about all of one.
+    #[must_use]
+    pub fn set_of<'d>(&self, desired: &'d Desired) -> Option<&'d Together> {
+        self.resource.filter(|_| self.set).and_then(|index| desired.set_of(index))
+    }
+
+    /// Whether a sensitive value went into what it is about.
+    #[must_use]
+    pub fn sensitive(&self, desired: &Desired) -> bool {
+        let own = self.resource.into_iter();
+        // What is said of one member of a set may show the others.
+        let members = self.resource.and_then(|index| desired.set_of(index));
+        let members = members.into_iter().flat_map(|set| set.members.iter().copied());
+        own.chain(members).any(|index| desired.resources[index].sensitive)
+    }
+
+    /// Whether somebody changed what the plan was made against.
+    #[must_use]
+    pub fn stale(&self) -> bool {
+        let first = self.message.lines().next().unwrap_or_default();
+        let ends =
+            ["not what this was planned against", "when this was planned", "and is there now"];
+        ends.iter().any(|end| first.ends_with(end))
+    }
+
     /// What is told of it; `sensitive` is whether a sensitive value went into its resource.
     #[must_use]
     pub fn told(&self, sensitive: bool) -> String {
@@ -66,7 +110,7 @@ pub(super) fn of_step(resource: Option<usize>, said: &str, status: u32) -> Incid
     let said = said.trim_end();
     let plain = Some(plain(said).unwrap_or_else(|| format!("failed (exit status {status})")));
     let message = if said.is_empty() { format!("exit status {status}") } else { said.to_owned() };
-    Incident { resource, message, plain }
+    Incident { resource, message, plain, set: false }
 }
 
 /// Our own words in what a step said.

@@ -3,16 +3,17 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::Settings;
+use super::apply::Emit;
 use super::host::{Ended, HostRun, failed};
 use super::session::{Expected, Program, Session, SessionError};
 use super::wave::Wave;
+use super::{Prune, Settings};
 use crate::ledger::{Damage, LastRun, Ledger, Memory, Notes, Owed, Undo, read};
 use crate::model::change::TriggerKind;
-use crate::model::{Action, Address, Outcome, RunMark, Span};
+use crate::model::{Action, Address, Event, Outcome, RunMark, Span};
 use crate::plan::{Plan, Status};
 use crate::resolve::Desired;
-use crate::shell::{Answer, Script};
+use crate::shell::{Answer, AnswerKind, Script};
 
 /// How the host's shell calls who holds a lock and left no word of it (ledger.sh): nothing can be said to end him.
 const NOBODY: &str = "somebody who did not say who";
@@ -22,6 +23,8 @@ pub(super) struct Recall {
     /// The number of the lock's answer, where the lock was asked for.
     lock: Option<u64>,
     seq: u64,
+    /// That of the saved plan's, where one is applied.
+    spent: Option<u64>,
 }
 
 impl Recall {
@@ -39,9 +42,9 @@ impl Recall {
             let seq = session.seq();
             let seconds = settings.lock_timeout.to_string();
             let script = &mut program.script;
-            script.text("hold").args([place, base, &seconds, &told(run)]);
+            script.text("hold").args([place, base, &seconds, &told(run), &seq.to_string()]);
             script.text(" && mend\nask ").number(seq).text(" $? \"$M\"\n");
-            program.expected.push((seq, Expected::Question));
+            program.expected.push((seq, Expected::Lock));
             program.seconds = program.seconds.saturating_add(settings.lock_timeout);
             seq
         });
@@ -49,7 +52,29 @@ impl Recall {
         let mut inner = Script::new();
         inner.text("recall").args([place, base]);
         program.ask(seq, &inner);
-        Self { lock, seq }
+        let spent = settings.spend.as_ref().map(|plan| {
+            let (seq, mut inner) = (session.seq(), Script::new());
+            inner.text("spent").args([place, base, plan]);
+            program.ask(seq, &inner);
+            seq
+        });
+        Self { lock, seq, spent }
+    }
+
+    /// What hears the answers: says at once why the host has to be waited for. Once, however often it is said.
+    pub(super) fn waiting<'e>(
+        host: usize,
+        (settings, emit): (&Settings, Emit<'e>),
+    ) -> impl FnMut(&Answer) + Send + 'e {
+        let (seconds, mut told) = (settings.lock_timeout, false);
+        move |answer| {
+            if answer.kind == AnswerKind::Live && !told {
+                told = true;
+                let said = String::from_utf8_lossy(&answer.payload);
+                let why = said.lines().next().unwrap_or_default().to_owned();
+                emit(Event::Waiting { host, seconds, why });
+            }
+        }
     }
 
     /// What the host said.
@@ -81,6 +106,8 @@ impl Recall {
         memory.lock = memory.lock.filter(|_| self.lock.is_none());
         let mended = self.lock.and_then(answer).map(|answer| answer.payload.as_slice());
         memory.mended(mended.unwrap_or_default());
+        let spent = self.spent.and_then(answer).map(|answer| answer.payload.as_slice());
+        memory.used_up(spent.unwrap_or_default());
         match &memory.damage {
             Some(damage @ Damage::Foreign(_)) if self.lock.is_some() => {
                 let help = format!(
@@ -119,6 +146,8 @@ pub(super) struct Writing<'w> {
     pub(super) mark: &'w RunMark,
     /// Whether the run wrote on this host before.
     pub(super) begun: bool,
+    /// Whether what nobody declares any more goes.
+    pub(super) prune: bool,
 }
 
 impl Writing<'_> {
@@ -129,7 +158,7 @@ impl Writing<'_> {
     /// The ledger anew, where a journal is to be taken in or something is to be forgotten.
     pub(super) fn base(&self, project: &str) -> Option<Base> {
         let ledger = self.ledger();
-        let forgotten = ledger.forgotten(&self.run.desired);
+        let forgotten = ledger.forgotten(&self.run.desired, self.prune);
         let stale = ledger.open || self.run.memory.damage.is_some() || !forgotten.is_empty();
         (!self.begun && stale).then(|| {
             let mut new = Ledger { serial: ledger.serial + 1, ..ledger.clone() };
@@ -270,7 +299,8 @@ pub(super) async fn settle(
     let (Some(mut session), Some(mark)) = (run.session.take(), settings.run.as_ref()) else {
         return Ok(());
     };
-    let writing = Writing { run, plan: &run.plan, mark, begun: false };
+    let prune = settings.prune > Prune::Nothing;
+    let writing = Writing { run, plan: &run.plan, mark, begun: false, prune };
     let base = writing.base(project);
     let notes = writing.notes(base.is_some(), &[]);
     let result = if base.is_none() && notes.lines() < 2 {

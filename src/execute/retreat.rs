@@ -56,6 +56,7 @@ impl Applying {
             plan: way.plan,
             memory: self.run.memory.clone(),
             back: Some(way.back),
+            way_in: self.run.way_in.clone(),
             session: Some(session),
         };
         let mut inner = Self::new(run, &self.resolver);

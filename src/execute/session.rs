@@ -13,12 +13,13 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::Settings;
+use super::failpoint::failpoint;
 use super::login;
 use super::password::Password;
 use super::reading::{Kept, Reading};
-use crate::model::Host;
+use crate::model::{Become, Host};
 use crate::shell::frame::{opening, program, seal};
-use crate::shell::{Answer, FrameError, Reader, Script, prelude};
+use crate::shell::{Answer, AnswerKind, FrameError, Reader, Script, prelude};
 use crate::transport::{Link, TransportError, Wire};
 
 /// What a session cost.
@@ -107,7 +108,23 @@ pub(super) struct Program {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
     Question,
+    /// A question that may have to wait, and says then for whom.
+    Lock,
     Step,
+}
+
+impl Expected {
+    /// Whether an answer of this kind may be the one.
+    pub(super) const fn takes(self, kind: AnswerKind) -> bool {
+        match kind {
+            AnswerKind::Data => matches!(self, Self::Question | Self::Lock),
+            AnswerKind::Done | AnswerKind::Failed | AnswerKind::Skipped => {
+                matches!(self, Self::Step)
+            }
+            AnswerKind::Live => matches!(self, Self::Step | Self::Lock),
+            AnswerKind::Hello | AnswerKind::End => false,
+        }
+    }
 }
 
 /// Why an exchange did not come to its end.
@@ -194,6 +211,11 @@ impl Session {
         Self::open(&self.host, libraries, settings).await
     }
 
+    /// Whether the login becomes root.
+    pub(super) fn becomes(&self) -> bool {
+        self.host.connection.r#become == Some(Become::Sudo)
+    }
+
     /// The way to this shell from beside.
     pub(super) fn beside(&self, settings: &Settings) -> Beside {
         let (link, host, remote) = (self.link.clone(), self.host.clone(), self.remote);
@@ -250,7 +272,9 @@ impl Session {
                 input.write_all(&seal).await?;
                 counts.bytes_out += content.len() as u64;
             }
-            input.flush().await
+            let flushed = input.flush().await;
+            failpoint!("sent");
+            flushed
         };
         let mut reading = Reading {
             reader: &mut self.reader,

@@ -1,6 +1,7 @@
 //! What a step's answer says of the resources that it is about.
 
 use super::apply::Emit;
+use super::failpoint::failpoint;
 use super::host::HostRun;
 use super::reason::of_step;
 use crate::model::Event;
@@ -44,6 +45,11 @@ pub(super) fn not_run(answer: &Answer) -> Option<String> {
 
 /// What a step's answer says of the resources that it is about.
 pub(super) fn stepped(run: &HostRun, items: Option<&Vec<usize>>, answer: &Answer) -> Event {
+    if items.is_none_or(Vec::is_empty) {
+        failpoint!("acknowledged");
+    } else {
+        failpoint!("stepped");
+    }
     let instances = || items.into_iter().flatten().map(|&item| &run.desired.resources[item]);
     let sensitive = instances().any(|instance| instance.sensitive);
     let host = run.target;

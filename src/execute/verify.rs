@@ -68,8 +68,9 @@ impl Applying {
     }
 
     pub(super) fn summed(mut self) -> Applied {
-        let blamed: BTreeSet<usize> =
-            self.applied.incidents.iter().filter_map(|incident| incident.resource).collect();
+        // Where nobody knows which member of a set is to blame, none of them is done.
+        let alone = self.applied.incidents.iter().filter(|incident| !incident.set);
+        let blamed: BTreeSet<usize> = alone.filter_map(|incident| incident.resource).collect();
         let settled = |index: &usize| {
             // What a change before it brought about already is done too; a trigger never is.
             let Status::Change(announced) = &self.run.plan.items[*index].status else {

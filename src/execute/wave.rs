@@ -45,7 +45,7 @@ impl Wave {
     /// Uses a saved plan up, which fails where it was used before. Stands before all changes.
     pub(super) fn spend(&mut self, plan: &str, session: &mut Session) {
         let mut script = Script::new();
-        script.text("spend").args([plan]);
+        script.text("spend").args([plan, &self.run]);
         let seq = session.seq();
         self.add(seq, &Step::new(script), 0);
         self.steps.push((seq, Vec::new()));
@@ -167,9 +167,22 @@ impl Wave {
             }
         }
         if !folders.is_empty() {
-            let script = &mut self.program.script;
-            script.text("sync --").args(&folders).text(" 2>/dev/null || sync\n");
+            self.landed(&folders, session.seq());
         }
+    }
+
+    /// Puts folders in which something was changed on disk, whatever failed before: nothing is told to be done that may
+    /// be gone after a power cut.
+    fn landed(&mut self, folders: &BTreeSet<String>, seq: u64) {
+        let script = &mut self.program.script;
+        script
+            .text("S=")
+            .number(seq)
+            .text(" B=-1 M= I= Q=0\nondisk")
+            .args(folders)
+            .text("\nend $?\n");
+        self.program.expected.push((seq, Expected::Step));
+        self.steps.push((seq, Vec::new()));
     }
 
     /// One guarded step, closed in itself, which may be done again after a failure.

@@ -58,6 +58,8 @@ struct Piece {
     kept: bool,
     /// Whether a change of it was made, as far as that is known.
     made: bool,
+    /// The first digits of the digest of what is kept.
+    was: Option<String>,
     known: Known,
     triggers: Vec<(TriggerKind, BTreeSet<String>)>,
 }
@@ -201,6 +203,7 @@ impl Piece {
             table: toml::Table::new(),
             kept: false,
             made: false,
+            was: None,
             known: Known::default(),
             triggers: Vec::new(),
         }
@@ -213,6 +216,9 @@ impl Piece {
         if first || !absent && !table.contains_key("state") {
             for (key, value) in table {
                 self.table.entry(key).or_insert(value);
+            }
+            if way.kept && !self.kept {
+                self.was.clone_from(&way.was);
             }
             self.kept |= way.kept;
         }
@@ -250,6 +256,11 @@ fn instance(
     made.orphan = piece.place.is_empty();
     if piece.kept {
         let copy = match kept.of(&piece.address.name) {
+            Copied::File(_, body)
+                if piece.was.as_ref().is_some_and(|was| *was != short(&body.digest)) =>
+            {
+                return Err("its copy is damaged: it is not what stood there".to_owned());
+            }
             Copied::File(number, body) => {
                 Copy { place: format!("{run}/{number}"), body: body.clone() }
             }

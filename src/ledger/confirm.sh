@@ -17,8 +17,7 @@ arm() {
   started $$
   M=$({
     printf '%s\n' "$2 $3 $4 $5 $boot $$ $T" >"$1/run" && echo 'idle 0' >"$1/beat" && printf '%s\n' "$6" >"$1/token"
-  } 2>&1) || { swept "$1"; return 1; }
-  ondisk "$1/run" "$1/token" "$1" "$state/confirm" "$state"
+  } 2>&1) && ondisk "$1/run" "$1/token" "$1" "$state/confirm" "$state" || { swept "$1"; return 1; }
   if [ -d /run/systemd/system ] && [ "$U" -eq 0 ]; then by_units "$1" "$3"; else lasting && by_itself "$1" "$3"; fi && seen "$1" "$3" && guard=$1 && return
   M="what it may cut off could not be put back: ${M:-nobody watches}
 nothing was changed; \`confirm = false\` goes without"
@@ -40,14 +39,56 @@ by_units() {
       '[Service]' Type=oneshot "ExecStart=/bin/sh $1/guard boot $state $2" >"$3-boot.service" &&
     chmod 0644 "$3.service" "$3-boot.service" && mkdir -p "${3%/*}/sysinit.target.wants" &&
     ln -s "../trueup-confirm-$2-boot.service" "${3%/*}/sysinit.target.wants/"
-  } 2>&1) || return
-  ondisk "$3.service" "$3-boot.service" "${3%/*}" "${3%/*}/sysinit.target.wants"
+  } 2>&1) && ondisk "$3.service" "$3-boot.service" "${3%/*}" "${3%/*}/sysinit.target.wants" || return
   n=
   case $state in /var/lib/trueup/*) n=$(stat -f -c %T -- "$state") ;; esac
   case "$n $(stat -f -c %T -- "${3%/*}")" in
     *tmpfs* | *ramfs*) fail "/etc or $state is in memory only: nobody would put it back when the host starts anew"; return ;;
   esac
   systemctl is-enabled --quiet -- "${3##*/}-boot.service" && M=$(systemctl start -- "${3##*/}.service" 2>&1)
+}
+# booting: E, by what somebody can be started when this host starts anew: `units` of systemd, before the network;
+# `local` of OpenRC or `cron`, behind it; or nothing.
+booting() {
+  E=
+  if [ "$U" -ne 0 ]; then return; fi
+  if [ -d /run/systemd/system ]; then
+    E=units
+  elif [ -d /etc/local.d ] && { [ -e /etc/runlevels/default/local ] || [ -e /etc/runlevels/boot/local ]; }; then
+    E=local
+  elif [ -d /etc/cron.d ] && { read -r k </run/crond.pid; } 2>/dev/null && started "$k" && [ ! "/proc/$k/exe" -ef /bin/busybox ]; then
+    E=cron
+  fi
+}
+# wayin HOW: `@machine` and what tells this machine from all others: its boot, when process 1 began, its name and number;
+# `@boot` where somebody can be started at a boot; then who logged in, as `@login NAME:HOME:SHELL`, and a line
+# of his groups. HOW is `sudo` where the login becomes root: the nearest process above us that is not root's is his.
+wayin() {
+  booted
+  if started 1; then
+    a= b=
+    { read -r a </etc/machine-id; read -r b </proc/sys/kernel/hostname; } 2>/dev/null
+    echo "@machine $boot $T ${a:-none} $b"
+  fi
+  booting
+  [ -z "$E" ] || echo @boot
+  k=$$ n=$U
+  if [ "$1" = sudo ]; then
+    while [ "$n" -eq 0 ] && [ "$k" -gt 0 ]; do
+      a=0
+      { while read -r p b E; do
+        case $p in
+          PPid:) a=$b ;;
+          Uid:) n=$b; break ;;
+        esac
+      done <"/proc/$k/status"; } 2>/dev/null || return 0
+      k=$a
+    done
+    [ "$n" -ne 0 ] || return 0
+  fi
+  database passwd "$n" | while IFS=: read -r a p b E E o E; do
+    [ "$b" != "$n" ] || { printf '@login %s:%s:%s\n' "$a" "$o" "$E"; id -Gn -- "$a"; break; } 2>/dev/null
+  done
 }
 # lasting: does what a login leaves behind go on?
 lasting() {
@@ -61,13 +102,21 @@ lasting() {
 by_itself() {
   command -v setsid >/dev/null 2>&1 || { fail 'there is neither systemd nor setsid(1)'; return; }
   (setsid /bin/sh "$1/guard" watch "$state" "$2" </dev/null >/dev/null 2>&1 3<&- 4>&- 7>&- 9>&- &)
-  if [ "$U" -eq 0 ] && [ -d /etc/local.d ] && { [ -e /etc/runlevels/default/local ] || [ -e /etc/runlevels/boot/local ]; }; then
-    set -- "$@" "/etc/local.d/trueup-confirm-$2.start"
-    M=$({ printf '%s\n' '#!/bin/sh' "/bin/sh '$1/guard' boot '$state' $2" >"$3" && chmod 0755 "$3"; } 2>&1) || return
-    ondisk "$3" /etc/local.d
-  else
-    remark 'where this host starts anew before it is confirmed, nobody puts anything back: that takes root and systemd or OpenRC'
-  fi
+  booting
+  case $E in
+    local)
+      set -- "$@" "/etc/local.d/trueup-confirm-$2.start"
+      M=$({ printf '%s\n' '#!/bin/sh' "/bin/sh '$1/guard' late '$state' $2" >"$3" && chmod 0755 "$3"; } 2>&1) || return ;;
+    cron)
+      # What cron reads holds no word of anybody's: `%` would end the line there.
+      case $state in *[!A-Za-z0-9./_@:+-]*) fail "cron cannot be told of $state"; return ;; esac
+      set -- "$@" "/etc/cron.d/trueup-confirm-$2"
+      M=$({ printf '%s\n' "@reboot root /bin/sh $1/guard late $state $2" >"$3" && chmod 0644 "$3"; } 2>&1) || return ;;
+    *)
+      remark 'where this host starts anew before it is confirmed, nobody puts anything back: this takes root, and systemd, OpenRC or cron'
+      return 0 ;;
+  esac
+  ondisk "$3" "${3%/*}"
 }
 # seen FOLDER ID: is there who watches, and is it none that ends with this session?
 seen() {
@@ -117,10 +166,12 @@ confirmed() {
 # swept FOLDER: nothing is left of an arming.
 swept() {
   set -- "$1" "/etc/systemd/system/trueup-confirm-${1##*/}"
-  rm -f -- "$2.service" "$2-boot.service" "${2%/*}/sysinit.target.wants/${2##*/}-boot.service" "/etc/local.d/${2##*/}.start"
+  rm -f -- "$2.service" "$2-boot.service" "${2%/*}/sysinit.target.wants/${2##*/}-boot.service" "/etc/local.d/${2##*/}.start" "/etc/cron.d/${2##*/}"
   rm -rf -- "$1"
   rmdir -- "${1%/*}" 2>/dev/null
-  if [ -d "${2%/*}/sysinit.target.wants" ]; then ondisk "$state" "${2%/*}" "${2%/*}/sysinit.target.wants"; else ondisk "$state"; fi
+  # M stays why.
+  if [ -d "${2%/*}/sysinit.target.wants" ]; then set -- "$state" "${2%/*}" "${2%/*}/sysinit.target.wants"; else set -- "$state"; fi
+  (ondisk "$@")
 }
 # undecided: is a change of this host still to be confirmed? Where nobody watches over it any more it is put back now.
 undecided() {
@@ -142,9 +193,15 @@ undecided() {
 guarding() {
   state=$2 c=$2/confirm/$3
   started $$
+  born=$T
   booted
   read -r run a b p E pid start <"$c/run" || exit 0
-  [ "$E" = "$boot" ] || set -- boot
+  # Behind the network, by somebody who may also be started again while the host goes on.
+  if [ "$1" = late ]; then
+    ! { read -r k l <"$c/alive" && process "$k" "$l"; } 2>/dev/null || return 0
+  elif [ "$E" != "$boot" ]; then
+    set -- boot
+  fi
   if [ "$1" = watch ] && [ ! -e "$c/reverting" ]; then
     echo "$$ $T" >"$c/alive"
     waited "$b" "$p" || return 0
@@ -177,6 +234,7 @@ waited() {
 revert() {
   mv -fT -- "$c/token" "$c/reverting" 2>/dev/null || [ -e "$c/reverting" ] || return 0
   silenced "$1"
+  [ ! -e "$state/journal" ] || printf '\nword %s %s\n' "$R" "$run" >>"$state/journal"
   k=$state/kept/$run
   : >"$c/failed"
   set -- "$1" "$k" "$(wc -l <"$k/list")"

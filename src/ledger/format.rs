@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::journal::{self, Journal};
 use super::{Entry, Ledger, Owed};
+use crate::model::RunId;
 use crate::model::change::sha256_hex;
 
 /// The largest ledger that is read, in bytes.
@@ -47,6 +48,10 @@ pub struct Memory {
     pub damage: Option<Damage>,
     /// What is to be known of sets that a run left in the middle.
     pub sets: Vec<String>,
+    /// The run that used up the saved plan that is to be applied, where one did; empty where that is not known.
+    pub spent: Option<String>,
+    /// What was to go and cannot as things are, and why.
+    pub stays: Vec<(String, String)>,
 }
 
 /// Words of the host's that are told, at most.
@@ -59,12 +64,22 @@ impl Memory {
         let lines = said.lines().take(20).map(|line| line.chars().take(TOLD).collect());
         self.sets.extend(lines);
     }
+
+    /// Takes in which run used up a saved plan, as `spent` says it.
+    pub fn used_up(&mut self, said: &[u8]) {
+        let said = String::from_utf8_lossy(said);
+        self.spent = said
+            .lines()
+            .next()
+            .map(|run| RunId::parse(run).map(|run| run.to_string()).unwrap_or_default());
+    }
 }
 
 /// Reads the answer of `recall`.
 #[must_use]
 pub fn read(answer: &[u8], (project, host): (&str, &str)) -> Memory {
-    let text = String::from_utf8_lossy(answer);
+    // What a shell captures lacks its last line ends.
+    let text = String::from_utf8_lossy(answer).trim_end_matches('\n').to_owned() + "\n";
     let (mut memory, mut boot, mut rest) = (Memory::default(), "", &*text);
     while let Some(line) = rest.strip_prefix("= ") {
         let (line, more) = line.split_once('\n').unwrap_or((line, ""));
@@ -201,13 +216,16 @@ mod tests {
     fn it_is_read_as_it_was_written() {
         let memory = recalled(&ledger().text(("shop", "web1")));
         assert_eq!((memory.damage, memory.ledger), (None, ledger()));
+        // A shell's answer has no line end at its end; without a journal behind it that is the ledger's.
+        let memory = recalled(ledger().text(("shop", "web1")).trim_end());
+        assert_eq!((memory.damage, memory.ledger), (None, ledger()));
         assert_eq!(recalled("").ledger, Ledger::default());
     }
 
     #[test]
     fn every_cut_and_every_other_byte_is_seen() {
         let text = ledger().text(("shop", "web1"));
-        for end in 1..text.len() {
+        for end in 1..text.trim_end().len() {
             if text.is_char_boundary(end) {
                 let memory = recalled(&text[..end]);
                 assert!(memory.damage.is_some(), "cut at {end}");

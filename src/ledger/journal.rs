@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, LastRun, Ledger, Owed};
 
-/// One line of a run's own. The shell adds `boot ID`, `begun SEQ`, `acted SEQ` (a restart came, and is still
-/// looked at), `done SEQ` and `failed SEQ`.
+/// One line of a run's own. The shell adds `boot ID` and `word WORD RUN` before them, and behind them `begun SEQ`,
+/// `acted SEQ` (a restart came, and is still looked at), `done SEQ`, `failed SEQ`, and `left WORD` where it ended in order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Line {
@@ -139,8 +139,13 @@ impl Journal {
 
 /// Whether a text begins as the journal of the first run on a host does.
 pub(super) fn is_first(text: &str) -> bool {
-    let line = text.lines().next().map(serde_json::from_str::<Line>);
-    matches!(line, Some(Ok(Line::Run(0, _))))
+    let own =
+        |line: &&str| !line.is_empty() && !line.starts_with("boot ") && !line.starts_with("word ");
+    match text.lines().find(own) {
+        Some(line) => matches!(serde_json::from_str(line), Ok(Line::Run(0, _))),
+        // Its first lines were cut.
+        None => true,
+    }
 }
 
 /// Takes a journal into the ledger that it was written beside.
@@ -321,6 +326,12 @@ mod tests {
         notes.run(0, LastRun { run: "R2".into(), who: String::new() });
         notes.change(3, "m/file[a]".into(), Some(entry("new")));
         let text = format!("{}boot x\n", notes.text());
+        fold(&mut ledger, &Journal::read(&text, "y"));
+        assert!(ledger.entries["m/file[a]"].unsettled);
+        // As the shell writes it: before the lines that are on disk, not behind them.
+        let text = format!("\nboot x\nword 0a R2\n{}", notes.text());
+        assert!(is_first(&text) && is_first("\nboot x\n") && !is_first("\nboot x\nsomething\n"));
+        let mut ledger = Ledger::default();
         fold(&mut ledger, &Journal::read(&text, "y"));
         assert!(ledger.entries["m/file[a]"].unsettled);
     }

@@ -1,6 +1,6 @@
-//! What a ledger makes of a plan: which differences are drift, what nobody declares any more, what is owed.
+//! What a ledger makes of a plan: which differences are drift, and what is owed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::{Entry, Ledger, Parted};
 use crate::model::change::Fired;
@@ -12,15 +12,6 @@ use crate::resources::Parting;
 /// Hex digits of a digest that a ledger keeps.
 const DIGITS: usize = 16;
 
-/// What the files declared once and declare no more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Orphan {
-    pub address: String,
-    pub parting: Parted,
-    /// The run that applied it last.
-    pub run: String,
-}
-
 impl Ledger {
     /// What is remembered of a resource that was applied in `run`. `made` where this apply makes it.
     #[must_use]
@@ -30,6 +21,7 @@ impl Ledger {
         let record = record.map(|(key, value)| (key.to_owned(), short(&value))).collect();
         Entry {
             mark: instance.mark.clone(),
+            identity: instance.kind.identity(&instance.desired),
             record,
             parting: parted(instance),
             run: run.to_owned(),
@@ -43,58 +35,6 @@ impl Ledger {
     pub fn knows(&self, instance: &Instance) -> bool {
         let known = self.entries.get(&instance.address.to_string());
         known.is_some_and(|known| known.mark == instance.mark && !known.unsettled)
-    }
-
-    /// What the files declared once and declare no more; nothing where not all that they declare is known.
-    #[must_use]
-    pub fn orphans(&self, desired: &Desired) -> Vec<Orphan> {
-        let Some(beside) = desired.beside.as_ref().filter(|_| !self.entries.is_empty()) else {
-            return Vec::new();
-        };
-        let declared: BTreeSet<String> = desired
-            .resources
-            .iter()
-            .map(|instance| instance.address.to_string())
-            .chain(beside.iter().map(ToString::to_string))
-            .collect();
-        let gone = self.entries.iter().filter(|(address, _)| !declared.contains(*address));
-        gone.map(|(address, entry)| Orphan {
-            address: address.clone(),
-            parting: match &entry.parting {
-                Parted::Made(_) if !entry.made => {
-                    Parted::Stays("it was there before this project".to_owned())
-                }
-                other => other.clone(),
-            },
-            run: entry.run.clone(),
-        })
-        .collect()
-    }
-
-    /// What is not remembered any longer: nobody declares it, and it stays on the host whatever is asked for.
-    #[must_use]
-    pub fn forgotten(&self, desired: &Desired) -> BTreeSet<String> {
-        let stays = |orphan: &Orphan| matches!(orphan.parting, Parted::Stays(_) | Parted::Nothing);
-        let gone = self.orphans(desired).into_iter().filter(stays);
-        gone.map(|orphan| orphan.address).collect()
-    }
-
-    /// What nobody declares any more of the text of files, by their paths: it goes when its file does.
-    #[must_use]
-    pub fn inside(&self, desired: &Desired) -> HashMap<String, Vec<String>> {
-        let path = |table: &str| {
-            let table = table.parse::<toml::Value>().ok()?;
-            Some(table.get("path")?.as_str()?.to_owned())
-        };
-        let mut inside: HashMap<String, Vec<String>> = HashMap::new();
-        for orphan in self.orphans(desired) {
-            if let Parted::Goes(table) = &orphan.parting
-                && let Some(path) = path(table)
-            {
-                inside.entry(path).or_default().push(orphan.address);
-            }
-        }
-        inside
     }
 
     /// Triggers that are owed, by the places of their resources.
@@ -130,33 +70,13 @@ impl Ledger {
             item.origin = entry.map_or(Origin::New, |entry| origin(entry, instance, change));
         }
     }
-
-    /// Gives entries their new addresses, each once, where nothing is known of those yet.
-    pub fn rename(&mut self, moved: &[(String, String)], desired: &Desired) {
-        if moved.is_empty() {
-            return;
-        }
-        let declared: BTreeSet<String> =
-            desired.resources.iter().map(|instance| instance.address.to_string()).collect();
-        for (from, to) in moved {
-            if declared.contains(to)
-                && !declared.contains(from)
-                && !self.entries.contains_key(to)
-                && let Some(entry) = self.entries.remove(from)
-            {
-                self.entries.insert(to.clone(), entry);
-                for owed in self.owed.iter_mut().filter(|owed| owed.address == *from) {
-                    owed.address.clone_from(to);
-                }
-                self.open = true;
-            }
-        }
-    }
 }
 
 /// What moved, of a change of a resource that was applied before.
 fn origin(entry: &Entry, instance: &Instance, change: &Change) -> Origin {
-    if matches!(change.action, Action::Trigger | Action::KnownAfter) {
+    // What always runs says nothing of the host.
+    let always = change.action == Action::Run && !instance.kind.verifiable(&instance.desired);
+    if always || matches!(change.action, Action::Trigger | Action::KnownAfter) {
         return Origin::New;
     }
     let files = entry.mark != instance.mark;

@@ -29,7 +29,7 @@ $1
   M=$(printf '%s\n' "$4 $S $E $1" 2>&1 >>"$3/list") || { unkept "$1"; return; }
   keptn=$4 keptall="$keptall$1
 "
-  ondisk "$3/list"
+  ondisk "$3/list" || unkept "$1"
 }
 # shelf FOLDER LARGEST RUNS SIZE: the folder of this run, and what the one of before left there, if it is one that
 # goes on. Runs that are too many, or too large together, go: the oldest first, and never the newest.
@@ -43,7 +43,7 @@ $(cut -d ' ' -f 5- <"$1/$keeping/list")
   keptn=$(wc -l <"$1/$keeping/list")
   keptn=$((keptn))
   outdated "$1" "$3" "$4"
-  ondisk "$1/$keeping" "$1"
+  ondisk "$1/$keeping" "$1" || unkept 'what is changed'
 }
 # outdated FOLDER RUNS SIZE: removes the oldest until the rest fits. The newest beside this one stays.
 outdated() {
@@ -79,10 +79,11 @@ shelved() {
     unkept "$1"
     return
   fi
-  case $5 in
-    8*) ondisk "$3/$4" "$3" ;;
+  set -- "$1" "$3/$4" "$3" "$5"
+  case $4 in
+    8*) ondisk "$2" "$3" ;;
     *) ondisk "$3" ;;
-  esac
+  esac || { rm -rf -- "$2"; unkept "$1"; }
 }
 # keepsakes FOLDER ENTRY…: all that stands in a folder below these names, what is in a folder before it.
 keepsakes() {
@@ -101,9 +102,12 @@ keepsakes() {
     keepsake "${a%/}/${p#./}" "$p" || return
   done
 }
-# ondisk PATH…: what was written there stays, whatever dies.
+# ondisk PATH…: what was written there stays, whatever dies. Where one cannot be opened, or its file system cannot be
+# asked, all that there is is synced. A disk that did not take it is a failure: who asks twice is told that all is well.
 ondisk() {
-  sync -- "$@" 2>/dev/null || sync
+  z=$(sync -- "$@" 2>&1) && return
+  z=$(printf '%s\n' "$z" | grep '^sync: .*: ' | grep -Ev ': (Permission denied|Operation not permitted|No such file or directory|Not a directory|Invalid argument|Function not implemented|(Operation )?[Nn]ot supported|No such device or address|Text file busy)$') || { sync; return; }
+  fail "it may not be on disk: ${z##*: }"
 }
 
 # putback RUN N: one thing as it stood before that run, by the copy that was kept.

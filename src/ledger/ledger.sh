@@ -37,9 +37,9 @@ living() {
   booted
   [ "$a" = "$boot" ] && process "$k" "$l"
 }
-# hold PROJECT/HOST BASE SECONDS WHO: the lock of this host and project, for as long as this shell lives. Who comes
-# second waits so long. With flock(1) the kernel keeps it; without, a folder does, which is taken away
-# where its holder is gone.
+# hold PROJECT/HOST BASE SECONDS WHO SEQ: the lock of this host and project, for as long as this shell lives. Who comes
+# second says at once, in a frame beside the answer SEQ, who is first, and waits so long. With flock(1) the kernel keeps
+# it; without, a folder does, which is taken away where its holder is gone.
 hold() {
   remembers "$1" "$2"
   M=$(mkdir -p -m 0700 -- "$state" 2>&1) || { fail "$state cannot be made: ${M##*: }"; return; }
@@ -53,30 +53,62 @@ hold() {
     [ -z "$M" ] || { lock=; return 1; }
     if [ "$o" -ge "$3" ]; then
       lock=
-      ! undecided || { fail "$who"; return; }
-      holder || who='somebody who did not say who'
-      fail "another apply is at work there: $who"
-      return
+      occupied
+      return 1
     fi
+    # Beside the answers, so not counted among them.
+    [ "$o" -gt 0 ] || (occupied; answer live "$5" 0 "$M")
     sleep 1
     o=$((o + 1))
   done
   leftovers
 }
-# leftovers: what shells left behind that were killed goes: new files beside those that they were to replace, as the journal
-# names them, and folders of their own. Several machines may share a home: each looks after its own.
+# occupied: M, why the lock cannot be had now.
+occupied() {
+  if undecided; then M=$who; return; fi
+  holder || who='somebody who did not say who'
+  M="another apply is at work there: $who"
+}
+# leftovers: what shells left behind that were killed goes: new files beside those that they were to replace, and
+# folders of their own. Several machines may share a home: each looks after its own.
 leftovers() {
-  while IFS= read -r l; do
-    case $l in 'temp /'*/.trueup-*) astray "${l#temp }" ;; esac
-  done 2>/dev/null <"$state/journal"
+  (strays)
   lair
   for p in "$n"/trueup.* "$state"/lock.[0-9]*; do
-    own "$p" && [ -s "$p/holder" ] && ! living "$p/holder" || continue
-    case $p in */trueup.*) [ "$who" = "$machine" ] || continue ;; esac
-    rm -rf -- "$p"
+    own "$p" || continue
+    if [ -s "$p/holder" ]; then
+      ! living "$p/holder" || continue
+      case $p in */trueup.*) [ "$who" = "$machine" ] || continue ;; esac
+      rm -rf -- "$p"
+    else
+      # A power cut took what it said.
+      l=${p##*/trueup.} l=${l%.*}
+      case $l in *[!0-9-]* | -* | *- | *-*-*) continue ;; *-*) process "${l%-*}" "${l#*-}" && continue ;; *) continue ;; esac
+      if [ -e "$p/holder" ]; then rm -rf -- "$p"; else rmdir -- "$p" 2>/dev/null; fi
+    fi
   done
   M=
   cd /
+}
+# strays: new files are called by the word of their shell. The journal says which shells there were, on disk before their
+# first step, and which of them left in order; what the run kept says where they worked.
+strays() {
+  [ -s "$state/journal" ] || return 0
+  set -- $(sed -n -e 's/^word \([0-9a-f]*\) \([0-9A-Z]*\)$/\1:\2/p' -e 's/^left \([0-9a-f]*\)$/\1:left/p' "$state/journal")
+  k=' '
+  for p do
+    case $p in *:left) k="$k${p%:*} " ;; esac
+  done
+  for p do
+    case $k in *" ${p%:*} "*) continue ;; esac
+    sed -n 's,^[0-9]* [0-9]* [a-z]* [^ ]* \(/.*\)$,\1,p' "$state/kept/${p#*:}/list" 2>/dev/null | sed 's,[^/]*$,,' | sort -u | while IFS= read -r a; do
+      for q in "$a.trueup-${p%:*}-"*; do
+        # What a set keeps beside its members is put back, or is of no use, as its own journal says.
+        case $q in *.old) continue ;; esac
+        if [ -e "$q" ] || [ -L "$q" ]; then astray "$q"; fi
+      done
+    done
+  done
 }
 # astray PATH: removes it, a name of our making. Where others could have put a folder there, it stays.
 astray() {
@@ -102,14 +134,14 @@ grab() {
   return 1
 }
 
-# unlock PROJECT/HOST BASE RUN: ends the apply of that run, which holds the lock. Its shell ends behind the
-# step that it is in; 20 s later at once, and what the step started may go on.
+# unlock PROJECT/HOST BASE RUN WHO: ends the apply of that run, which holds the lock, and writes down for it who did.
+# Its shell ends behind the step that it is in; 20 s later at once, and what the step started may go on.
 unlock() {
   remembers "$1" "$2"
   holder || { echo free; return; }
   case $who in *"run $3,"*) ;; *) echo "$who"; return ;; esac
-  read -r k l o <"$state/lock"
-  [ ! -e "$state/lock.d" ] || read -r k l o <"$state/lock.d/holder"
+  # k and l are his whom `holder` saw: by now somebody else may hold it.
+  { echo "$3 $4" >"$state/ended"; } 2>/dev/null
   kill -TERM "$k"
   o=0
   while process "$k" "$l" && [ "$o" -lt 20 ]; do
@@ -120,6 +152,12 @@ unlock() {
   kill -KILL "$k"
   echo killed
 }
+# ended_by PROJECT/HOST BASE RUN: who ended the apply of this run, where somebody did.
+ended_by() {
+  remembers "$1" "$2"
+  { read -r k l <"$state/ended"; } 2>/dev/null && [ "$k" = "$3" ] && echo "$l"
+  :
+}
 # forget PROJECT/HOST BASE: what is remembered of the project goes, unless somebody is at work.
 forget() {
   remembers "$1" "$2"
@@ -129,8 +167,16 @@ forget() {
   rm -rf -- "$state" 2>&1
 }
 
-# spend ID: uses a saved plan up here; of two at once one is first. Of so many only the newest are known: what an older
-# one was made against is gone since.
+# spent PROJECT/HOST BASE ID: which run used this saved plan up here, where one did.
+spent() {
+  remembers "$1" "$2"
+  [ -d "$state/spent/$3" ] && own "$state" || return 0
+  l=
+  { read -r l <"$state/spent/$3/run"; } 2>/dev/null
+  echo "${l:-unknown}"
+}
+# spend ID RUN: uses a saved plan up here; of two at once one is first. Of so many only the newest are known: what an
+# older one was made against is gone since.
 spend() {
   n=$state/spent
   M=$(mkdir -p -m 0700 -- "$n" 2>&1) || return 1
@@ -138,7 +184,8 @@ spend() {
     [ ! -e "$n/$1" ] || fail 'this plan was applied here already: plan again'
     return 1
   }
-  (cd "$n" && ls -t | tail -n +1001 | while read -r l; do rmdir -- "./$l"; done) 2>/dev/null
+  echo "$2" 2>/dev/null >"$n/$1/run"
+  (cd "$n" && ls -t | tail -n +1001 | while read -r l; do rm -rf -- "./$l"; done) 2>/dev/null
   :
 }
 
@@ -152,18 +199,16 @@ settle() {
   X=
   exec 7>&-
   journal=
-  M=$(rm -f -- "$state/journal" 2>&1) && sync -- "$state" 2>/dev/null || sync
+  M=$(rm -f -- "$state/journal" 2>&1) && ondisk "$state"
 }
-# note: lines for the journal, from the wire; on disk before anything that they are about is done.
+# note: lines for the journal, from the wire; on disk before anything that they are about is done. With them goes
+# which boot this is: of what comes behind them, a host that loses its power may lose all. And who writes: `word`,
+# by which its temporary files are called, and the run that keeps what it changes.
 note() {
-  n=y
-  [ ! -e "$state/journal" ] || n=
-  M=$({ : >>"$state/journal"; } 2>&1) || return 1
-  receive 5>>"$state/journal" || return
-  [ -z "$n" ] || sync -- "$state" 2>/dev/null || sync
+  booted
+  M=$({ printf '\nboot %s\nword %s %s\n' "$boot" "$R" "$keeping" >>"$state/journal"; } 2>&1) || return 1
+  receive 5>>"$state/journal" && ondisk "$state" || return
   [ -z "$journal" ] || return 0
   exec 7>>"$state/journal"
   journal=1
-  booted
-  echo "boot $boot" >&7
 }

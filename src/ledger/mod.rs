@@ -7,6 +7,7 @@ mod back;
 mod format;
 mod journal;
 mod judge;
+mod orphans;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ use crate::model::change::TriggerKind;
 pub use back::{Trail, WayBack, way_back};
 pub use format::{Damage, Memory, read};
 pub use journal::Notes;
-pub use judge::Orphan;
+pub use orphans::Orphan;
 pub use undo::{Came, Kept, KeptRun, Undo, lines, runs};
 
 /// Functions of the host's shell: the folder of state, the lock, the ledger and its journal.
@@ -60,6 +61,9 @@ pub struct LastRun {
 pub struct Entry {
     /// Stands for all that the files said of it.
     pub mark: String,
+    /// What it is on the host, as [`identity`](crate::resources::ResourceType) says it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity: Vec<String>,
     /// Its attributes: what a host that did not move still has. Of a content the first 16 hex digits of
     /// its SHA-256, so too of a sensitive value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -52,6 +52,9 @@ pub struct Way {
     pub table: String,
     #[serde(default)]
     pub kept: bool,
+    /// The first digits of the digest of that content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<String>,
     /// What the run left there, long values by their digests; `None` where that is nothing.
     pub left: Option<BTreeMap<String, String>>,
     /// It is done once more, behind what set it off.
@@ -67,7 +70,8 @@ impl Way {
             left.into_iter().map(short).collect()
         });
         let (kind, kept, again) = (back.kind.to_owned(), back.kept, back.again);
-        Self { kind, name: back.name, table: text, kept, left, again }
+        let was = back.was.as_deref().map(short);
+        Self { kind, name: back.name, table: text, kept, was, left, again }
     }
 }
 

@@ -75,10 +75,12 @@ pub enum Event {
     Through { host: usize },
     /// A host's connection is being made.
     Started { host: usize },
+    /// Something else is at work on a host, and why it is waited for, so many seconds at most.
+    Waiting { host: usize, seconds: u32, why: String },
     /// A host was probed and compared.
     Planned { host: usize },
-    /// The steps of these resources are running now.
-    Applying { host: usize, address: Address },
+    /// A step is running now that is about these resources.
+    Applying { host: usize, addresses: Vec<Address> },
     /// The program of a step printed something.
     Said { host: usize, address: Address, text: String },
     /// A step ended that is about these resources.
@@ -97,6 +99,7 @@ impl Event {
             Self::Stage { .. } => None,
             Self::Through { host }
             | Self::Started { host }
+            | Self::Waiting { host, .. }
             | Self::Planned { host }
             | Self::Applying { host, .. }
             | Self::Said { host, .. }

@@ -10,6 +10,7 @@ pub mod run;
 pub mod secret;
 pub mod suggest;
 pub mod value;
+mod way_in;
 mod window;
 
 pub use address::{Address, AddressPattern};
@@ -22,4 +23,5 @@ pub use run::{RunId, RunMark};
 pub use secret::{Key, Secret};
 pub use suggest::a;
 pub use value::{Value, key_text};
+pub use way_in::{Login, WayIn};
 pub use window::{duration, window, window_argument};

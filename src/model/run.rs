@@ -32,6 +32,13 @@ impl RunId {
         &self.0
     }
 
+    /// Whether it begins so, in small letters too, with the dots that stand for the rest.
+    #[must_use]
+    pub fn begins(&self, start: &str) -> bool {
+        let wanted = start.trim_end_matches('…').to_ascii_uppercase();
+        !wanted.is_empty() && self.0.starts_with(&wanted)
+    }
+
     /// Letters that name it among runs that did not begin in the same second.
     pub const SHORT: usize = 8;
 
@@ -99,6 +106,8 @@ mod tests {
         assert_eq!(one.as_str().len(), RunId::LENGTH);
         assert_eq!(RunId::parse(&two.as_str().to_lowercase()), Some(two.clone()));
         assert_eq!(one.short(std::iter::once(&one)), "00000000");
+        assert!(one.begins("0000") && one.begins("00000000…") && one.begins(one.as_str()));
+        assert!(!one.begins("") && !one.begins("…") && !one.begins("01"));
         let three = RunId::new(2, 1);
         assert_eq!(two.short([&one, &two, &three].into_iter()), two.as_str());
         assert_eq!((one.milliseconds(), two.milliseconds()), (1, 2));

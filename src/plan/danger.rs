@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::Plan;
 use crate::model::change::TriggerKind;
-use crate::model::{Action, Change, Difference};
+use crate::model::{Action, Change, Difference, WayIn};
 use crate::resolve::{Desired, Instance};
 
 /// A way in which a change is dangerous, the worst first.
@@ -53,7 +53,7 @@ impl fmt::Display for Dangers {
 
 /// What is dangerous about a change.
 #[must_use]
-pub fn dangers(instance: &Instance, change: &Change) -> Dangers {
+pub fn dangers(instance: &Instance, change: &Change, way_in: &WayIn) -> Dangers {
     let fired = |kind| change.fired.as_ref().is_some_and(|fired| fired.kind == kind);
     let stops = instance.address.kind == "service"
         && matches!(change.after("state"), Some("stopped" | "masked"));
@@ -61,7 +61,7 @@ pub fn dangers(instance: &Instance, change: &Change) -> Dangers {
         (Danger::Deletes, change.action == Action::Delete || purges(change)),
         (Danger::Stops, stops),
         (Danger::Restarts, fired(TriggerKind::Restart)),
-        (Danger::MayCutAccess, instance.kind.cuts(&instance.desired, change)),
+        (Danger::MayCutAccess, instance.kind.cuts(&instance.desired, change, way_in).is_some()),
         (Danger::Runs, change.action == Action::Run || fired(TriggerKind::Run)),
         (Danger::Reloads, fired(TriggerKind::Reload)),
     ];
@@ -79,12 +79,28 @@ fn purges(change: &Change) -> bool {
 /// Seconds in which a change that may cut access must be confirmed, where nobody says another time.
 const WINDOW: u32 = 60;
 
-/// Whether a change must be confirmed, or the host puts it back. `asked` is what the command line says of all
-/// changes, in seconds; 0 is "not at all" there and in the files.
+/// Why a change must be confirmed, or the host puts it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guarded {
+    /// The files or the command line say so.
+    Asked,
+    /// It may cut off the way to the host, for this reason.
+    Cuts(&'static str),
+}
+
+/// Whether a change must be confirmed, or the host puts it back, and why. `asked` is what the command line says of
+/// all changes, in seconds; 0 is "not at all" there and in the files.
 #[must_use]
-pub fn guarded(instance: &Instance, change: &Change, asked: Option<u32>) -> bool {
-    let said = instance.confirm.or(asked).map(|seconds| seconds > 0);
-    said.unwrap_or_else(|| instance.kind.cuts(&instance.desired, change))
+pub fn guarded(
+    instance: &Instance,
+    change: &Change,
+    (way_in, asked): (&WayIn, Option<u32>),
+) -> Option<Guarded> {
+    match instance.confirm.or(asked) {
+        Some(0) => None,
+        Some(_) => Some(Guarded::Asked),
+        None => instance.kind.cuts(&instance.desired, change, way_in).map(Guarded::Cuts),
+    }
 }
 
 /// Seconds in which the changes of a host must be confirmed that must be: the longest time that somebody says.
@@ -96,18 +112,23 @@ pub fn window(desired: &Desired, plan: &Plan, asked: Option<u32>) -> u32 {
 
 /// What a reader is told of a change that must be confirmed.
 #[must_use]
-pub fn told(instance: &Instance, change: &Change, seconds: u32) -> String {
+pub fn told(instance: &Instance, change: &Change, (guarded, seconds): (Guarded, u32)) -> String {
     let name = instance.kind.name();
     let again = change.fired.as_ref().is_some_and(|fired| fired.kind == TriggerKind::Run);
-    if instance.kind.returns() {
+    let mut told = if instance.kind.returns() {
         format!("confirm within {seconds} s, else the host puts it back")
     } else if again {
         format!(
-            "confirm within {seconds} s, else the host puts files and services back, and runs this {name} again"
+            "confirm within {seconds} s, else the host puts files and services back, and runs this {name} once more"
         )
     } else {
         format!(
             "confirm within {seconds} s, else the host puts files and services back; this {name} stays"
         )
+    };
+    if let Guarded::Cuts(why) = guarded {
+        told.push_str(": ");
+        told.push_str(why);
     }
+    told
 }

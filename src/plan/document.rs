@@ -230,6 +230,10 @@ impl Document {
             if let HostState::Compared { changes, .. } = &mut host.state {
                 changes.retain(|planned| planned.origin.since().is_some());
             }
+            if !host.orphans.is_empty() {
+                let count = host.orphans.len();
+                host.notes.push(format!("not looked at, as no longer declared: {count}"));
+            }
             host.orphans.clear();
             host
         });

@@ -18,7 +18,7 @@ use crate::model::{Action, Address, Attribute, Change, Difference};
 use crate::resolve::{Desired, Instance};
 use crate::resources::{Erased, Subject, Verdict};
 
-pub use danger::{Danger, Dangers, dangers, guarded, told, window};
+pub use danger::{Danger, Dangers, Guarded, dangers, guarded, told, window};
 pub use document::{
     Document, HostPlan, HostState, InSet, Origin, Orphaned, Planned, Problem, Sets, Undoes, Why,
 };

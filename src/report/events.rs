@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::view::{EndView, HostEndView};
 use crate::model::event::Stepped;
-use crate::model::{Action, Change, Event};
+use crate::model::{Action, Address, Change, Event};
 use crate::plan::Document;
 use crate::plan::json::{PlanJson, ProblemJson, actions};
 
@@ -20,6 +20,9 @@ pub const FORMAT: &str = "1.0";
 #[serde(tag = "event", rename_all = "snake_case")]
 #[schemars(title = "a line of trueup apply --json")]
 pub enum EventJson {
+    /// Something else is at work on a host: why it is waited for, so many seconds at most. The one line that may
+    /// stand before the plan.
+    HostWaiting { time: String, host: String, seconds: u32, message: String },
     /// What will be done.
     Plan { format_version: String, time: String, plan: Box<PlanJson> },
     /// A stage begins on so many hosts.
@@ -80,7 +83,8 @@ pub struct EndJson {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct HostEndJson {
     pub host: String,
-    /// `ok`, `changed`, `failed`, `unreachable`, `refused`, `unknown`, `not attempted`.
+    /// `ok`, `changed`, `failed`, `unreachable`, `refused`, `unknown`, `rolled back`, `not attempted`; of a run that
+    /// goes on also `at work`.
     pub outcome: String,
     /// Addresses that were changed, in their order.
     pub done: Vec<String>,
@@ -90,7 +94,7 @@ pub struct HostEndJson {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needless: Vec<NoteJson>,
     pub problems: Vec<ProblemJson>,
-    /// What a reader should know of changes that were done.
+    /// What a reader should know of changes that were done, and of the host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<NoteJson>,
     /// What to do.
@@ -107,10 +111,12 @@ pub struct HostEndJson {
     pub lost: Vec<String>,
 }
 
-/// What a reader should know of a resource.
+/// What a reader should know of a resource, or of the host.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct NoteJson {
-    pub address: String,
+    /// Absent where it is about the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     pub message: String,
 }
 
@@ -121,7 +127,7 @@ impl NoteJson {
             Some(why) => format!("nothing to do at its turn: {why}"),
             None => "nothing to do at its turn".to_owned(),
         };
-        Self { address: address.to_owned(), message }
+        Self { address: Some(address.to_owned()), message }
     }
 }
 
@@ -149,8 +155,15 @@ impl EventJson {
                 vec![Self::StageStarted { time, stage: host, hosts: *hosts }]
             }
             Event::Planned { .. } | Event::Through { .. } => Vec::new(),
-            Event::Applying { address, .. } => {
-                vec![Self::StepStarted { time, host, address: address.to_string() }]
+            Event::Waiting { seconds, why, .. } => {
+                vec![Self::HostWaiting { time, host, seconds: *seconds, message: why.clone() }]
+            }
+            Event::Applying { addresses, .. } => {
+                let line = |address: &Address| {
+                    let (time, host) = (time.clone(), host.clone());
+                    Self::StepStarted { time, host, address: address.to_string() }
+                };
+                addresses.iter().map(line).collect()
             }
             Event::Said { address, text, .. } => {
                 let (address, text) = (address.to_string(), text.clone());
@@ -204,7 +217,7 @@ impl EndJson {
         Self {
             format_version: FORMAT.to_owned(),
             time: now(),
-            seconds: (end.time.as_secs_f64() * 1000.0).round() / 1000.0,
+            seconds: seconds(end),
             hosts: end.hosts.iter().map(host).collect(),
             counts: counts(end.hosts.iter().flat_map(|host| &host.done)),
             exit_status,
@@ -214,11 +227,19 @@ impl EndJson {
     }
 }
 
+/// How long changes took, in seconds to three places.
+pub(super) fn seconds(end: &EndView) -> f64 {
+    (end.time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
 /// How many changes of each kind there are.
 fn counts<'c>(all: impl Iterator<Item = &'c (String, Change)>) -> BTreeMap<String, usize> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (_, change) in all {
-        for action in actions(change) {
+        // A command that runs of its own accord and because something changed runs once.
+        let mut actions = actions(change);
+        actions.dedup();
+        for action in actions {
             *counts.entry(action).or_default() += 1;
         }
         if change.purged() > 0 {
@@ -235,8 +256,12 @@ fn host(host: &HostEndView) -> HostEndJson {
         let (address, place) = problem.resource.clone().unzip();
         ProblemJson { address, place, message: problem.message.clone() }
     });
-    let note = |(address, message): &(String, String)| NoteJson {
+    let note = |(address, message): &(Option<String>, String)| NoteJson {
         address: address.clone(),
+        message: message.clone(),
+    };
+    let needless = |(address, message): &(String, String)| NoteJson {
+        address: Some(address.clone()),
         message: message.clone(),
     };
     let all = || host.done.iter().chain(&host.not_done);
@@ -246,7 +271,7 @@ fn host(host: &HostEndView) -> HostEndJson {
         outcome: host.outcome.word().to_owned(),
         done: addresses(&host.done),
         not_done: addresses(&host.not_done),
-        needless: host.needless.iter().map(note).collect(),
+        needless: host.needless.iter().map(needless).collect(),
         problems: problems.collect(),
         notes: host.notes.iter().map(note).collect(),
         help: host.help.clone(),

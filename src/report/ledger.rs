@@ -109,7 +109,7 @@ impl LedgerJson {
         }
         for (address, entry) in &self.resources {
             let at = entry.at.as_deref().unwrap_or("?");
-            let made = if entry.made { "made" } else { "kept" };
+            let made = if entry.made { "made" } else { "applied" };
             let unsettled = if entry.unsettled { ", not known to hold" } else { "" };
             let _ = writeln!(
                 text,

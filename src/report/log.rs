@@ -56,7 +56,14 @@ impl Log {
             Event::Through { .. } => {}
             Event::Started { .. } => self.line(&format!("{host}  started")),
             Event::Planned { .. } => self.line(&format!("{host}  compared")),
-            Event::Applying { address, .. } => self.line(&format!("{host}  begins {address}")),
+            Event::Waiting { seconds, why, .. } => {
+                self.line(&format!("{host}  waits up to {seconds} s: {why}"));
+            }
+            Event::Applying { addresses, .. } => {
+                for address in addresses {
+                    self.line(&format!("{host}  begins {address}"));
+                }
+            }
             Event::Said { text, .. } => {
                 for line in text.lines() {
                     self.line(&format!("{host} | {line}"));

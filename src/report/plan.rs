@@ -15,8 +15,10 @@ use crate::plan::{Document, HostPlan, HostState, Planned, Problem};
 /// Names of hosts that a heading lists before it only counts.
 const NAMES: usize = 8;
 
-/// Lines of what a failed step said that are shown: the last ones.
+/// Lines of what a failed step said that are shown, without one that says how many are not: the first, which tell how
+/// it failed, and the last.
 const MESSAGE_LINES: usize = 20;
+const FIRST_LINES: usize = 3;
 
 /// The whole text of a plan.
 #[must_use]
@@ -143,7 +145,7 @@ pub(super) fn troubles(style: Style, text: &mut String, plan: &Document) {
     for HostPlan { host, state, .. } in &plan.hosts {
         match state {
             HostState::Ended { outcome, message, help } => {
-                ended(style, text, host, *outcome, message, help.as_deref());
+                ended(style, text, host, outcome.word(), (message, help.as_deref()));
                 text.push('\n');
             }
             HostState::Compared { problems, .. } if !problems.is_empty() => {
@@ -168,12 +170,11 @@ pub(super) fn ended(
     style: Style,
     text: &mut String,
     host: &str,
-    outcome: Outcome,
-    message: &str,
-    help: Option<&str>,
+    word: &str,
+    (message, help): (&str, Option<&str>),
 ) {
     let heading = paint(style, Label::Heading, &visible(host));
-    let word = paint(style, Label::Bad, outcome.word());
+    let word = paint(style, Label::Bad, word);
     let colon = if message.is_empty() { "" } else { ": " };
     let _ = writeln!(text, "{heading}  {word}{colon}{}", visible(message));
     for line in help.into_iter().flat_map(str::lines) {
@@ -189,14 +190,41 @@ pub(super) fn problem(style: Style, text: &mut String, problem: &Problem) {
         let _ = writeln!(text, "  {bad} {address}{}", placed(style, &address, place));
     }
     let indent = if problem.resource.is_some() { "        " } else { "      " };
-    let lines: Vec<&str> = problem.message.lines().collect();
-    let skipped = lines.len().saturating_sub(MESSAGE_LINES);
-    if skipped > 0 {
-        let _ = writeln!(text, "{indent}… {skipped} lines before");
+    for line in shortened(style, &problem.message) {
+        let _ = writeln!(text, "{indent}{}", visible(&line));
     }
-    for line in &lines[skipped..] {
-        let _ = writeln!(text, "{indent}{}", visible(line));
+}
+
+/// The lines of a message, of a long one the first and the last. The host may have cut it before: what it left out
+/// counts too.
+fn shortened(style: Style, message: &str) -> Vec<String> {
+    let lines: Vec<&str> = message.lines().collect();
+    // One line is not worth one that stands for it.
+    if lines.len() <= MESSAGE_LINES + 1 {
+        return lines.into_iter().map(ToOwned::to_owned).collect();
     }
+    let (first, rest) = lines.split_at(FIRST_LINES);
+    let (left_out, last) = rest.split_at(lines.len() - MESSAGE_LINES);
+    let count = left_out.iter().map(|line| cut(line).unwrap_or(1)).fold(0, u64::saturating_add);
+    let dots = if style.unicode.on() { "…" } else { "..." };
+    let between = format!("{dots} {count} lines not shown");
+    let (first, last) = (first.iter().copied(), last.iter().copied());
+    first.chain([between.as_str()]).chain(last).map(ToOwned::to_owned).collect()
+}
+
+/// How many lines the host left out where this line stands: prelude.sh, `run`.
+fn cut(line: &str) -> Option<u64> {
+    let inner = line.strip_prefix("[… ")?.strip_suffix(" not shown …]")?;
+    let (_, lines) = inner.split_once(" bytes").filter(|(bytes, _)| number(bytes).is_some())?;
+    match lines {
+        "" => Some(0),
+        lines => number(lines.strip_prefix(" in ")?.strip_suffix(" lines")?),
+    }
+}
+
+/// A number of digits alone.
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 /// Names of hosts, or how many.
@@ -259,13 +287,18 @@ pub(super) fn counts<'c>(changes: impl Iterator<Item = &'c Change>) -> String {
     let mut actions: BTreeMap<Action, usize> = BTreeMap::new();
     let mut fired: BTreeMap<TriggerKind, usize> = BTreeMap::new();
     for change in changes {
-        if change.action != Action::Trigger {
-            *actions.entry(change.action).or_default() += 1;
+        let action = match &change.fired {
+            // What only a trigger runs is a command as others are.
+            Some(fired) if fired.kind == TriggerKind::Run => Action::Run,
+            _ => change.action,
+        };
+        if action != Action::Trigger {
+            *actions.entry(action).or_default() += 1;
         }
         if change.purged() > 0 {
             *actions.entry(Action::Delete).or_default() += change.purged();
         }
-        if let Some(trigger) = &change.fired {
+        if let Some(trigger) = change.fired.as_ref().filter(|it| it.kind != TriggerKind::Run) {
             *fired.entry(trigger.kind).or_default() += 1;
         }
     }
@@ -276,4 +309,37 @@ pub(super) fn counts<'c>(changes: impl Iterator<Item = &'c Change>) -> String {
     let actions = actions.into_iter().map(|(action, count)| plural(count, action.word()));
     let fired = fired.into_iter().map(|(kind, count)| plural(count, kind.word()));
     actions.chain(fired).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_message_the_beginning_and_the_end_are_shown_and_what_is_between_is_counted() {
+        let told = |message: &str| shortened(Style::PLAIN, message);
+        let numbered = |from: usize, to: usize| {
+            (from..=to).fold(String::new(), |text, line| format!("{text}{line}\n"))
+        };
+        let whole = told(&format!("exit status 7:\n{}", numbered(1, 20)));
+        assert_eq!((whole.len(), whole[20].as_str()), (21, "20"));
+        let long = told(&format!("exit status 7:\n{}", numbered(1, 3000)));
+        assert_eq!(long[..4], ["exit status 7:", "1", "2", "… 2981 lines not shown"]);
+        assert_eq!((long.len(), long[4].as_str(), long[20].as_str()), (21, "2984", "3000"));
+        // The host cut 2,900 lines out of the middle.
+        let cut = "[… 9000 bytes in 2900 lines not shown …]\n";
+        let cut = format!("exit status 7:\n{}{cut}{}", numbered(1, 50), numbered(2951, 3000));
+        assert_eq!(told(&cut)[3..5], ["… 2981 lines not shown", "2984"]);
+        let short = "exit status 7:\n1\n[… 9 bytes in 3 lines not shown …]\n5";
+        assert_eq!(told(short).concat(), short.replace('\n', ""));
+        for (line, lines) in [
+            ("[… 9 bytes not shown …]", Some(0)),
+            ("[… 9 bytes in 12 lines not shown …]", Some(12)),
+            ("[…  bytes not shown …]", None),
+            ("[… 9 bytes in -1 lines not shown …]", None),
+            ("[… 9 bytes in 99999999999999999999 lines not shown …]", None),
+        ] {
+            assert_eq!(super::cut(line), lines, "{line}");
+        }
+    }
 }

@@ -57,8 +57,18 @@ impl Progress {
             }
             Event::Started { host } => self.runs(*host, String::new()),
             Event::Planned { host } | Event::Through { host } => self.over(*host),
-            Event::Applying { host, address } => {
-                self.runs(*host, visible(&address.to_string()));
+            Event::Applying { host, addresses } => {
+                let more = match addresses.len() {
+                    0 | 1 => String::new(),
+                    many => format!(" and {} more", many - 1),
+                };
+                let first = addresses.first().map(|address| visible(&address.to_string()));
+                self.runs(*host, first.unwrap_or_default() + &more);
+            }
+            Event::Waiting { host, seconds, why } => {
+                let name = self.names.get(*host).map(|name| visible(name)).unwrap_or_default();
+                self.above(&format!("{name}  waits up to {seconds} s: {}\n", visible(why)));
+                self.runs(*host, format!("waits: {}", visible(why)));
             }
             Event::Said { host, text, .. } => {
                 let name = self.names.get(*host).map(|name| visible(name)).unwrap_or_default();
@@ -149,7 +159,7 @@ mod tests {
         for host in 0..200 {
             let address = Address { module: "m".into(), kind: "package", name: "n\x1b[2J".into() };
             progress.event(&Event::Started { host });
-            progress.event(&Event::Applying { host, address });
+            progress.event(&Event::Applying { host, addresses: vec![address] });
         }
         progress.event(&Event::Through { host: 0 });
         assert_eq!(

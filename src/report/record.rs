@@ -60,6 +60,9 @@ pub struct SelectionJson {
     pub undoes: Option<String>,
 }
 
+/// The outcome of a host on which a run that goes on is at work.
+pub(super) const AT_WORK: &str = "at work";
+
 /// Whether a run is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -130,8 +133,13 @@ impl SummaryJson {
     /// A run that ended.
     #[must_use]
     pub fn ended(run: RunJson, end: &EndView, exit_status: u8) -> Self {
-        let EndJson { time, seconds, hosts, counts, exit_status, .. } =
-            EndJson::of(end, exit_status);
+        Self::told(run, EndJson::of(end, exit_status))
+    }
+
+    /// A run that ended, from the last line of what happened.
+    #[must_use]
+    pub fn told(run: RunJson, end: EndJson) -> Self {
+        let EndJson { time, seconds, hosts, counts, exit_status, .. } = end;
         let (seconds, exit_status) = (Some(seconds), Some(exit_status));
         let status = RunStatus::Ended;
         Self { run, status, ended: time, seconds, hosts, counts, exit_status }
@@ -141,7 +149,7 @@ impl SummaryJson {
     #[must_use]
     pub fn open(run: RunJson, status: RunStatus, plan: &PlanJson, events: &[EventJson]) -> Self {
         let hosts: Vec<HostEndJson> =
-            plan.hosts.iter().map(|host| so_far(plan, host, events)).collect();
+            plan.hosts.iter().map(|host| so_far(plan, host, (events, status))).collect();
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for host in &hosts {
             for action in host.done.iter().filter_map(|address| host.actions.get(address)).flatten()
@@ -202,6 +210,7 @@ impl EventJson {
     pub fn time(&self) -> Option<&str> {
         match self {
             Self::Plan { time, .. }
+            | Self::HostWaiting { time, .. }
             | Self::StageStarted { time, .. }
             | Self::HostStarted { time, .. }
             | Self::StepStarted { time, .. }
@@ -219,12 +228,15 @@ impl EventJson {
 /// What events say of one host.
 #[derive(Default)]
 struct Heard {
+    /// Whether anything was begun on it.
+    begun: bool,
     done: Vec<String>,
     /// Addresses that failed, and why.
     failed: Vec<(String, String)>,
     /// Addresses for which there was nothing to do.
     needless: Vec<NoteJson>,
-    running: Option<String>,
+    /// Addresses whose step was begun and did not end.
+    running: Vec<String>,
     outcome: Option<String>,
 }
 
@@ -233,24 +245,28 @@ impl Heard {
         let mut heard = Self::default();
         for event in events {
             match event {
+                EventJson::HostStarted { host, .. } if host == name => heard.begun = true,
                 EventJson::StepStarted { host, address, .. } if host == name => {
-                    heard.running = Some(address.clone());
+                    heard.running.push(address.clone());
                 }
                 EventJson::StepDone { host, address, .. } if host == name => {
                     heard.done.push(address.clone());
-                    heard.running = None;
+                    heard.over(address);
                 }
                 EventJson::StepFailed { host, address, message, .. } if host == name => {
                     heard.failed.push((address.clone(), message.clone()));
-                    heard.running = None;
+                    heard.over(address);
                 }
                 EventJson::StepNeedless { host, address, message, .. } if host == name => {
                     heard.needless.push(NoteJson::needless(address, message.as_deref()));
-                    heard.running = None;
+                    heard.over(address);
+                }
+                EventJson::StepSkipped { host, address, .. } if host == name => {
+                    heard.over(address);
                 }
                 EventJson::HostFinished { host, outcome, .. } if host == name => {
                     heard.outcome = Some(outcome.clone());
-                    heard.running = None;
+                    heard.running.clear();
                 }
                 _ => {}
             }
@@ -258,16 +274,42 @@ impl Heard {
         heard
     }
 
+    /// A step of this address ended.
+    fn over(&mut self, address: &String) {
+        self.running.retain(|running| running != address);
+    }
+
     /// How the host ended, as far as that was said.
-    fn outcome(&self) -> String {
-        let untouched = self.done.is_empty() && self.failed.is_empty() && self.running.is_none();
-        let open = if untouched { Outcome::NotAttempted } else { Outcome::Unknown };
-        self.outcome.clone().unwrap_or_else(|| open.word().to_owned())
+    fn outcome(&self, status: RunStatus) -> String {
+        let open = match status {
+            _ if !self.begun => Outcome::NotAttempted.word(),
+            RunStatus::Running => AT_WORK,
+            RunStatus::Ended | RunStatus::Interrupted => Outcome::Unknown.word(),
+        };
+        self.outcome.clone().unwrap_or_else(|| open.to_owned())
+    }
+
+    /// What is to be said of a host whose end was not heard.
+    fn told(&self, status: RunStatus, outcome: &str) -> Option<String> {
+        match (status, outcome) {
+            _ if self.outcome.is_some() => None,
+            (RunStatus::Running, AT_WORK) if self.running.is_empty() => None,
+            (RunStatus::Running, AT_WORK) => Some(self.running.join(", ")),
+            (RunStatus::Running, _) => Some("its turn is still to come".to_owned()),
+            (_, word) if word == Outcome::Unknown.word() => {
+                Some("the run was at work on it when something was last heard".to_owned())
+            }
+            _ => None,
+        }
     }
 }
 
 /// What is known of a host of a run whose end is not written.
-fn so_far(plan: &PlanJson, planned: &HostJson, events: &[EventJson]) -> HostEndJson {
+fn so_far(
+    plan: &PlanJson,
+    planned: &HostJson,
+    (events, status): (&[EventJson], RunStatus),
+) -> HostEndJson {
     let set = planned.set.and_then(|set| plan.sets.get(set));
     let changes = set.map_or(&[][..], |set: &SetJson| &set.changes);
     let heard = Heard::of(&planned.name, events);
@@ -277,20 +319,23 @@ fn so_far(plan: &PlanJson, planned: &HostJson, events: &[EventJson]) -> HostEndJ
         ProblemJson { address: Some(address.clone()), place, message }
     };
     let begun = planned.outcome == Outcome::Changed.word();
-    let outcome = if begun { heard.outcome() } else { planned.outcome.clone() };
-    let ran = "it ran when something was last heard of the run";
-    let open = begun && heard.outcome.is_none() && outcome == Outcome::Unknown.word();
-    let open = open.then(|| "the run was at work on it when something was last heard".to_owned());
+    let outcome = if begun { heard.outcome(status) } else { planned.outcome.clone() };
+    let ran = "it ran then, and whether it was done is not known";
+    let open = if begun { heard.told(status, &outcome) } else { None };
     let message = planned.message.iter().cloned().chain(open).map(|message| {
         let (address, place) = (None, None);
         ProblemJson { address, place, message }
     });
+    let running = heard.running.iter().filter(|_| status != RunStatus::Running);
     let problems = message
         .chain(planned.problems.iter().cloned())
         .chain(heard.failed.iter().map(|(address, why)| problem(address, why)))
-        .chain(heard.running.iter().map(|address| problem(address, ran)));
+        .chain(running.map(|address| problem(address, ran)));
+    // What ran then is neither done nor not done.
     let over = |address: &String| {
-        heard.done.contains(address) || heard.needless.iter().any(|note| note.address == *address)
+        let needless = |note: &NoteJson| note.address.as_ref() == Some(address);
+        let lists = [&heard.done, &heard.running];
+        lists.iter().any(|list| list.contains(address)) || heard.needless.iter().any(needless)
     };
     let left = changes.iter().filter(|change| !over(&change.address));
     let actions = changes.iter().map(|change| (change.address.clone(), change.actions.clone()));
@@ -312,8 +357,9 @@ fn so_far(plan: &PlanJson, planned: &HostJson, events: &[EventJson]) -> HostEndJ
 
 /// A host at the end of a run, as apply has it.
 fn host_view(host: &HostEndJson) -> Result<HostEndView, String> {
-    let outcome =
-        Outcome::of(&host.outcome).ok_or_else(|| format!("an unknown outcome `{}`", host.outcome));
+    let at_work = host.outcome == AT_WORK;
+    let outcome = Outcome::of(&host.outcome).or_else(|| at_work.then_some(Outcome::Unknown));
+    let outcome = outcome.ok_or_else(|| format!("an unknown outcome `{}`", host.outcome));
     let changes = |addresses: &[String]| {
         let each = addresses.iter().map(|address| {
             let words = host.actions.get(address).map_or(&[][..], Vec::as_slice);
@@ -328,13 +374,15 @@ fn host_view(host: &HostEndJson) -> Result<HostEndView, String> {
         message: problem.message.clone(),
     });
     let note = |note: &NoteJson| (note.address.clone(), note.message.clone());
+    let needless = |note: &NoteJson| Some((note.address.clone()?, note.message.clone()));
     Ok(HostEndView {
         host: host.host.clone(),
         outcome: outcome?,
+        at_work,
         done: changes(&host.done)?,
         problems: problems.collect(),
         notes: host.notes.iter().map(note).collect(),
-        needless: host.needless.iter().map(note).collect(),
+        needless: host.needless.iter().filter_map(needless).collect(),
         help: host.help.clone(),
         not_done: changes(&host.not_done)?,
         lost: host.lost.clone(),

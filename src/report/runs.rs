@@ -8,10 +8,10 @@ use super::escape::visible;
 use super::inventory::columns;
 use super::palette::{Label, paint};
 use super::plan::{bad, counts, names};
-use super::record::{ListedJson, RunStatus, SelectionJson, SummaryJson};
+use super::record::{AT_WORK, ListedJson, RunStatus, SelectionJson, SummaryJson};
 use super::summary::{last_line, troubles};
 use super::view::{EndView, HostEndView};
-use crate::model::{Outcome, RunId};
+use crate::model::{Action, Outcome, RunId};
 
 /// All runs, one a line.
 #[must_use]
@@ -40,12 +40,9 @@ fn hosts(run: &ListedJson) -> String {
         RunStatus::Running => parts.push("running:".to_owned()),
         RunStatus::Interrupted => parts.push("interrupted:".to_owned()),
     }
-    let counts: Vec<String> = Outcome::ALL
-        .iter()
-        .rev()
-        .filter_map(|outcome| {
-            run.hosts.get(outcome.word()).map(|count| format!("{count} {}", outcome.word()))
-        })
+    let words = std::iter::once(AT_WORK).chain(Outcome::ALL.iter().rev().map(|one| one.word()));
+    let counts: Vec<String> = words
+        .filter_map(|word| run.hosts.get(word).map(|count| format!("{count} {word}")))
         .collect();
     parts.push(if counts.is_empty() { "no host".to_owned() } else { counts.join(", ") });
     parts.join(" ")
@@ -53,10 +50,14 @@ fn hosts(run: &ListedJson) -> String {
 
 /// `2 creates, 1 reload`: each kind of change with its number.
 fn changes(counts: &BTreeMap<String, usize>) -> String {
-    let each = counts.iter().map(|(word, count)| match count {
-        1 => format!("1 {}", visible(word)),
-        _ if word == "known after" => format!("{count} {word}"),
-        _ => format!("{count} {}s", visible(word)),
+    let each = counts.iter().map(|(word, count)| {
+        // As apply counts what it ran.
+        let word = if word == "run" { Action::Run.word() } else { word };
+        match count {
+            1 => format!("1 {}", visible(word)),
+            _ if word == "known after" => format!("{count} {word}"),
+            _ => format!("{count} {}s", visible(word)),
+        }
     });
     let all = each.collect::<Vec<_>>().join(", ");
     if all.is_empty() { "none".to_owned() } else { all }
@@ -142,14 +143,14 @@ fn done(style: Style, text: &mut String, end: &EndView) {
     for host in &end.hosts {
         let same = alike
             .iter_mut()
-            .find(|hosts| hosts[0].done == host.done && hosts[0].outcome == host.outcome);
+            .find(|hosts| hosts[0].done == host.done && hosts[0].word() == host.word());
         match same {
             Some(hosts) => hosts.push(host),
             None => alike.push(vec![host]),
         }
     }
     for hosts in alike {
-        let (done, outcome) = (&hosts[0].done, hosts[0].outcome);
+        let (done, outcome, word) = (&hosts[0].done, hosts[0].outcome, hosts[0].word());
         // Who did nothing and did not end well stands below, with why.
         if done.is_empty() && outcome > Outcome::Changed {
             continue;
@@ -157,7 +158,7 @@ fn done(style: Style, text: &mut String, end: &EndView) {
         let hosts: Vec<&str> = hosts.iter().map(|host| host.host.as_str()).collect();
         let heading = paint(style, Label::Heading, &names(&hosts));
         let label = if outcome > Outcome::Changed { Label::Bad } else { Label::Quiet };
-        let _ = writeln!(text, "{heading}  {}", paint(style, label, outcome.word()));
+        let _ = writeln!(text, "{heading}  {}", paint(style, label, word));
         for (address, change) in done {
             let glyph = paint(style, Label::of(change.action), change.action.glyph());
             let fired = change.fired.as_ref().map(|fired| format!("  {}", fired.kind.word()));
@@ -169,11 +170,13 @@ fn done(style: Style, text: &mut String, end: &EndView) {
 
 /// How far a run came.
 fn so_far(end: &EndView) -> String {
-    let outcomes: Vec<Outcome> = end.hosts.iter().map(|host| host.outcome).collect();
+    let (busy, rest): (Vec<_>, Vec<_>) = end.hosts.iter().partition(|host| host.at_work);
+    let outcomes: Vec<Outcome> = rest.iter().map(|host| host.outcome).collect();
     let good = outcomes.iter().filter(|outcome| **outcome <= Outcome::Changed).count();
     let done = counts(end.hosts.iter().flat_map(|host| &host.done).map(|(_, change)| change));
     let done = if done.is_empty() { "no change completed".to_owned() } else { done };
-    let mut parts = vec![format!("{good} of {} hosts done", outcomes.len())];
+    let mut parts = vec![format!("{good} of {} hosts done", end.hosts.len())];
+    parts.extend((!busy.is_empty()).then(|| format!("{} {AT_WORK}", busy.len())));
     parts.extend(bad(&outcomes));
     format!("{}; {done}", parts.join(", "))
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::Style;
 use super::escape::visible;
+use super::events::seconds;
 use super::palette::{Label, paint};
 use super::plan::{bad, counts, ended, names, problem};
 use super::view::{EndView, HostEndView};
@@ -35,15 +36,18 @@ pub(super) fn troubles(style: Style, end: &EndView) -> String {
 
 /// What a reader should know of changes that were done: the same on several hosts is said once.
 fn notes(style: Style, text: &mut String, end: &EndView) {
-    let mut all: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    let mut all: BTreeMap<(Option<&str>, &str), Vec<&str>> = BTreeMap::new();
     for host in &end.hosts {
-        for (address, note) in host.notes.iter().chain(&host.needless) {
+        let notes = host.notes.iter().map(|(address, note)| (address.as_deref(), note));
+        let needless = host.needless.iter().map(|(address, note)| (Some(address.as_str()), note));
+        for (address, note) in notes.chain(needless) {
             all.entry((address, note)).or_default().push(&host.host);
         }
     }
     for ((address, note), hosts) in &all {
         let heading = paint(style, Label::Heading, &names(hosts));
-        let _ = writeln!(text, "{heading}  {}\n      {}", visible(address), visible(note));
+        let about = address.map(|address| format!("{}\n      ", visible(address)));
+        let _ = writeln!(text, "{heading}  {}{}", about.unwrap_or_default(), visible(note));
     }
     if !all.is_empty() {
         text.push('\n');
@@ -56,10 +60,15 @@ fn trouble(style: Style, text: &mut String, host: &HostEndView) {
     let message = host.problems.iter().find(about_host).map(|view| view.message.clone());
     let message = message.unwrap_or_else(|| match host.outcome {
         Outcome::NotAttempted => "the run ended before its turn; nothing was changed".into(),
-        Outcome::Unknown => "the connection was lost while something ran".into(),
+        Outcome::Unknown if !host.at_work => "the connection was lost while something ran".into(),
         _ => String::new(),
     });
-    ended(style, text, &host.host, host.outcome, &message, host.help.as_deref());
+    // What to do about the host stands below what is wrong with it.
+    let (top, bottom) = match message.as_str() {
+        "" => (None, host.help.as_deref()),
+        _ => (host.help.as_deref(), None),
+    };
+    ended(style, text, &host.host, host.word(), (&message, top));
     for view in host.problems.iter().filter(|view| view.resource.is_some()) {
         problem(style, text, view);
     }
@@ -69,10 +78,14 @@ fn trouble(style: Style, text: &mut String, host: &HostEndView) {
         let more = host.not_done.len() - names.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let counts = counts(host.not_done.iter().map(|(_, change)| change));
-        let _ = writeln!(text, "      Not done: {}{more} ({counts}).", names.join(", "));
+        let yet = if host.at_work { " yet" } else { "" };
+        let _ = writeln!(text, "      Not done{yet}: {}{more} ({counts}).", names.join(", "));
     }
     lost_triggers(text, host);
-    if host.outcome == Outcome::Unknown {
+    for line in bottom.into_iter().flat_map(str::lines) {
+        let _ = writeln!(text, "      {}", visible(line));
+    }
+    if host.outcome == Outcome::Unknown && !host.at_work {
         let name = visible(&host.host);
         let _ = writeln!(
             text,
@@ -97,9 +110,14 @@ pub(super) fn last_line(end: &EndView) -> String {
     let all = outcomes.len();
     let of = if good == all { String::new() } else { format!(" of {all}") };
     let word = if all == 1 { "host" } else { "hosts" };
-    let seconds = end.time.as_secs_f64();
+    // As it is recorded, so that both are rounded alike.
+    let seconds = seconds(end);
     let counts = counts(end.hosts.iter().flat_map(|host| &host.done).map(|(_, change)| change));
-    let counts = if counts.is_empty() { "no change completed".to_owned() } else { counts };
+    let counts = match counts.as_str() {
+        "" if outcomes.iter().all(|outcome| *outcome == Outcome::Ok) => "nothing to do".to_owned(),
+        "" => "no change completed".to_owned(),
+        _ => counts,
+    };
     let bad = bad(&outcomes);
     let bad = if bad.is_empty() { String::new() } else { format!(" {}.", bad.join(", ")) };
     let done = match &end.undoes {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::record::AT_WORK;
 use crate::model::{Change, Outcome, RunId};
 use crate::plan::Problem;
 
@@ -11,11 +12,13 @@ use crate::plan::Problem;
 pub struct HostEndView {
     pub host: String,
     pub outcome: Outcome,
+    /// The run goes on, and is at work on it: the outcome is not known yet.
+    pub at_work: bool,
     /// Addresses that were done, with their changes.
     pub done: Vec<(String, Change)>,
     pub problems: Vec<Problem>,
-    /// Addresses of resources that were done, with what a reader should know of it.
-    pub notes: Vec<(String, String)>,
+    /// What a reader should know, with the address of the resource that it is about, else of the host.
+    pub notes: Vec<(Option<String>, String)>,
     /// Addresses that the plan named and for which there was nothing to do at their turn, and why.
     pub needless: Vec<(String, String)>,
     pub help: Option<String>,
@@ -23,6 +26,14 @@ pub struct HostEndView {
     pub not_done: Vec<(String, Change)>,
     /// Triggers among them whose cause was done, such as `reload of nginx/service[nginx]`.
     pub lost: Vec<String>,
+}
+
+impl HostEndView {
+    /// How it ended, in a word.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        if self.at_work { AT_WORK } else { self.outcome.word() }
+    }
 }
 
 /// The end of an apply.

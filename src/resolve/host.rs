@@ -105,7 +105,8 @@ impl Resolver {
         let mut desired = order::sort(work.placed, &work.sets, &self.shelf.orders, found)?;
         sets::beside(&mut desired.sets, &work.sets, &left);
         desired.unselected = unselected;
-        desired.beside = Some(select::addresses(&left));
+        desired.beside =
+            Some(left.iter().map(|placed| Arc::clone(&placed.draft.instance)).collect());
         desired.introduce(&left);
         if let Some(all) = all {
             let all = order::sort(all, &work.sets, &self.shelf.orders, &mut Vec::new());

@@ -112,7 +112,7 @@ pub struct Desired {
     /// Triggers that the selection leaves out although what sets them off is selected.
     pub left_out: Vec<LeftOut>,
     /// What is declared and left out by the selection; `None` where that is not known.
-    pub beside: Option<Vec<Address>>,
+    pub beside: Option<Vec<Arc<Instance>>>,
     /// What the resources that the selection leaves out would provide.
     unselected: HashMap<Subject, Address>,
     order: Arc<Order>,
@@ -327,6 +327,18 @@ impl Resolver {
 /// Stages whose hosts name what is not there, and stages without hosts.
 fn check_stages(project: &Project, targets: &[Target], found: &mut Vec<Diagnostic>) {
     let names = all_names(targets, project);
+    let inventory = &project.inventory;
+    let nothing = targets.is_empty() && inventory.groups.is_empty() && !inventory.doubtful;
+    if nothing && !project.stages.is_empty() {
+        let path = inventory.file.map(|file| project.sources.get(file).path.display().to_string());
+        let path = path.map_or_else(String::new, |path| format!(" {path}"));
+        found.push(
+            Diagnostic::error(format!("the inventory{path} has no hosts"))
+                .code("no-host")
+                .help("[hosts.NAME] declares one, [groups.NAME] with `hosts` several"),
+        );
+        return;
+    }
     for stage in &project.stages {
         let Located { value: pattern, span } = &stage.hosts;
         let unmatched = pattern.unmatched(&targets.iter().map(|target| &target.host));

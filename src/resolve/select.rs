@@ -125,11 +125,6 @@ impl Selection {
     }
 }
 
-/// The addresses of resources.
-pub(super) fn addresses(placed: &[Placed]) -> Vec<Address> {
-    placed.iter().map(|placed| placed.draft.instance.address.clone()).collect()
-}
-
 /// What resources provide, each with who does.
 pub(super) fn provided(all: &[Placed]) -> HashMap<Subject, Address> {
     let instances = all.iter().map(|placed| &placed.draft.instance);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::access;
 use super::input::{Presence, absolute_path};
 use super::key_table::Table;
 use super::path::{self, Answers, FileKind, Meta};
@@ -10,7 +11,7 @@ use super::public_key::PublicKey;
 use super::record::{absent, text as text_of};
 use super::text::{self, Lines, bare};
 use super::{About, Claim, Input, Inverse, Parting, Resource, Subject, Verdict, Work};
-use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference, Value};
+use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference, Value, WayIn};
 use crate::shell::{Script, Step};
 
 mod back;
@@ -103,6 +104,11 @@ impl Resource for AuthorizedKey {
 
     fn subject(desired: &Self) -> &str {
         &desired.user
+    }
+
+    fn identity(desired: &Self) -> Vec<String> {
+        let key = |key: &PublicKey| format!("key {} {}", desired.user, key.identity());
+        desired.keys.iter().map(key).collect()
     }
 
     fn wants(desired: &Self) -> Vec<Subject> {
@@ -212,8 +218,9 @@ impl Resource for AuthorizedKey {
         }
     }
 
-    fn cuts(_desired: &Self, change: &Change) -> bool {
-        change.action != Action::Create
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        let ours = change.action != Action::Create && way_in.needs_login(&desired.user);
+        ours.then(|| access::whose(&desired.user, way_in))
     }
 
     fn parting(desired: &Self) -> Parting {

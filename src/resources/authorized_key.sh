@@ -43,5 +43,5 @@ keys() {
   n=-
   a=
   if [ "$4" = absent ]; then n=00600 a=$8; fi
-  put "$7/.ssh/authorized_keys" "$4" "$5" "$n" "$a" '' "$6" '' && { sync -- "$7/.ssh" 2>/dev/null || sync; }
+  put "$7/.ssh/authorized_keys" "$4" "$5" "$n" "$a" '' "$6" '' && ondisk "$7/.ssh"
 }

@@ -12,7 +12,7 @@ use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
 use super::{
     About, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work, access, path,
 };
-use crate::model::{Body, Change, Diagnostic};
+use crate::model::{Body, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 /// What stands between the comment sign and the name in the markers.
@@ -153,6 +153,10 @@ impl Resource for Block {
         &desired.path
     }
 
+    fn identity(desired: &Self) -> Vec<String> {
+        vec![format!("block {} {}", desired.path, desired.marker(BEGIN))]
+    }
+
     fn wants(desired: &Self) -> Vec<Subject> {
         text::wants(desired)
     }
@@ -177,8 +181,8 @@ impl Resource for Block {
         vec![("block", desired.content.digest.clone())]
     }
 
-    fn cuts(desired: &Self, _change: &Change) -> bool {
-        access::path(&desired.path)
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        access::path(&desired.path, change, way_in)
     }
 
     fn parting(desired: &Self) -> Parting {

@@ -113,6 +113,10 @@ impl Resource for Command {
         &desired.name
     }
 
+    fn identity(_desired: &Self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn provides(desired: &Self) -> Vec<Subject> {
         desired.creates.iter().cloned().map(Subject::Path).collect()
     }

@@ -11,11 +11,11 @@ use super::entries::{Entries, read};
 use super::input::{Mode, Presence, parent};
 use super::inverse::{Left, unlike};
 use super::path::{self, Access, Answers, FileKind, Meta};
-use super::record::absent;
+use super::record::{absent, at_path};
 use super::{
     About, Back, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work, access,
 };
-use crate::model::{Action, Attribute, Change, Diagnostic};
+use crate::model::{Action, Attribute, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 /// The mode of a new directory when none is given.
@@ -143,6 +143,10 @@ impl Resource for Directory {
         (desired.state == Presence::Absent).then_some(&desired.path)
     }
 
+    fn identity(desired: &Self) -> Vec<String> {
+        at_path(&desired.path)
+    }
+
     fn wants(desired: &Self) -> Vec<Subject> {
         let folder = Subject::Path(parent(&desired.path).to_owned());
         std::iter::once(folder).chain(desired.access.wants()).collect()
@@ -243,8 +247,8 @@ impl Resource for Directory {
         Verdict::Change(Change::new(Action::Update, attributes))
     }
 
-    fn cuts(desired: &Self, _change: &Change) -> bool {
-        access::path(&desired.path)
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        access::path(&desired.path, change, way_in)
     }
 
     fn record(desired: &Self) -> Record {

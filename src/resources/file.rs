@@ -11,13 +11,13 @@ use super::content::Given;
 use super::input::{Mode, Presence, parent};
 use super::inverse::{Left, differs, unlike};
 use super::path::{self, Access, Answers, FileKind, Meta};
-use super::record::absent;
+use super::record::{absent, at_path};
 use super::set::{self, Member};
 use super::{
     About, Back, Claim, Copy, Input, Inverse, Parting, Record, Resource, STEP_SECONDS, Subject,
     Verdict, Work, access,
 };
-use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference};
+use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference, WayIn};
 use crate::shell::{Script, Step};
 
 /// The mode of a new file when none is given.
@@ -145,6 +145,10 @@ impl Resource for File {
         (desired.state == Presence::Absent).then_some(&desired.path)
     }
 
+    fn identity(desired: &Self) -> Vec<String> {
+        at_path(&desired.path)
+    }
+
     fn wants(desired: &Self) -> Vec<Subject> {
         let folder = Subject::Path(parent(&desired.path).to_owned());
         std::iter::once(folder).chain(desired.access.wants()).collect()
@@ -200,7 +204,9 @@ impl Resource for File {
             }
             (Presence::Present, Observed::Absent { parent: folder }) => {
                 let mut attributes = desired.access.all(NEW_MODE);
-                attributes.push(Attribute::content(None, Some(desired.new_body())));
+                // Empty where the files say nothing of its content.
+                let body = desired.body.clone().unwrap_or_else(|| Body::of([]));
+                attributes.push(Attribute::content(None, Some(body)));
                 let then = Change::new(Action::Create, attributes);
                 path::making(&desired.path, *folder, then)
             }
@@ -225,8 +231,8 @@ impl Resource for File {
         }
     }
 
-    fn cuts(desired: &Self, _change: &Change) -> bool {
-        access::path(&desired.path)
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        access::path(&desired.path, change, way_in)
     }
 
     fn record(desired: &Self) -> Record {
@@ -244,16 +250,17 @@ impl Resource for File {
 
     fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
         let name = desired.path.as_str();
-        let Observed::Regular { meta, .. } = observed else {
+        let Observed::Regular { meta, body } = observed else {
             return Inverse::of(Back::gone(Self::NAME, name).leaving_all(change));
         };
+        let was = body.as_ref();
         if change.action == Action::Delete {
-            return Inverse::of(Back::to(Self::NAME, name, meta.keys(None)).kept());
+            return Inverse::of(Back::to(Self::NAME, name, meta.keys(None)).kept(was));
         }
         let back = Back::to(Self::NAME, name, meta.keys(Some(change))).leaving_all(change);
         let parted = differs(change, "hard links");
         let whole = parted || differs(change, "content");
-        let inverse = Inverse::of(if whole { back.kept() } else { back });
+        let inverse = Inverse::of(if whole { back.kept(was) } else { back });
         if parted { inverse.but("it stays parted from its other hard links") } else { inverse }
     }
 
@@ -334,11 +341,6 @@ impl File {
             );
         }
         format!("{why}: `break_hardlinks = true` parts it from them")
-    }
-
-    /// The content of a new file: empty when the files say nothing of it.
-    fn new_body(&self) -> Body {
-        self.body.clone().unwrap_or_else(|| Body::of([]))
     }
 }
 

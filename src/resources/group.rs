@@ -6,13 +6,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::able::{self, Lacks};
+use super::access;
 use super::account;
 use super::input::{Presence, account_name};
 use super::record::absent;
 use super::{
     About, Back, Input, Inverse, Parting, Record, Resource, STEP_SECONDS, Subject, Verdict, Work,
 };
-use crate::model::{Action, Attribute, Change, Diagnostic, Value};
+use crate::model::{Action, Attribute, Change, Diagnostic, Value, WayIn};
 use crate::shell::{Script, Step};
 
 /// `[group.NAME]`
@@ -160,6 +161,10 @@ impl Resource for Group {
 
     fn record(desired: &Self) -> Record {
         desired.gid.map(|gid| ("gid", gid.to_string())).into_iter().collect()
+    }
+
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        access::group(&desired.name, change, way_in)
     }
 
     fn parting(desired: &Self) -> Parting {

@@ -24,6 +24,8 @@ pub struct Back {
     pub table: BTreeMap<String, Value>,
     /// Whether its content is that of the copy which the host keeps of the path that is its name.
     pub kept: bool,
+    /// The digest of that content, where it is known.
+    pub was: Option<String>,
     /// What the change leaves there, as the changes of its type name it; `None` where that is nothing.
     pub left: Option<Record>,
     /// Whether it is done once more on the way back, behind what set it off.
@@ -70,7 +72,15 @@ impl Back {
         keys: impl IntoIterator<Item = (&'k str, Value)>,
     ) -> Self {
         let table = keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Self { kind, name: name.to_owned(), table, kept: false, left: None, again: false }
+        Self {
+            kind,
+            name: name.to_owned(),
+            table,
+            kept: false,
+            was: None,
+            left: None,
+            again: false,
+        }
     }
 
     /// It was not there.
@@ -84,9 +94,10 @@ impl Back {
         self
     }
 
-    /// Its content is the copy's.
-    pub(super) const fn kept(mut self) -> Self {
+    /// Its content is the copy's, which is to be this one.
+    pub(super) fn kept(mut self, was: Option<&Body>) -> Self {
         self.kept = true;
+        self.was = was.map(|body| body.digest.clone());
         self
     }
 

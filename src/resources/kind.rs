@@ -8,7 +8,7 @@ use super::{
     About, Back, Claim, Copy, Input, Inverse, Left, Member, Parting, Record, Resource, Subject,
     Trigger, Verdict, Work,
 };
-use crate::model::{Attribute, Change, Diagnostic};
+use crate::model::{Attribute, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 /// A desired or observed state of some type.
@@ -44,6 +44,7 @@ pub trait ResourceType: Sync {
     fn provides(&self, desired: &Erased) -> Vec<Subject>;
     fn frees(&self, desired: &Erased, observed: &Erased) -> Option<Subject>;
     fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str>;
+    fn identity(&self, desired: &Erased) -> Vec<String>;
     fn wants(&self, desired: &Erased) -> Vec<Subject>;
     fn claims(&self, desired: &Erased) -> Vec<Claim>;
     fn among(&self, desired: &Erased, claims: &dyn Fn() -> Vec<Claim>) -> Option<Erased>;
@@ -54,7 +55,7 @@ pub trait ResourceType: Sync {
     fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>>;
     fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict;
     fn returns(&self) -> bool;
-    fn cuts(&self, desired: &Erased, change: &Change) -> bool;
+    fn cuts(&self, desired: &Erased, change: &Change, way_in: &WayIn) -> Option<&'static str>;
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool;
     fn runs(&self, desired: &Erased) -> Vec<Attribute>;
     fn verifiable(&self, desired: &Erased) -> bool;
@@ -139,6 +140,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str> {
         R::removes(typed(desired))
     }
+    fn identity(&self, desired: &Erased) -> Vec<String> {
+        R::identity(typed(desired))
+    }
     fn wants(&self, desired: &Erased) -> Vec<Subject> {
         R::wants(typed(desired))
     }
@@ -178,8 +182,8 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn returns(&self) -> bool {
         R::RETURNS
     }
-    fn cuts(&self, desired: &Erased, change: &Change) -> bool {
-        R::cuts(typed(desired), change)
+    fn cuts(&self, desired: &Erased, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        R::cuts(typed(desired), change, way_in)
     }
     fn heeds(&self, desired: &Erased, observed: &Erased, change: Option<&Change>) -> bool {
         R::heeds(typed(desired), typed(observed), change)

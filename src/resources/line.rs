@@ -12,7 +12,8 @@ use super::text::{self, Anchors, Edge, Edit, Lines, Observed, Position, bare};
 use super::{
     About, Claim, Input, Inverse, Parting, Resource, Subject, Verdict, Work, access, path,
 };
-use crate::model::{Body, Change, Diagnostic};
+use crate::model::change::sha256_hex;
+use crate::model::{Body, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 /// `[line.NAME]`
@@ -129,6 +130,12 @@ impl Resource for Line {
         &desired.path
     }
 
+    /// A line may be a secret: its digest stands for it.
+    fn identity(desired: &Self) -> Vec<String> {
+        let digest = sha256_hex(desired.text.as_bytes());
+        vec![format!("line {} {}", desired.path, &digest[..16])]
+    }
+
     fn wants(desired: &Self) -> Vec<Subject> {
         text::wants(desired)
     }
@@ -149,8 +156,8 @@ impl Resource for Line {
         text::diff(desired, observed)
     }
 
-    fn cuts(desired: &Self, _change: &Change) -> bool {
-        access::path(&desired.path)
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        access::path(&desired.path, change, way_in)
     }
 
     fn parting(desired: &Self) -> Parting {

@@ -35,7 +35,7 @@ mod user;
 use std::fmt::Debug;
 
 use crate::model::change::TriggerKind;
-use crate::model::{AddressPattern, Attribute, Change, Diagnostic, Located};
+use crate::model::{AddressPattern, Attribute, Change, Diagnostic, Located, WayIn};
 use crate::shell::{Script, Step};
 
 pub use about::About;
@@ -109,6 +109,12 @@ pub trait Resource: Send + Sync + 'static {
     /// What it is about: two resources of a type with one subject see each other's changes.
     fn subject(desired: &Self::Desired) -> &str;
 
+    /// What it is on its host, as words that nothing else has: two resources with one of them are about one
+    /// thing, whatever their addresses are. Nothing where its address alone says it.
+    fn identity(desired: &Self::Desired) -> Vec<String> {
+        vec![format!("{} {}", Self::NAME, Self::subject(desired))]
+    }
+
     /// What exists after it, for others to come after it.
     fn provides(_desired: &Self::Desired) -> Vec<Subject> {
         Vec::new()
@@ -163,9 +169,9 @@ pub trait Resource: Send + Sync + 'static {
     /// What differs.
     fn diff(desired: &Self::Desired, observed: &Self::Observed) -> Verdict;
 
-    /// Whether a mistake in such a change may keep us, or everybody, off the host.
-    fn cuts(_desired: &Self::Desired, _change: &Change) -> bool {
-        false
+    /// Why a mistake in such a change may keep us, or everybody, off the host; `None` where it does not.
+    fn cuts(_desired: &Self::Desired, _change: &Change, _way_in: &WayIn) -> Option<&'static str> {
+        None
     }
 
     /// Whether a trigger that goes off is to be heeded, beside the change that there is already.

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::able::{self, Lacks};
 use super::record::absent;
 use super::{About, Input, Inverse, Parting, Record, Resource, Verdict, Work, access};
-use crate::model::{Action, Attribute, Change, Diagnostic};
+use crate::model::{Action, Attribute, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 mod back;
@@ -188,8 +188,9 @@ impl Resource for Package {
         desired.version.clone().map(|version| ("version", version)).into_iter().collect()
     }
 
-    fn cuts(desired: &Self, change: &Change) -> bool {
-        access::name(&desired.name) && change.action != Action::Create
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        let held = change.action != Action::Create;
+        held.then(|| access::package(&desired.name, way_in))?
     }
 
     fn parting(desired: &Self) -> Parting {

@@ -161,9 +161,27 @@ same() {
   fi
   if [ "$2" != - ] && ! [ -e "$1" ] && ! [ -L "$1" ]; then fail 'it is gone, and was there when this was planned'; return; fi
   if [ "$2" != - ] && [ "$(stat -c '%f %u %g' -- "$1" 2>&1)" != "$2" ]; then
-    fail 'its owner, mode or kind is not what this was planned against'; return
+    fail "its owner, mode or kind is not what this was planned against
+planned against  $(looks $2)
+found now        $(looks $(stat -c '%f %u %g' -- "$1" 2>&1))"
+    return
   fi
-  [ "$3" = - ] || [ "$(sha256sum <"$1" 2>&1)" = "$3  -" ] || fail 'its content is not what this was planned against'
+  [ "$3" = - ] || [ "$(sha256sum <"$1" 2>&1)" = "$3  -" ] || fail "its content is not what this was planned against
+planned against  sha256:$(printf %.12s "$3")
+found now        sha256:$(sha256sum <"$1" 2>&1 | head -c 12)"
+}
+# looks MODE UID GID: what stat(1) says as `%f %u %g`, as a reader says it.
+looks() {
+  case $1 in
+    4*) n='directory,' ;;
+    8*) n='file,' ;;
+    a*) n='link,' ;;
+    *) n='another kind,' ;;
+  esac
+  case $1 in
+    *[!0-9a-f]* | ????? | ??? | '') echo "$*" ;;
+    *) printf '%s mode %04o, owner %s, group %s\n' "$n" $((0x$1 & 4095)) "${2:-}" "${3:-}" ;;
+  esac
 }
 # before NAME: what stands there, in the folder that `at` went into, is kept for the way back, where the run keeps.
 before() {
@@ -175,8 +193,6 @@ before() {
 fresh() {
   n=${1%/*}/.trueup-$R-$S$later
   if [ -e "$n" ] || [ -L "$n" ]; then fail "${G%/}/${n#./} is in the way"; return; fi
-  # Who dies before it is moved or removed cannot take it away: the next apply does.
-  [ -z "$journal" ] || printf 'temp %s\n' "${G%/}/${n#./}" >&7
   X=$n
 }
 # put PATH META DIGEST MODE OWNER VALIDATE SECONDS FROM: replaces a file, or makes it. The content comes

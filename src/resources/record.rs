@@ -32,3 +32,8 @@ pub(super) fn absent<const N: usize>(keys: [(&str, Value); N]) -> String {
 pub(super) fn text(value: &str) -> Value {
     Value::String(value.to_owned())
 }
+
+/// What stands at a path, whatever it is, as an identity.
+pub(super) fn at_path(path: &str) -> Vec<String> {
+    vec![format!("path {path}")]
+}

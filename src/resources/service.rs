@@ -13,7 +13,7 @@ use super::{
     access,
 };
 use crate::model::change::TriggerKind;
-use crate::model::{Action, Attribute, Change, Diagnostic};
+use crate::model::{Action, Attribute, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 mod unit;
@@ -255,10 +255,10 @@ impl Resource for Service {
         state.into_iter().chain(enabled).collect()
     }
 
-    fn cuts(desired: &Self, change: &Change) -> bool {
+    fn cuts(desired: &Self, change: &Change, _way_in: &WayIn) -> Option<&'static str> {
         // A trigger that reloads is what a careful change does.
         let starts = change.after("state") == Some("running") && change.fired.is_none();
-        access::name(desired.unit.trim_end_matches(".service")) && !starts
+        (!starts).then(|| access::name(&desired.unit))?
     }
 
     fn parting(_desired: &Self) -> Parting {

@@ -138,13 +138,11 @@ $P"'
 swapped() {
   M=$({ printf 'word %s %s\n' "$R-$S" "$1" >"$swap/journal"; } 2>&1) && each listed || return 1
   shift
-  ondisk "$swap/journal" "$swap" "$state/sets" "$state"
-  each prepared || return
-  ondisk "$swap/journal" "$@"
-  each stands && each entered || return
-  ondisk "$@"
+  ondisk "$swap/journal" "$swap" "$state/sets" "$state" && each prepared && ondisk "$swap/journal" "$@" || return
+  each stands && each entered && ondisk "$@" || return
   M=$(mv -fT -- "$swap/journal" "$swap/done" 2>&1) || return 1
-  ondisk "$swap"
+  # Where it may not stay so, nothing of the old files may go.
+  ondisk "$swap" || { mv -fT -- "$swap/done" "$swap/journal"; return 1; }
   tidied
 }
 # listed …: a line for the journal: `path NUMBER old|new PATH`.

@@ -7,12 +7,12 @@ use toml::Spanned;
 
 use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
-use super::record::{absent, text};
+use super::record::{absent, at_path, text};
 use super::set::Member;
 use super::{
     About, Back, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work, access,
 };
-use crate::model::{Action, Attribute, Change, Diagnostic};
+use crate::model::{Action, Attribute, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 /// `[symlink."/path"]`
@@ -129,6 +129,10 @@ impl Resource for Symlink {
         (desired.state == Presence::Absent).then_some(&desired.path)
     }
 
+    fn identity(desired: &Self) -> Vec<String> {
+        at_path(&desired.path)
+    }
+
     fn wants(desired: &Self) -> Vec<Subject> {
         let folder = Subject::Path(parent(&desired.path).to_owned());
         let target =
@@ -204,8 +208,8 @@ impl Resource for Symlink {
         }
     }
 
-    fn cuts(desired: &Self, _change: &Change) -> bool {
-        access::path(&desired.path)
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
+        access::path(&desired.path, change, way_in)
     }
 
     fn record(desired: &Self) -> Record {

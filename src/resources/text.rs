@@ -255,7 +255,7 @@ pub(super) fn diff<E: Edit>(desired: &E, observed: &Observed) -> Verdict {
 /// The whole file goes back, since nobody knows which of its lines somebody meant.
 pub(super) fn inverse(path: &str, observed: &Observed, change: &Change) -> Inverse {
     let back = match observed {
-        Observed::File { .. } => Back::to("file", path, []).kept(),
+        Observed::File { body, .. } => Back::to("file", path, []).kept(Some(body)),
         _ => Back::gone("file", path),
     };
     Inverse::of(back.leaving_all(change))

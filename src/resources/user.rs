@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::able::{self, Lacks};
+use super::access;
 use super::account::{self, Database, Entry, Password, Shadow};
 use super::input::Presence;
 use super::record::absent;
 use super::{About, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work};
-use crate::model::{Action, Attribute, Change, Diagnostic, Secret};
+use crate::model::{Action, Attribute, Change, Diagnostic, Secret, WayIn};
 use crate::shell::{Script, Step};
 
 mod back;
@@ -198,12 +199,12 @@ impl Resource for User {
         texts.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }
 
-    fn cuts(_desired: &Self, change: &Change) -> bool {
+    fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
         let held = ["shell", "locked", "password", "uid", "group", "groups", "home"];
         let mut all = change.attributes.iter();
-        change.action == Action::Delete
-            || change.action == Action::Update
-                && all.any(|attribute| held.contains(&attribute.name))
+        let held =
+            change.action == Action::Update && all.any(|attribute| held.contains(&attribute.name));
+        access::user(&desired.name, (change, held), way_in)
     }
 
     fn parting(desired: &Self) -> Parting {

@@ -20,7 +20,7 @@ trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
 F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0 H=
-state= journal= lock= keeping= guard= swap= later= like=
+born= state= journal= lock= keeping= guard= swap= later= like=
 trap 'leave' EXIT
 cd /
 
@@ -30,6 +30,8 @@ leave() {
   [ -z "$X" ] || rm -f -- "$X"
   [ -z "$D" ] || rm -rf -- "$D"
   [ -z "$swap" ] || undone
+  # Who finds this has nothing to look for that was left beside anything.
+  [ -z "$journal" ] || echo "left $R" >&7
   [ -z "$lock" ] || rm -rf -- "$lock"
 }
 
@@ -63,7 +65,14 @@ go() {
   cd /
   unset IFS
   set +f
-  [ -z "$F" ] && beat busy && mark begun && return 0
+  if [ -z "$F" ] && beat busy; then
+    mark begun && return 0
+    # What may have been done and was not written down would be taken for not done.
+    M=$({ mark begun; } 2>&1)
+    M="nothing is done, because it cannot be written down before in $state/journal: ${M##*: }"
+    end 1
+    return 1
+  fi
   drop
   answer skipped "$S" 0 ''
   return 1
@@ -77,7 +86,6 @@ beat() {
 # mark WORD: a line about this step in the journal of the run, where there is one.
 mark() {
   [ -z "$journal" ] || echo "$1 $S" >&7
-  :
 }
 
 # end STATUS: the step's outcome, with M as what it said. Where it did its work, the lines that a reader
@@ -134,10 +142,10 @@ receive() {
     }) && r=0 || r=1
   fi
   sealed
-  said "$r"
+  said "$r" "$n"
 }
 
-# said STATUS: nothing when dd did its work, else the last words of its first line.
+# said STATUS BYTES: nothing when dd did its work, else the last words of its first line.
 said() {
   if [ "$1" -eq 0 ]; then
     M=
@@ -145,14 +153,22 @@ said() {
   fi
   M=${M%%"
 "*}
-  fail "cannot write the new file: ${M##*: }"
+  M=${M##*: }
+  case $X$M in ?*'No space left on device') room "$2" ;; esac
+  fail "cannot write the new file: $M"
 }
 
+# room BYTES: says too how large the new file X is, and how much room there would be without what was written of it.
+room() {
+  n=$(command stat -f -c '%a %S' -- "${X%/*}/" 2>/dev/null) && o=$(command stat -c '%b %B' -- "$X" 2>/dev/null) || return 0
+  case $n$o in *[!0-9\ ]*) return ;; esac
+  M="$M (it has $1 bytes, and there is room for $((${n% *} * ${n#* } + ${o% *} * ${o#* })))"
+}
 
 # copy FILE: the bytes of FILE to file descriptor 5, on disk when it returns 0.
 copy() {
-  M=$(dd bs=1048576 conv=fsync <"$1" 2>&1 >&5) && r=0 || r=1
-  said "$r"
+  M=$(dd bs=1048576 conv=fsync <"$1" 2>&1 >&5) && r=0 || { r=1; n=$(command stat -c %s -- "$1" 2>&1); }
+  said "$r" "${n:-}"
 }
 
 # fail TEXT: sets what the step says and fails.
@@ -215,7 +231,7 @@ $M"
 
 # run SECONDS COMMAND…: as try, for programs that may leave others running in the background: the
 # output goes through a file, since a pipe would stay open as long as they live. Of more than `most`
-# bytes the first and the last half are kept. The status comes through a file too, whose room is taken before:
+# bytes the first and the last half are kept, and between them stands what was left out. The status comes through a file too, whose room is taken before:
 # where none is in it the time was over, which timeout's own status would not tell from the program's. Who does
 # not heed TERM is killed 5 s later, with all that it started; what the shell around it says of that is no
 # output of the program. J is what they read, if anything.
@@ -248,9 +264,15 @@ run() {
   if [ "$n" -le "$most" ]; then
     M=$M$(cat "$D/out")
   else
-    M="$M$(head -c $((most / 2)) "$D/out")
-[… $((n - most)) bytes not shown …]
-$(tail -c $((most - most / 2)) "$D/out")"
+    front=$(head -c $((most / 2)) "$D/out")
+    rear=$(tail -c $((most - most / 2)) "$D/out")
+    # Lines of which nothing is left.
+    gap=$(($(grep -c '' "$D/out") - $(printf '%s\n%s\n' "$front" "$rear" | grep -c '')))
+    [ "$gap" -gt 0 ] && gap=" in $gap lines" || gap=
+    M="$M$front
+[… $((n - most)) bytes$gap not shown …]
+$rear"
+    front= rear=
   fi
   rm -f -- "$D/out"
   return "$r"
@@ -272,7 +294,8 @@ follow() {
   done
 }
 
-# private: makes D, a folder that only this login can read, removed when the session ends; `holder` in it says whose it is.
+# private: makes D, a folder that only this login can read, removed when the session ends; `holder` in it says whose it is,
+# and its name too, for where a power cut took what was in it.
 private() {
   [ -z "$D" ] || return 0
   lair
@@ -281,7 +304,7 @@ private() {
     # A login whose home cannot be written has only what mktemp makes: mode 0700, a random name.
     n=/tmp
   }
-  D=$(mktemp -d "$n/trueup.XXXXXXXXXX" 2>&1) || {
+  D=$(mktemp -d "$n/trueup.$$-$born.XXXXXXXXXX" 2>&1) || {
     M=$D D=
     return 1
   }

@@ -287,3 +287,40 @@ fn the_reference_names_every_key_of_every_type() {
         }
     }
 }
+
+#[test]
+fn an_inventory_without_hosts_is_said_to_have_none() {
+    let project = good();
+    project.file("inventory.toml", "");
+    for verb in ["check", "plan"] {
+        let told = mistakes_of(&project, verb);
+        assert!(told.contains("the inventory inventory.toml has no hosts"), "{told}");
+        assert!(!told.contains("is named"), "{told}");
+    }
+}
+
+/// What a verb prints that finds mistakes.
+fn mistakes_of(project: &Project, verb: &str) -> String {
+    let output = project.run(&[verb]).expect(1);
+    output.stdout + &output.stderr
+}
+
+#[test]
+fn tips_lead_somewhere() {
+    let project = good();
+    for words in [
+        &["apply", "--max-removals", "-1"][..],
+        &["rollback", "last", "--prune"],
+        &["rollback", "last", "--confirm", "10s"],
+    ] {
+        let told = project.run(words).expect(1).stderr;
+        assert!(!told.contains("tip:"), "{told}");
+    }
+    let near = project.run(&["apply", "--max-removal", "1"]).expect(1).stderr;
+    assert!(near.contains("tip: a similar argument exists: '--max-removals'"), "{near}");
+    let number = project.run(&["apply", "--max-removals", "x"]).expect(1).stderr;
+    assert!(
+        number.contains("invalid value 'x' for '--max-removals <N>': not a whole number"),
+        "{number}"
+    );
+}

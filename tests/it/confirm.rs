@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::support::Project;
 
 /// A project on this machine whose files must be confirmed within 5 s.
-fn project(module: &str) -> Project {
+pub fn project(module: &str) -> Project {
     let project = Project::new();
     let root = project.path().join("out").display().to_string();
     project
@@ -27,7 +27,7 @@ fn project(module: &str) -> Project {
 }
 
 /// A file that is there, one that is not, and a step that takes its time behind them.
-const MODULE: &str = r#"
+pub const MODULE: &str = r#"
 [file."ROOT/old"]
 content = "new\n"
 mode = "0600"
@@ -41,12 +41,12 @@ requires = ["file[ROOT/*]"]
 "#;
 
 /// What the host remembers.
-fn state(project: &Project) -> PathBuf {
+pub fn state(project: &Project) -> PathBuf {
     project.path().join(".host-state/c/here")
 }
 
 /// What became of the last run that kept something.
-fn fate(project: &Project) -> Option<String> {
+pub fn fate(project: &Project) -> Option<String> {
     let kept = fs::read_dir(state(project).join("kept")).ok()?;
     let mut runs: Vec<PathBuf> = kept.map(|entry| entry.expect("an entry").path()).collect();
     runs.sort();
@@ -54,7 +54,7 @@ fn fate(project: &Project) -> Option<String> {
 }
 
 #[track_caller]
-fn wait(what: &str, done: impl Fn() -> bool) {
+pub fn wait(what: &str, done: impl Fn() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < Duration::from_secs(30), "{what} does not come");
@@ -73,7 +73,7 @@ fn killed(project: &Project, when: &Path) {
 }
 
 /// Whether a process of who watches over this project is there.
-fn watched(project: &Project) -> bool {
+pub fn watched(project: &Project) -> bool {
     let state = state(project).display().to_string();
     let all = fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
     let lines = all.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
@@ -226,4 +226,16 @@ fn the_nearest_word_on_confirming_counts() {
     };
     assert_eq!(told(&staged(&plain), &["plan"]), 3);
     assert_eq!(told(&staged(&MODULE.replace("\"5s\"", "false")), &["plan"]), 2);
+}
+
+#[test]
+fn a_command_that_is_run_again_is_said_to_be() {
+    let project = project(
+        "[file.\"ROOT/rules\"]\ncontent = \"x\"\nconfirm = \"60s\"\n[command.load]\ncommand = \"true\"\n\
+         confirm = \"60s\"\nrun_on = [\"file[**/rules]\"]\n[command.once]\ncommand = \"true\"\nconfirm = \"60s\"\n",
+    );
+    let plan = project.run(&["plan"]).expect(0).stdout;
+    let again = "else the host puts files and services back, and runs this command once more\n";
+    let stays = "else the host puts files and services back; this command stays\n";
+    assert_eq!((plan.matches(again).count(), plan.matches(stays).count()), (1, 1), "{plan}");
 }

@@ -1,5 +1,7 @@
 //! What a host remembers: drift and change, what nobody declares any more, what is owed, who is at work.
 
+mod orphans;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -11,14 +13,14 @@ use tempfile::TempDir;
 use crate::support::{Output, Project};
 
 /// A project on this machine, with a folder that its resources are about.
-struct Bench {
-    project: Project,
-    folder: TempDir,
+pub struct Bench {
+    pub project: Project,
+    pub folder: TempDir,
 }
 
 impl Bench {
     /// With these declarations; `ROOT` stands for the folder.
-    fn new(declared: &str) -> Self {
+    pub fn new(declared: &str) -> Self {
         let inventory = "[connection]\ntransport = \"local\"\n[hosts.here]\n";
         let (project, folder) = (Project::of(inventory, ""), tempfile::tempdir());
         let bench = Self { project, folder: folder.expect("a folder") };
@@ -26,39 +28,39 @@ impl Bench {
         bench
     }
 
-    fn declare(&self, declared: &str) {
+    pub fn declare(&self, declared: &str) {
         let root = self.folder.path().to_str().expect("UTF-8");
         self.project.file("modules/m/module.toml", declared.replace("ROOT", root));
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub fn write(&self, path: &str, text: &str) {
         fs::write(self.path(path), text).expect("a file");
     }
 
-    fn text(&self, path: &str) -> String {
+    pub fn text(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap_or_default()
     }
 
     /// What the host keeps of this project.
-    fn state(&self, path: &str) -> PathBuf {
+    pub fn state(&self, path: &str) -> PathBuf {
         self.project.path().join(".host-state/o/here").join(path)
     }
 
     #[track_caller]
-    fn apply(&self) -> Output {
+    pub fn apply(&self) -> Output {
         self.project.run(&["apply", "--yes"]).expect(0)
     }
 
-    fn run(&self, words: &[&str]) -> Output {
+    pub fn run(&self, words: &[&str]) -> Output {
         self.project.run(words)
     }
 
     /// What was printed, with what differs from run to run taken out.
-    fn told(&self, output: &Output) -> String {
+    pub fn told(&self, output: &Output) -> String {
         let text = format!("{}{}", output.stdout, output.stderr);
         let text = text.replace(self.folder.path().to_str().expect("UTF-8"), "ROOT");
         let run = regex::Regex::new("01[0-9A-HJKMNP-TV-Z]{24}").expect("a regex");
@@ -73,15 +75,24 @@ impl Bench {
         named.replace_all(&text, " Run RUN").into_owned()
     }
 
+    /// As [`Self::told`], of an end alone, with whoever ended it.
+    fn ended(&self, end: &str) -> String {
+        let (stdout, stderr) = (end.to_owned(), String::new());
+        let told = self.told(&Output { stdout, stderr, status: 0 });
+        regex::Regex::new("[^ ]+@[^ ]+").expect("a regex").replace_all(&told, "WHO").into_owned()
+    }
+
     /// For each change of the plan its address without the module, and what moved.
-    fn origins(&self) -> Vec<(String, String)> {
+    pub fn origins(&self) -> Vec<(String, String)> {
         let plan = self.run(&["plan", "--json"]).expect(0);
         let plan: Value = serde_json::from_str(&plan.stdout).expect("JSON");
         let sets = plan["sets"].as_array().expect("sets").iter();
         let changes = sets.flat_map(|set| set["changes"].as_array().expect("changes"));
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let short = |address: String| {
-            address.replace("m/", "").replace(self.folder.path().to_str().expect("UTF-8"), "ROOT")
+            address
+                .trim_start_matches("m/")
+                .replace(self.folder.path().to_str().expect("UTF-8"), "ROOT")
         };
         changes.map(|one| (short(text(&one["address"])), text(&one["origin"]))).collect()
     }
@@ -96,22 +107,29 @@ impl Bench {
     }
 
     /// Starts an apply that is left running.
-    fn start(&self, words: &[&str]) -> (Child, TempDir) {
+    pub fn start(&self, words: &[&str]) -> (Child, TempDir) {
         let (mut command, home) = self.project.command_cleared(words);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         (command.spawn().expect("the program under test"), home)
     }
 
     /// The process of the remote shell that holds the lock.
-    fn holder(&self) -> u32 {
+    pub fn holder(&self) -> u32 {
         let lock = fs::read_to_string(self.state("lock")).expect("a lock");
         lock.split(' ').next().and_then(|word| word.parse().ok()).expect("a process")
     }
 }
 
+/// Who holds the lock, as a refusal names it.
+#[track_caller]
+fn holder_named(told: &str) -> &str {
+    let (_, rest) = told.split_once("at work there: ").expect("somebody holds it");
+    rest.lines().next().expect("a line")
+}
+
 /// Waits until something is so.
 #[track_caller]
-fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !so() {
         assert!(Instant::now() < end, "{what}: not within a minute");
@@ -119,7 +137,7 @@ fn until(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-fn kill(signal: &str, process: u32) {
+pub fn kill(signal: &str, process: u32) {
     let process = process.to_string();
     let status = std::process::Command::new("kill").args(["-s", signal, &process]).status();
     assert!(status.expect("kill(1)").success());
@@ -146,6 +164,9 @@ fn drift_is_told_from_change() {
     assert_eq!(bench.origins(), [origin("a", "drift"), origin("b", "change")]);
     bench.write("b", "also by hand\n");
     assert_eq!(bench.origins(), [origin("a", "drift"), origin("b", "both")]);
+    fs::remove_file(bench.path("b")).expect("a file");
+    assert_eq!(bench.origins(), [origin("a", "drift"), origin("b", "both")]);
+    bench.write("b", "also by hand\n");
     let drift = bench.run(&["drift"]).expect(2);
     insta::assert_snapshot!("drift", bench.told(&drift));
     // A file that is gone moved; one that the files alone changed did not.
@@ -222,6 +243,15 @@ fn what_nobody_declares_any_more_goes_when_that_is_asked_for() {
     assert!(bench.path("there").exists(), "it was there before");
     assert_eq!(bench.text("frame"), "mine\n", "its block went, and no more");
     assert_eq!(bench.text("told").lines().count(), 2, "what is removed sets triggers off");
+    let ledger = bench.run(&["ledger", "here", "--json"]).expect(0);
+    let ledger: Value = serde_json::from_str(&ledger.stdout).expect("JSON");
+    let known = ledger["resources"].as_object().expect("resources");
+    let kept = format!("m/file[{}]", bench.path("kept").display());
+    assert_eq!(
+        known.keys().collect::<Vec<_>>(),
+        ["m/command[told]", &kept],
+        "all else is forgotten"
+    );
     assert!(bench.path("ran").exists(), "what a command did stays");
     let again = bench.run(&["plan", "--prune"]).expect(0);
     assert_eq!(again.stdout, "here  no changes\n\nPlan: 1 host: 1 unchanged.\n");
@@ -257,6 +287,92 @@ fn an_address_that_moved_is_no_orphan() {
     let ledger: Value = serde_json::from_str(&ledger.stdout).expect("JSON");
     let known: Vec<&String> = ledger["resources"].as_object().expect("resources").keys().collect();
     assert_eq!(known, ["m/line[new]"]);
+}
+
+/// A step that was begun and of which nobody knows whether it was done: what it was to bring may be there, and nobody
+/// on the host did that.
+#[test]
+fn what_was_on_its_way_is_no_drift() {
+    let one = "[file.\"ROOT/a\"]\ncontent = \"one\\n\"\n";
+    let bench = Bench::new(one);
+    bench.apply();
+    bench.declare(&one.replace("one", "two"));
+    bench.apply();
+    let journal = fs::read_to_string(bench.state("journal")).expect("a journal");
+    let cut: String = journal
+        .lines()
+        .filter(|line| !line.starts_with("done "))
+        .fold(String::new(), |all, line| all + line + "\n");
+    fs::write(bench.state("journal"), cut).expect("a journal");
+    bench.declare(&one.replace("one", "three"));
+    let origin = |word: &str| [("file[ROOT/a]".to_owned(), word.to_owned())];
+    assert_eq!(bench.origins(), origin("change"), "two was on its way");
+    bench.write("a", "one\n");
+    assert_eq!(bench.origins(), origin("change"), "one was there before");
+    bench.write("a", "by hand\n");
+    assert_eq!(bench.origins(), origin("both"));
+}
+
+/// What an apply made is ours, also when later ones changed it.
+#[test]
+fn what_was_made_and_then_changed_is_pruned() {
+    let folder = "[directory.\"ROOT/made\"]\nmode = \"0755\"\n";
+    let bench = Bench::new(folder);
+    bench.apply();
+    bench.declare(&folder.replace("0755", "0700"));
+    bench.apply();
+    bench.declare("");
+    bench.run(&["apply", "--yes", "--prune"]).expect(0);
+    assert!(!bench.path("made").exists());
+}
+
+/// What is known of an address goes with it: that the host moved, and what is owed there.
+#[test]
+fn what_is_known_of_an_address_moves_with_it() {
+    let old = "[file.\"ROOT/f\"]\ncontent = \"x\\n\"\n\
+               [command.old]\ncommand = \"[ -e ROOT/may ] && echo told >>ROOT/told\"\nrun_on = [\"file[ROOT/f]\"]\n\
+               [line.old]\npath = \"ROOT/g\"\nline = \"y\"\n";
+    let bench = Bench::new(old);
+    bench.write("g", "");
+    bench.run(&["apply", "--yes"]).expect(3);
+    bench.run(&["apply", "--yes", "--target", "m/line[old]"]).expect(0);
+    bench.write("g", "by hand\n");
+    let new = old.replace("command.old", "command.new").replace("line.old", "line.new");
+    bench.declare(&format!(
+        "moved = [{{ from = \"line[old]\", to = \"line[new]\" }}, {{ from = \"command[old]\", to = \"command[new]\" }}]\n{new}"
+    ));
+    let origins = bench.origins();
+    assert!(origins.contains(&("line[new]".to_owned(), "drift".to_owned())), "{origins:?}");
+    let plan = bench.run(&["plan"]).expect(0).stdout;
+    assert!(plan.contains("m/command[new]") && plan.contains("run, owed since run"), "{plan}");
+    bench.write("may", "");
+    bench.apply();
+    assert_eq!(bench.text("told"), "told\n");
+    assert_eq!(bench.run(&["plan"]).last_line(), "Plan: 1 host: 1 unchanged.");
+}
+
+/// Accounts go only where they are asked for by name: `--prune` alone leaves them.
+#[test]
+fn accounts_are_pruned_by_their_own_word_only() {
+    use trueup::ledger::{Entry, Ledger, Parted};
+
+    let bench = Bench::new(TWO);
+    bench.apply();
+    // One that is there on every machine. Nothing is applied.
+    let entry = Entry {
+        mark: "ab".to_owned(),
+        parting: Parted::Asked("{ state = \"absent\" }".to_owned()),
+        run: "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
+        ..Entry::default()
+    };
+    let entries = [("m/user[games]".to_owned(), entry)].into();
+    let ledger = Ledger { serial: 1, entries, ..Ledger::default() };
+    fs::write(bench.state("ledger"), ledger.text(("o", "here"))).expect("a ledger");
+    fs::remove_file(bench.state("journal")).expect("a journal");
+    let prune = bench.run(&["plan", "--prune"]).expect(0).stdout;
+    assert!(!prune.contains("- m/user[games]"), "{prune}");
+    let accounts = bench.run(&["plan", "--prune-accounts"]).expect(0).stdout;
+    assert!(accounts.contains("- m/user[games]"), "{accounts}");
 }
 
 /// A file, a command that it triggers, and between them one that waits for `ROOT/go`.
@@ -352,11 +468,27 @@ fn one_apply_at_a_time() {
     assert!(forget.stderr.contains("an apply is at work there"), "{}", forget.stderr);
     let other = bench.run(&["unlock", "here", "--run", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "--yes"]);
     assert!(other.expect(3).stderr.contains("it is another run's"));
-    let (mut waiting, _home2) = bench.start(&["apply", "--yes", "--lock-timeout", "60"]);
-    std::thread::sleep(Duration::from_millis(300));
+    assert!(!second.stderr.contains("waits"), "{}", second.stderr);
+    // Who waits says so at once, everywhere.
+    let log = bench.path("log");
+    let path = log.display().to_string();
+    let words = ["apply", "--yes", "--lock-timeout", "60", "--json", "--log", &path];
+    let (waiting, _home2) = bench.start(&words);
+    let told = || fs::read_to_string(&log).unwrap_or_default().contains("waits up to 60 s: ");
+    until("it says for whom it waits", told);
     bench.write("go", "");
     assert!(first.wait().expect("the first").success());
-    assert!(waiting.wait().expect("the second").success(), "it waited");
+    let waited = waiting.wait_with_output().expect("the second");
+    assert!(waited.status.success(), "it waited");
+    let said = String::from_utf8(waited.stderr).expect("UTF-8");
+    let who = format!("another apply is at work there: {}", holder_named(&second.stdout));
+    assert_eq!(said, format!("here  waits up to 60 s: {who}\n"));
+    let lines = String::from_utf8(waited.stdout).expect("UTF-8");
+    let line = lines.lines().next().expect("a line");
+    let line: Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!((&line["event"], &line["host"]), (&"host_waiting".into(), &"here".into()));
+    assert_eq!((&line["seconds"], &line["message"]), (&60.into(), &Value::String(who)));
+    assert!(lines.lines().nth(1).is_some_and(|line| line.starts_with("{\"event\":\"plan\"")));
     assert_eq!(bench.text("told").lines().count(), 1, "the second found nothing to do");
 }
 
@@ -364,11 +496,17 @@ fn one_apply_at_a_time() {
 fn unlock_ends_the_apply_that_holds_it() {
     let bench =
         Bench::new(&TRIGGER.replace("sleep 0.05", "sleep 0.05; [ ! -e ROOT/ends ] || exit 0"));
-    let (mut first, _home) = bench.start(&["apply", "--yes"]);
+    let (first, _home) = bench.start(&["apply", "--yes"]);
     until("the gate is reached", || bench.path("gate").exists());
-    let who = bench.run(&["unlock", "here"]).expect(1);
+    let who = bench.run(&["unlock", "here"]).expect(3);
     let run =
         who.stderr.split("run ").nth(1).and_then(|rest| rest.split(',').next()).expect("a run");
+    // What it says can be pasted, and a beginning is enough, as everywhere.
+    let paste = format!("to end that apply: trueup unlock here --run {run}\n");
+    assert!(who.stderr.ends_with(&paste), "{}", who.stderr);
+    let empty = bench.run(&["unlock", "here", "--run", "", "--yes"]).expect(3);
+    assert!(empty.stderr.contains("it is another run's"), "{}", empty.stderr);
+    let run = &run[..10].to_lowercase();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             // The step that runs ends; no other begins.
@@ -377,7 +515,12 @@ fn unlock_ends_the_apply_that_holds_it() {
         });
         bench.run(&["unlock", "here", "--run", run, "--yes"]).expect(0);
     });
-    assert!(!first.wait().expect("the first").success());
+    let first = first.wait_with_output().expect("the first");
+    assert_eq!(first.status.code(), Some(3));
+    let told = String::from_utf8(first.stdout).expect("UTF-8");
+    let (_, end) = told.split_once("\nPlan: ").expect("a plan");
+    let end = end.split_once('\n').expect("more").1.to_owned();
+    insta::assert_snapshot!("unlocked", bench.ended(&end));
     assert_eq!(bench.text("told"), "", "nothing was begun after it");
     bench.write("go", "");
     bench.apply();
@@ -410,6 +553,8 @@ fn a_damaged_ledger_is_told_and_made_anew() {
         let after = bench.run(&["plan"]).expect(0);
         assert_eq!(after.stdout, "here  no changes\n\nPlan: 1 host: 1 unchanged.\n", "{round}");
     }
+    let aside = fs::read(bench.state("ledger.damaged")).expect("what was damaged is kept");
+    assert!(whole.starts_with(&aside) && aside.len() < whole.len());
     // Another host's, another project's, and one of a newer program are not touched.
     let text = String::from_utf8(whole).expect("UTF-8");
     for foreign in [
@@ -515,6 +660,12 @@ fn what_did_not_hold_is_no_drift() {
     assert_eq!(ledger["resources"][format!("m/file[{root}/a]")]["unsettled"], true, "{ledger}");
     let (address, origin) = bench.origins().swap_remove(0);
     assert_eq!((address.as_str(), origin.as_str()), ("file[ROOT/a]", "change"));
+    // Somebody mended it: from the next apply on it is known to hold.
+    bench.write("a", "one\n");
+    bench.declare("[file.\"ROOT/a\"]\ncontent = \"one\\n\"\n");
+    bench.apply();
+    bench.write("a", "by hand\n");
+    assert_eq!(bench.origins(), [("file[ROOT/a]".to_owned(), "drift".to_owned())]);
 }
 
 #[test]
@@ -549,4 +700,19 @@ fn what_a_killed_shell_left_goes_with_the_next_apply() {
     bench.apply();
     assert_eq!(bench.files(), ["one"]);
     assert_eq!(folders(), 0);
+}
+
+/// A run that is cut between the ledger and its journal leaves a ledger alone.
+#[test]
+fn a_ledger_without_a_journal_is_read() {
+    let bench = Bench::new(TWO);
+    bench.apply();
+    // The second one takes the journal of the first in.
+    bench.declare(&TWO.replace("two", "three"));
+    bench.apply();
+    fs::remove_file(bench.state("journal")).expect("a journal");
+    let ledger = bench.run(&["ledger", "here", "--json"]).expect(0);
+    let ledger: Value = serde_json::from_str(&ledger.stdout).expect("JSON");
+    assert!(ledger["damage"].is_null(), "{ledger:#}");
+    assert_eq!(ledger["resources"].as_object().map(serde_json::Map::len), Some(2), "{ledger:#}");
 }

@@ -262,6 +262,30 @@ fn schema_and_reader_of_params_have_the_same_keys() {
     same("a param", &schema, &readers);
 }
 
+/// What a reader of the language looks up in its tables.
+#[test]
+fn the_tables_of_the_language_name_every_key() {
+    let page = fs::read_to_string(repository().join("docs/language.md")).expect("the page");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let words: BTreeSet<&str> = rows
+        .flat_map(|row| row.split(|char: char| !(char.is_alphanumeric() || char == '_')))
+        .collect();
+    let tables = [
+        "",
+        "/properties/project",
+        "/properties/stage/items",
+        "/properties/rollback",
+        "/properties/runs",
+    ];
+    let project = tables.into_iter().flat_map(|path| keys(Document::Project, path));
+    let types: Vec<&str> = REGISTRY.iter().map(|kind| kind.name()).collect();
+    let module =
+        keys(Document::Module, "").into_iter().filter(|key| !types.contains(&key.as_str()));
+    let missing: Vec<String> =
+        project.chain(module).filter(|key| !words.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "docs/language.md says nothing of {missing:?}");
+}
+
 #[test]
 fn every_example_of_a_type_checks_clean_and_holds_to_the_schema() {
     let validator = validator(Document::Module);

@@ -215,8 +215,98 @@ fn a_saved_plan_is_done_exactly_and_once() {
         fs::remove_dir_all(bench.path(&format!("web{host}"))).expect("its folder");
     }
     let again = bench.apply(&plan).expect(3);
-    assert_eq!(again.stdout.matches("this plan was applied here already").count(), 5);
+    let by = regex::Regex::new(
+        "this plan was applied here already, by run 01[0-9A-Z]{24} \\(20[0-9]{2}-[0-9]{2}-[0-9]{2}\\)\n {6}Nothing was changed.\n",
+    );
+    assert_eq!(by.expect("a regex").find_iter(&again.stdout).count(), 5, "{}", again.stdout);
     assert!(!bench.path("web1").exists(), "nothing was done");
+}
+
+#[test]
+fn what_a_saved_plan_cannot_heed_is_refused() {
+    let bench = Bench::new("[file.\"ROOT/a\"]\nstate = \"absent\"\n");
+    fs::write(bench.path("a"), "").expect("a file");
+    let path = bench.path("plan");
+    let plan = path.to_str().expect("UTF-8");
+    bench.run(&["plan", "-o", plan, "--limit", "web1"]).expect(0);
+    for flag in
+        ["--prune", "--prune-accounts", "--why", "--allow-empty", "--tags=a", "--target=a[b]"]
+    {
+        let refused = bench.run(&["apply", plan, flag]).expect(1);
+        let name = flag.split('=').next().expect("a flag");
+        let said = format!(
+            "error: a saved plan is applied as it is, and {name} would make another one of it\n"
+        );
+        assert!(refused.stderr.starts_with(&said), "{}", refused.stderr);
+    }
+    // A limit of what it may remove holds.
+    let refused = bench.run(&["apply", plan, "--max-removals", "0"]).expect(1);
+    assert!(refused.stderr.contains("more than --max-removals 0"), "{}", refused.stderr);
+    assert!(bench.path("a").exists());
+    bench.run(&["apply", plan, "--max-removals", "5"]).expect(0);
+    assert!(!bench.path("a").exists());
+}
+
+#[test]
+fn how_a_program_failed_is_shown_however_much_it_said() {
+    let bench = Bench::new(
+        "[command.long]\ncommand = \"seq 1 3000; echo to-stderr >&2; exit 7\"\nmax_output = 1024\n",
+    );
+    let failed = bench.run(&["apply", "--yes", "--limit", "web1"]).expect(3);
+    let (_, end) = failed.stdout.split_once("  x m/command[long]").expect("it failed");
+    let lines: Vec<&str> = end.lines().skip(1).take(21).map(str::trim).collect();
+    assert_eq!(lines[..4], ["exit status 7:", "1", "2", "… 2982 lines not shown"], "{end}");
+    assert_eq!((lines[4], lines[19], lines[20]), ("2985", "3000", "to-stderr"), "{end}");
+}
+
+#[test]
+fn what_somebody_changed_before_its_step_is_told_with_what_was_found() {
+    for (hand, wrong, planned, found) in [
+        ("printf hand > ROOT/b", "its content is", "sha256:01d09d19c213", "sha256:"),
+        (
+            "chmod 600 ROOT/b",
+            "its owner, mode or kind is",
+            "file, mode 0644, owner ",
+            "file, mode 0600, owner ",
+        ),
+    ] {
+        let bench = Bench::new(&format!(
+            "[file.\"ROOT/a\"]\ncontent = \"new\\n\"\nvalidate = \"{hand}\"\n\
+             [file.\"ROOT/b\"]\ncontent = \"new\\n\"\n"
+        ));
+        fs::write(bench.path("b"), "old\n").expect("a file");
+        fs::set_permissions(bench.path("b"), fs::Permissions::from_mode(0o644)).expect("its mode");
+        let failed = bench.run(&["apply", "--yes", "--limit", "web1"]).expect(3);
+        let (_, end) = failed.stdout.split_once("web1  failed\n").expect("it failed");
+        let end = bench.told(end);
+        for line in [
+            "  x m/file[ROOT/b]".to_owned(),
+            format!("        {wrong} not what this was planned against\n"),
+            format!("        planned against  {planned}"),
+            format!("        found now        {found}"),
+            "      Plan again: trueup plan --limit web1\n".to_owned(),
+        ] {
+            assert!(end.contains(&line), "{line}\n---\n{end}");
+        }
+    }
+}
+
+/// What we ended ourselves was not lost.
+#[test]
+fn a_host_whose_time_is_over_is_told_as_that() {
+    let bench = Bench::new("[command.slow]\ncommand = \"sleep 4\"\n");
+    let over = bench.run(&["apply", "--yes", "--limit", "web1", "--host-timeout", "2"]).expect(3);
+    let (_, end) = over.stdout.split_once("\nPlan: ").expect("a plan");
+    let end = end.split_once('\n').expect("more").1;
+    assert!(!end.contains("lost"), "{end}");
+    assert!(
+        end.starts_with(
+            "web1  unknown: not through within 2 s (--host-timeout): the connection was ended while something ran\n"
+        ),
+        "{end}"
+    );
+    assert!(end.contains("        what became of it is not known\n"), "{end}");
+    assert!(!end.contains("Not done"), "{end}");
 }
 
 #[test]
@@ -568,9 +658,7 @@ fn a_host_that_a_saved_plan_left_out_is_named_when_it_is_applied() {
 
 #[test]
 fn what_may_cut_access_is_said_of_the_smallest_plan_and_nothing_heads_nothing() {
-    let bench = Bench::new("[file.\"ROOT/.ssh/authorized_keys\"]\nstate = \"absent\"\n");
-    fs::create_dir(bench.path(".ssh")).expect("a folder");
-    fs::write(bench.path(".ssh/authorized_keys"), "").expect("a file");
+    let bench = Bench::new("[file.\"/etc/hosts\"]\nstate = \"absent\"\n");
     let plan = bench.run(&["plan", "--limit", "web1"]).expect(0);
     let short = plan.stdout.split("In short").nth(1).expect("a closing list");
     assert!(short.contains("deletes, may cut access  web1"), "{}", plan.stdout);

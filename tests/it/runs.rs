@@ -245,8 +245,12 @@ fn killed(project: &Project) {
         std::thread::sleep(Duration::from_millis(20));
     }
     let live = project.run(&["runs"]).expect(0);
-    assert!(live.stdout.contains("running:"), "{}", live.stdout);
+    assert!(live.stdout.contains("running: 1 at work, 1 not attempted, 1 ok"), "{}", live.stdout);
     let id = id(&runs(project)[0]);
+    let live = project.run(&["runs", "show", "last"]).expect(0);
+    insta::assert_snapshot!("runs_show_running", stable(project, &live.stdout));
+    let live = json(&project.run(&["runs", "show", &id, "--json"]).expect(0).stdout);
+    assert_eq!(live["hosts"][0]["outcome"], "at work");
     let wait = project.run(&["apply", "--yes", "--resume", &id]).expect(1);
     assert!(wait.stderr.contains("still goes on"), "{}", wait.stderr);
     run.kill().expect("it runs");
@@ -275,6 +279,13 @@ fn a_controller_that_was_killed_leaves_what_happened_and_the_run_can_be_gone_on_
     let shown = json(&project.run(&["runs", "show", &id(&run), "--json"]).expect(0).stdout);
     assert_eq!(shown["status"], "interrupted");
     assert_eq!(shown.get("exit_status"), None);
+    // What ran then is neither done nor not done.
+    let host = &shown["hosts"][0];
+    assert_eq!(host["problems"][1]["address"], "m/command[judge]");
+    for list in ["done", "not_done"] {
+        let list = host[list].as_array().expect("a list");
+        assert!(!list.contains(&"m/command[judge]".into()), "{list:?}");
+    }
     // web3 was as wanted: it is not met again.
     let resumed = project.run(&["apply", "--yes", "--resume", &id(&run)]).expect(0);
     assert!(resumed.stderr.contains("left 2 of 3 hosts"), "{}", resumed.stderr);
@@ -339,6 +350,56 @@ fn a_host_that_the_inventory_has_no_more_is_named_and_left_out() {
         "{}",
         resumed.stderr
     );
+}
+
+#[test]
+fn a_record_whose_end_is_damaged_is_shown_from_what_happened() {
+    let project = project();
+    bad(&project, "web2", true);
+    project.run(&["apply", "--yes"]).expect(3);
+    let run = runs(&project).remove(0);
+    let (listed, shown) = (project.run(&["runs"]), project.run(&["runs", "show", "last"]));
+    fs::write(run.join("summary.json"), "{\n").expect("the summary");
+    for (words, whole) in [(&["runs"][..], &listed), (&["runs", "show", "last"], &shown)] {
+        let told = project.run(words).expect(0);
+        assert_eq!(told.stdout, whole.stdout);
+        let end = "summary.json is damaged: what is shown of this run is what events.jsonl beside it says\n";
+        assert!(
+            told.stderr.starts_with("warning: ") && told.stderr.ends_with(end),
+            "{}",
+            told.stderr
+        );
+    }
+    // Without the last line it is a run that was interrupted.
+    let events = fs::read_to_string(run.join("events.jsonl")).expect("the events");
+    let cut = events.lines().count() - 1;
+    let events = events.lines().take(cut).collect::<Vec<_>>().join("\n") + "\n";
+    fs::write(run.join("events.jsonl"), events).expect("the events");
+    let told = project.run(&["runs"]).expect(0);
+    assert!(told.stdout.contains("interrupted: "), "{}", told.stdout);
+    fs::write(run.join("run.json"), "").expect("what was asked for");
+    let told = project.run(&["runs"]).expect(0);
+    assert!(told.stderr.contains("not listed, because its record is damaged"), "{}", told.stderr);
+}
+
+#[test]
+fn a_run_with_nothing_to_do_is_shown_as_one() {
+    let project = project();
+    project.run(&["apply", "--yes", "--limit", "web1"]).expect(0);
+    project.run(&["apply", "--yes", "--limit", "web1"]).expect(0);
+    let shown = project.run(&["runs", "show", "last"]).expect(0);
+    assert_eq!(shown.last_line(), "Applied to 1 host in 0.0 s: nothing to do.");
+    let resumed = project.run(&["apply", "--yes", "--resume", "last"]).expect(0);
+    assert!(resumed.stdout.starts_with("Nothing to resume: "), "{}", resumed.stdout);
+    for flag in ["--limit=web1", "--inventory=i.toml", "--var=a=1", "--render-timeout=5"] {
+        let told = project.run(&["runs", flag]).expect(1);
+        let name = flag.split('=').next().expect("a flag");
+        assert!(
+            told.stderr.starts_with(&format!("error: this verb takes no {name}: ")),
+            "{}",
+            told.stderr
+        );
+    }
 }
 
 #[test]

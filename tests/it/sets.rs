@@ -93,6 +93,14 @@ fn members_go_in_together_and_are_refused_together() {
         refused.stdout
     );
     assert!(refused.stdout.contains("differ"), "{}", refused.stdout);
+    // The set is to blame, at its own place, and none of its members is done.
+    let (_, end) = refused.stdout.split_once("\nPlan: ").expect("a plan");
+    let end = bench.told(end);
+    assert!(
+        end.contains("  x m/set[pair]  ") && end.contains("modules/m/module.toml:2\n"),
+        "{end}"
+    );
+    assert!(end.contains("Not done: m/file[ROOT/conf/one]"), "{end}");
     assert_eq!(bench.both(), ["a\n", "a\n"]);
     bench.run(&["apply", "--yes", "--var", "one=b", "--var", "two=b"]).expect(0);
     assert_eq!(bench.both(), ["b\n", "b\n"]);

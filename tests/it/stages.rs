@@ -1,5 +1,6 @@
 //! Stages across hosts, on this machine under two names.
 
+use crate::ledger::Bench;
 use crate::support::Project;
 
 fn project(first: &str, second: &str) -> Project {
@@ -53,4 +54,20 @@ fn where_a_stage_fails_on_all_its_hosts_no_later_one_begins() {
     let run = regex::Regex::new(r"Run .*").expect("a regex");
     insta::assert_snapshot!(run.replace(&time.replace(&end, "in N s"), "Run RUN"));
     assert!(!project.path().join("out/a").exists());
+}
+
+/// A later wave changes nothing that the plan did not name: what a command spoiled is told, and left as it is.
+#[test]
+fn a_later_wave_does_nothing_that_was_not_announced() {
+    let bench = Bench::new(
+        "[command.make]\ncommand = \"echo base >ROOT/made; echo spoilt >ROOT/b\"\ncreates = \"ROOT/made\"\n\
+         [line.l]\npath = \"ROOT/made\"\nline = \"x\"\nrequires = [\"command[make]\"]\n\
+         [file.\"ROOT/b\"]\ncontent = \"b\\n\"\nrequires = [\"line[l]\"]\n",
+    );
+    bench.write("b", "b\n");
+    let plan = bench.run(&["plan"]).expect(0).stdout;
+    assert!(!plan.contains("/b]"), "{plan}");
+    let applied = bench.run(&["apply", "--yes"]).expect(3).stdout;
+    assert_eq!(bench.text("b"), "spoilt\n", "{applied}");
+    assert!(applied.contains("/b]"), "it is told: {applied}");
 }

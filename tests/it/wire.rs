@@ -18,6 +18,7 @@ mod kept;
 mod place;
 mod quoting;
 mod reader;
+mod remembered;
 mod room;
 mod sets;
 mod tools;

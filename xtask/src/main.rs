@@ -17,16 +17,20 @@ const USAGE: &str = "cargo xtask NAME
   bench check       `trueup check` of growing fleets, with no host
   docs              docs/resources.md, from the resource types themselves
   book              the book, as HTML in target/book; installs mdbook into target/tools if it is missing
-  ci                lint and test: what CI runs
+  ci                lint and test, and a look at a build without failpoints: what CI runs
   fuzz [TARGET] [SECONDS]      looks for inputs that break a target of fuzz/src/targets.rs (60 seconds each)
   fuzz minimise TARGET         keeps of what was found the fewest small inputs, in fuzz/corpus
-  campaign NAME     one of the long tests whole: logins, hostile, confirm, crash, truth (docs/testing.md)
+  campaign NAME     one of the long tests whole: logins, hostile, confirm, crash, duels, truth, power, faults
+                    (docs/testing.md)
   lab up|down DIR   the lab alone, for trying things by hand (see tests/lab/README.md)
 ";
 
+/// The feature with which the program is built for tests: its points to die at.
+const FAILPOINTS: &str = "trueup/failpoints";
+
 /// The hosts that the tests use.
-const TEST_HOSTS: [&str; 8] =
-    ["web1", "web2", "web3", "web4", "spare1", "spare2", "odd1", "busybox1"];
+const TEST_HOSTS: [&str; 9] =
+    ["web1", "web2", "web3", "web4", "spare1", "spare2", "odd1", "busybox1", "crowd1"];
 /// The hosts that the bench uses.
 const BENCH_HOSTS: [&str; 4] = ["web1", "web2", "web3", "web4"];
 
@@ -42,7 +46,7 @@ fn main() -> ExitCode {
         ["docs"] => docs(),
         ["book"] => book(),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
-        ["ci"] => lint().and_then(|()| test(&[])),
+        ["ci"] => lint().and_then(|()| test(&[])).and_then(|()| plain()),
         ["campaign", name] => campaign(name),
         ["lab", rest @ ..] => run(lab().args(rest)),
         _ => Err(USAGE.to_owned()),
@@ -120,7 +124,8 @@ fn quickstart() -> Result<(), String> {
 fn lint() -> Result<(), String> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo()
-        .args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"])
+        .args(["clippy", "--quiet", "--workspace", "--all-targets", "--features", FAILPOINTS])
+        .args(["--", "-D", "warnings"])
         .env("CLIPPY_CONF_DIR", root().join(".cargo")))?;
     run(cargo()
         .args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"])
@@ -152,7 +157,7 @@ fn test(filters: &[&str]) -> Result<(), String> {
         Err(_) => "skip".into(),
     };
     let result = run(cargo()
-        .args(["test", "--quiet", "--lib", "--test", "it", "--"])
+        .args(["test", "--quiet", "--features", FAILPOINTS, "--lib", "--test", "it", "--"])
         .args(filters)
         .env("TRUEUP_LAB", folder));
     if let Err(why) = &lab {
@@ -164,6 +169,13 @@ fn test(filters: &[&str]) -> Result<(), String> {
     result
 }
 
+/// Looks whether a build as users make it has nothing of the tests in it.
+fn plain() -> Result<(), String> {
+    run(cargo()
+        .args(["test", "--quiet", "--test", "it", "--", "--exact"])
+        .arg("failpoints::only_builds_for_tests_have_them"))
+}
+
 /// Tests that run as a sample otherwise, whole.
 fn campaign(name: &str) -> Result<(), String> {
     let filter = match name {
@@ -171,17 +183,29 @@ fn campaign(name: &str) -> Result<(), String> {
         "hostile" => "hostile",
         "confirm" => "confirm::",
         "crash" => "hosts::crash",
+        "duels" => "duels::",
         "truth" => "hosts::truth",
-        _ => return Err("campaign logins|hostile|confirm|crash|truth".to_owned()),
+        "power" => "faults::power",
+        "faults" => "faults::calls",
+        _ => {
+            return Err("campaign logins|hostile|confirm|crash|duels|truth|power|faults".to_owned());
+        }
     };
     let rounds = |name: &str| env::var(name).unwrap_or_else(|_| "200".into());
-    let lab = Lab::start("campaign", &TEST_HOSTS)?;
-    run(cargo()
-        .args(["test", "--quiet", "--test", "it", "--", filter, "--nocapture"])
+    let mut test = cargo();
+    test.args(["test", "--quiet", "--features", FAILPOINTS, "--test", "it"])
+        .args(["--", filter, "--nocapture"])
         .env("TRUEUP_FULL", "1")
         .env("TRUEUP_CRASH", rounds("TRUEUP_CRASH"))
         .env("TRUEUP_TRUTH", rounds("TRUEUP_TRUTH"))
-        .env("TRUEUP_LAB", &lab.folder))
+        .env("TRUEUP_POWER", rounds("TRUEUP_POWER"));
+    if filter.starts_with("faults::") {
+        // On this machine, in rooms of their own.
+        install(&output(lab().arg("needs"))?)?;
+        return run(test.env("TRUEUP_LAB", "skip"));
+    }
+    let lab = Lab::start("campaign", &TEST_HOSTS)?;
+    run(test.env("TRUEUP_LAB", &lab.folder))
 }
 
 fn docs() -> Result<(), String> {

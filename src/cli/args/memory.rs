@@ -21,7 +21,7 @@ pub(in crate::cli) struct Reach {
     /// Seconds that the probe of a host may take; the probes of commands have their own time
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(in crate::cli) probe_timeout: u32,
-    /// Seconds that all work on one host may take
+    /// Seconds that all work on one host may take; what runs when they are over gets 20 more to end, and is looked at
     #[arg(long, value_name = "SECONDS", default_value_t = 14_400, value_parser = clap::value_parser!(u32).range(1..))]
     pub(in crate::cli) host_timeout: u32,
     /// A file with the password for sudo; without one it is asked for on the terminal when a host wants it
@@ -39,7 +39,7 @@ pub(in crate::cli) struct Pruning {
     #[arg(long)]
     pub(in crate::cli) prune_accounts: bool,
     /// Refuse a plan that removes more than so many things on all hosts together
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(in crate::cli) max_removals: Option<usize>,
 }
 
@@ -75,7 +75,7 @@ pub(in crate::cli) struct Unlock {
     /// The host
     #[arg(value_name = "HOST", add = ArgValueCandidates::new(completers::hosts))]
     pub(in crate::cli) host: String,
-    /// The run that holds it, as the message about it says
+    /// The run that holds it, or the beginning of its id; without it the one that does is named
     #[arg(long, value_name = "RUN")]
     pub(in crate::cli) run: Option<String>,
     /// Do not ask

@@ -21,7 +21,7 @@ pub(in crate::cli) enum RunsWhat {
 
 #[derive(Debug, ClapArgs)]
 pub(in crate::cli) struct RunsShow {
-    /// The run: its id, or as much of the beginning as no other has
+    /// The run: its id, as much of the beginning as no other has, or `last`
     #[arg(value_name = "RUN")]
     pub(in crate::cli) id: String,
     /// Show the plan as it was then, whole

@@ -15,7 +15,7 @@ pub(super) fn inverse(keys: &AuthorizedKey, observed: &Observed) -> Inverse {
     let empty = Body::of([]);
     let (body, _) = keys.edited(file.as_ref().map_or(&empty, |(_, body)| body));
     let back = match file {
-        Some(_) => Back::to("file", &path, []).kept(),
+        Some((_, body)) => Back::to("file", &path, []).kept(Some(body)),
         None => Back::gone("file", &path),
     };
     let made = folder.is_none().then(|| Back::gone("directory", parent(&path)).leaving(Vec::new()));

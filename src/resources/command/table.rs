@@ -44,7 +44,8 @@ pub(super) struct Table {
     environment: Option<Spanned<BTreeMap<String, Word>>>,
     /// What it reads on its standard input: the way for secrets.
     stdin: Option<String>,
-    /// Bytes of what it prints that are kept for the report and the run's record: of more the first and the last half.
+    /// Bytes of what it prints that are kept for the report and the run's record, from 1,024 to 16,777,216: of more the
+    /// first and the last half.
     #[schemars(with = "Option<u32>", range(min = 1024, max = 16_777_216), extend("default" = 65536))]
     max_output: Option<Spanned<i64>>,
     /// Addresses: it runs too when one of them changes.

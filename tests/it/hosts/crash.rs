@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::project;
-use super::truth::Random;
-use crate::support::{Project, lab, lab::Shell, lab::left_out, lab::own};
+use crate::support::{Project, Random, lab, lab::Shell, lab::left_out, lab::own};
 
 const HOST: &str = "spare1";
 const FILES: usize = 40;

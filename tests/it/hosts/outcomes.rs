@@ -185,3 +185,39 @@ content = "one\n"
     let end = end.split_once("Plan: ").expect("a plan").1;
     insta::assert_snapshot!("a_link_that_is_cut", stable(end));
 }
+
+/// T43: one machine under two names is refused where both declare the same thing, and only there; a clone of its number
+/// is another machine.
+#[test]
+fn one_machine_under_two_names_is_seen() {
+    if left_out() {
+        return;
+    }
+    let _hosts = (own("odd1"), own("crowd1"));
+    lab().on("odd1", "rm -f /etc/alias /etc/alias2");
+    let clone = "cp /etc/machine-id /run/machine-id.was; cat >/etc/machine-id";
+    let number = lab().on("odd1", "cat /etc/machine-id");
+    lab().try_on("crowd1", clone, number.as_bytes());
+    let inventory = "[hosts.odd1]\n[hosts.other]\naddress = \"odd1\"\n[hosts.crowd1]\n";
+    let project = project(inventory, "[file.\"/etc/alias\"]\ncontent = \"x\\n\"\n");
+    let refused = project.on_lab(&["apply", "--yes"]).expect(3);
+    for (name, other) in [("odd1", "other"), ("other", "odd1")] {
+        let told = format!(
+            "{name}  refused: it is the same machine as {other}, and both declare file[/etc/alias]"
+        );
+        assert!(refused.stdout.contains(&told), "{}", refused.stdout);
+    }
+    assert!(refused.last_line().contains("Applied to 1 of 3 hosts"), "{}", refused.stdout);
+    let stands = lab().try_on("odd1", "test ! -e /etc/alias", b"");
+    assert_eq!(stands.0, 0, "nothing was done");
+    project.on_lab(&["apply", "--yes", "--limit", "other"]).expect(0);
+    // Names that are about different things are meant.
+    project.file(
+        "modules/m/module.toml",
+        "[file.\"/etc/alias\"]\ncontent = \"x\\n\"\nwhen = \"host.name != 'other'\"\n\
+         [file.\"/etc/alias2\"]\ncontent = \"x\\n\"\nwhen = \"host.name == 'other'\"\n",
+    );
+    project.on_lab(&["apply", "--yes"]).expect(0);
+    lab().on("crowd1", "cat /run/machine-id.was >/etc/machine-id; rm -f /etc/alias");
+    lab().on("odd1", "rm -f /etc/alias /etc/alias2");
+}

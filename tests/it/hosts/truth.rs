@@ -8,7 +8,6 @@
 mod claims;
 mod draft;
 mod machine;
-mod random;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,10 +19,9 @@ use self::claims::{
     changed, changes, compare, covers, end, has, lines, starts, text, things, trace,
 };
 use self::draft::{Draft, Shape};
-pub(super) use self::random::Random;
 use self::world::World;
 use crate::support::lab::Shell;
-use crate::support::{Output, Project, lab, lab::left_out, lab::own};
+use crate::support::{Output, Project, Random, lab, lab::left_out, lab::own};
 
 /// Rounds of a plain run.
 const ROUNDS: u64 = 8;

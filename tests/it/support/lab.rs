@@ -30,12 +30,13 @@ pub fn left_out() -> bool {
 
 /// Tests that use the same hosts take turns: a host belongs to the test that holds its lock.
 pub fn own(host: &'static str) -> MutexGuard<'static, ()> {
-    static LOCKS: [(&str, Mutex<()>); 5] = [
+    static LOCKS: [(&str, Mutex<()>); 6] = [
         ("web", Mutex::new(())),
         ("spare1", Mutex::new(())),
         ("spare2", Mutex::new(())),
         ("odd1", Mutex::new(())),
         ("busybox1", Mutex::new(())),
+        ("crowd1", Mutex::new(())),
     ];
     let lock = LOCKS.iter().find(|(name, _)| *name == host).expect("a host of the lab");
     lock.1.lock().unwrap_or_else(PoisonError::into_inner)
@@ -117,6 +118,11 @@ impl Lab {
     /// Cuts a host off, or mends the cut.
     pub fn link(&self, verb: &str, host: &str) {
         assert!(self.script(&[verb, host]).status().expect("the lab's script").success());
+    }
+
+    /// As [`Self::link`], for what comes `from` the host or goes `to` it alone.
+    pub fn link_one_way(&self, verb: &str, host: &str, way: &str) {
+        assert!(self.script(&[verb, host, way]).status().expect("the lab's script").success());
     }
 }
 

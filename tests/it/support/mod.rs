@@ -2,7 +2,10 @@
 
 pub mod lab;
 pub mod project;
+pub mod random;
+pub mod rooms;
 pub mod work;
 
 pub use lab::lab;
 pub use project::{Output, Project, copy, repository};
+pub use random::Random;

@@ -97,6 +97,14 @@ impl Project {
         finish_with(command, variables)
     }
 
+    /// As [`Self::run_with`], by way of a program that runs the words that follow its own.
+    pub fn run_under(&self, under: &[&str], words: &[&str], variables: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(under[0]);
+        command.args(&under[1..]).arg(env!("CARGO_BIN_EXE_trueup"));
+        command.arg("-C").arg(self.path()).args(words);
+        finish_with(command, variables)
+    }
+
     /// Runs `trueup -C PROJECT words…` with the lab's ssh config.
     pub fn on_lab(&self, words: &[&str]) -> Output {
         finish(self.lab_command(words))
@@ -159,7 +167,8 @@ fn finish_with(mut command: Command, more: &[(&str, &str)]) -> Output {
 fn clear(command: &mut Command) -> TempDir {
     let home = tempfile::tempdir().expect("a temporary folder");
     // Behind -C stands the project: hosts remember each test's own for itself.
-    let project = command.get_args().nth(1).map(Path::new).expect("a project");
+    let project = command.get_args().skip_while(|word| *word != "-C").nth(1);
+    let project = project.map(Path::new).expect("a project");
     let on_lab = command.get_args().any(|word| word == "--ssh-config");
     let state = match project.file_name().filter(|_| on_lab) {
         Some(name) => lab_state(name),

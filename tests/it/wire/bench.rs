@@ -107,6 +107,17 @@ impl Bench {
         answers.into_iter().next().ok_or_else(|| "the step did not answer".into())
     }
 
+    /// As [`Self::step`], with a content that it reads.
+    pub fn step_reading(&mut self, text: &'static str, content: &[u8]) -> Result<Answer, String> {
+        let seq = self.session.seq();
+        let mut inner = Script::new();
+        inner.text(text);
+        let mut script = Script::new();
+        guarded(&mut script, seq, Some(content), &inner);
+        let answers = self.session.exchange(&script, &[Arc::from(content)])?;
+        answers.into_iter().next().ok_or_else(|| "the step did not answer".into())
+    }
+
     /// What stands in the tree.
     pub fn tree(&self) -> Tree {
         Tree::of(&self.tree)

@@ -135,6 +135,14 @@ pub fn output_is_bounded(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
             return Err(format!("of {most} bytes {kept} are kept: {}…", &long[..40]));
         }
     }
+    let lines = "most=1024\nrun 20 /bin/sh -c 'seq 1 3000; echo end; printf open'";
+    let counted = said(&bench.step(lines, &[])?);
+    let mark = counted.lines().find(|line| line.starts_with("[…")).unwrap_or_default();
+    let left = mark.split(' ').nth(4).and_then(|number| number.parse::<usize>().ok());
+    let shown = counted.lines().count() - 1;
+    if left.map(|left| left + shown) != Some(3002) || !mark.ends_with(" lines not shown …]") {
+        return Err(format!("{shown} lines are kept, and it says {mark}"));
+    }
     let long = said(&bench.step(text, &[])?);
     if !long.contains("[… 234476 bytes not shown …]") {
         return Err("one step's `most` is that of the next".to_owned());

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::session::Edit;
 use super::shells::{SHELLS, Shell, left_out, root};
-use super::{children, client, cut, kept, place, room, sets, tools, window};
+use super::{children, client, cut, kept, place, remembered, room, sets, tools, window};
 
 /// A guard: its text, what stands there without it, and who notices.
 struct Guard {
@@ -80,7 +80,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "nothing is done after a failure",
-        &[("[ -z \"$F\" ] && beat busy && mark begun && return 0", "return 0")],
+        &[("if [ -z \"$F\" ] && beat busy; then", "if :; then")],
         children::nothing_after_a_failure,
     ),
     guard(
@@ -199,6 +199,80 @@ static GUARDS: &[Guard] = &[
         "only what a set put there gives way to the old file",
         &[("if [ \"$d\" != - ] && [ \"$(sha256sum <\"$T\" 2>&1)\" != \"$d  -\" ]", "if false")],
         sets::changed_is_left_alone,
+    ),
+    guard(
+        "what is about to be done is written down",
+        &[("receive 5>>\"$state/journal\" || return", "receive 5>/dev/null || return")],
+        remembered::steps_are_marked,
+    ),
+    guard(
+        "a step that begins is marked",
+        &[("beat busy && mark begun && return 0", "beat busy && return 0")],
+        remembered::steps_are_marked,
+    ),
+    guard(
+        "a step is done when it was done",
+        &[("beat busy && mark begun", "beat busy && mark begun && mark done")],
+        remembered::steps_are_marked,
+    ),
+    guard("a step that failed is marked", &[("mark failed", ":")], remembered::steps_are_marked),
+    guard(
+        "a ledger is not written in place",
+        &[("X=$state/ledger.new", "X=$state/ledger")],
+        remembered::ledger_is_whole,
+    ),
+    guard(
+        "a journal that was taken in goes",
+        &[("M=$(rm -f -- \"$state/journal\" 2>&1) && sync", "sync")],
+        remembered::ledger_is_whole,
+    ),
+    guard(
+        "a damaged ledger is kept",
+        &[("[ \"${1:-}\" != aside ] ||", ": ||")],
+        remembered::ledger_is_whole,
+    ),
+    guard(
+        "the lock is taken",
+        &[("flock -n 9 2>/dev/null || return", ":")],
+        remembered::one_holds_it,
+    ),
+    guard(
+        "the lock is kept",
+        &[("flock -n 9 2>/dev/null || return", "flock -n 9 2>/dev/null || return\nflock -u 9")],
+        remembered::one_holds_it,
+    ),
+    guard(
+        "who holds a lock is a process that is there",
+        &[(
+            "[ \"$a\" = \"$boot\" ] && process \"$k\" \"$l\"",
+            "[ \"$a\" = \"$boot\" ] && [ -e \"/proc/$k\" ]",
+        )],
+        remembered::the_dead_hold_nothing,
+    ),
+    guard(
+        "who held a lock in another boot is gone",
+        &[("[ \"$a\" = \"$boot\" ] && process", "process")],
+        remembered::the_dead_hold_nothing,
+    ),
+    guard(
+        "only the run that is named is ended",
+        &[("case $who in *\"run $3,\"*) ;; *) echo \"$who\"; return ;; esac", ":")],
+        remembered::unlocked_by_its_run,
+    ),
+    guard(
+        "nothing is forgotten while somebody is at work",
+        &[("! holder || { echo \"lock $who\"; return; }", ":")],
+        remembered::unlocked_by_its_run,
+    ),
+    guard(
+        "a folder of somebody else is not ours",
+        &[("own \"$state\" || { fail \"$state is not", "true || { fail \"$state is not")],
+        remembered::only_our_own_folder,
+    ),
+    guard(
+        "a saved plan is used up",
+        &[("M=$(mkdir -- \"$n/$1\" 2>&1) || {", "M=$(mkdir -p -- \"$n/$1\" 2>&1) || {")],
+        remembered::spent_once,
     ),
     guard("new files are closed to others", &[("umask 077", "umask 0")], window::never_looser),
     guard(

@@ -65,6 +65,11 @@ impl Shell {
     }
 }
 
+/// The text with which a session's shell starts: by it one is told from others.
+pub const fn shell_start() -> &'static str {
+    START
+}
+
 /// Runs a check in every shell; fails the test with all that went wrong.
 #[track_caller]
 pub fn everywhere(check: impl Fn(&Shell) -> Result<(), String>) {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::machine;
-use super::random::Random;
 use super::world::ROOT;
 use crate::support::Project;
+use crate::support::Random;
 
 /// What a host can have of the world.
 #[derive(Clone, Copy, PartialEq, Eq)]

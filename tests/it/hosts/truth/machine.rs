@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::draft::{Draft, file, path};
-use super::random::Random;
 use super::world::{KEYS, ROOT};
+use crate::support::Random;
 
 /// Hashes of passwords, as crypt(5) has them.
 const HASHES: [&str; 2] = [

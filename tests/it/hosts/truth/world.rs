@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::draft::Shape;
-use super::random::Random;
+use crate::support::Random;
 use crate::support::lab::Shell;
 
 /// Nearly everything that is declared on paths is below this folder.

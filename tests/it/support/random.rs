@@ -1,7 +1,7 @@
 //! Numbers that follow from a seed (`SplitMix64`).
 
 /// A source of them.
-pub(in crate::hosts) struct Random(pub(in crate::hosts) u64);
+pub struct Random(pub u64);
 
 impl Random {
     const fn next(&mut self) -> u64 {
@@ -13,21 +13,21 @@ impl Random {
     }
 
     /// Below `most`.
-    pub(in crate::hosts) fn below(&mut self, most: usize) -> usize {
+    pub fn below(&mut self, most: usize) -> usize {
         usize::try_from(self.next() % most as u64).expect("a small number")
     }
 
     /// True so often in a hundred.
-    pub(in crate::hosts) fn chance(&mut self, percent: usize) -> bool {
+    pub fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    pub(in crate::hosts) fn one<'o>(&mut self, of: &[&'o str]) -> &'o str {
+    pub fn one<'o>(&mut self, of: &[&'o str]) -> &'o str {
         of[self.below(of.len())]
     }
 
     /// `text`, so often in a hundred; else nothing.
-    pub(in crate::hosts) fn maybe<'t>(&mut self, percent: usize, text: &'t str) -> &'t str {
+    pub fn maybe<'t>(&mut self, percent: usize, text: &'t str) -> &'t str {
         if self.chance(percent) { text } else { "" }
     }
 }
