@@ -187,10 +187,12 @@ impl Sorted {
         // Where nothing is to be done the plan has said so.
         let silent = runs.is_empty() && about.opened.is_none() && !telling.json();
         let (mut end, applied) = if runs.is_empty() {
-            (EndView { hosts: ends, time: Duration::ZERO, run: None }, Counts::default())
+            let time = Duration::ZERO;
+            (EndView { hosts: ends, time, run: None, undoes: None }, Counts::default())
         } else {
             carry_out(&mut run, runs, ends).await
         };
+        end.undoes = about.undoes.as_ref().map(ToString::to_string);
         let exit = Exit::of(end.hosts.iter().map(|end| end.outcome), hosts.detailed_exitcode);
         if let Some(record) = run.record.take() {
             record.end(&mut end, exit.status());
@@ -251,5 +253,5 @@ async fn carry_out(
         ends.push(view::applied(&resolver, &desired, &changes, result));
     }
     ends.sort_by(|one, other| one.host.cmp(&other.host));
-    (EndView { hosts: ends, time: begun.elapsed(), run: None }, counts)
+    (EndView { hosts: ends, time: begun.elapsed(), run: None, undoes: None }, counts)
 }

@@ -95,7 +95,9 @@ pub(super) fn run(common: &Common, verb: &Ledger) -> Exit {
 }
 
 fn forget(place: &Place, yes: bool) -> Exit {
-    if let Some(exit) = place.sure(yes, "let it forget all that this project applied there?") {
+    let question = "let it forget all that this project applied there? What it keeps for the way back goes too: \
+                    no run can be taken back there after it";
+    if let Some(exit) = place.sure(yes, question) {
         return exit;
     }
     let asked = execute::end_apply(&place.host, &place.project, None, &place.settings);
@@ -103,7 +105,9 @@ fn forget(place: &Place, yes: bool) -> Exit {
     match runtime().block_on(asked) {
         Err(ended) => return place.ended(&ended),
         Ok(said) => match said.split_once(' ').unwrap_or((&said, "")) {
-            ("", _) => report::print(&format!("{name}  remembers nothing of this project now\n")),
+            ("", _) => report::print(&format!(
+                "{name}  remembers nothing of this project now, and keeps nothing for the way back\n"
+            )),
             ("none", _) => report::print(&format!("{name}  remembered nothing of this project\n")),
             ("lock", who) => {
                 report::print_error(&format!(

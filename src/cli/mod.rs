@@ -27,6 +27,7 @@ mod saved;
 mod schema;
 mod settings;
 mod show;
+mod taken;
 mod telling;
 mod trust;
 mod view;

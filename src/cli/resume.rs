@@ -48,6 +48,7 @@ pub(super) fn resumed(
     let recorded = Records::only(records::of_project(&common.directory)).find(start)?;
     let summary = recorded.summary()?;
     let Recorded { id, .. } = recorded;
+    not_a_way_back(&summary, &id)?;
     let left: BTreeSet<String> = summary.left().map(ToOwned::to_owned).collect();
     match summary.status {
         RunStatus::Running => return Err(format!("run {id} still goes on: wait for its end")),
@@ -73,7 +74,6 @@ pub(super) fn resumed(
             names.join(" or ").escape_debug()
         ));
     }
-    not_a_way_back(selection, &id)?;
     let (mut common, mut verb) = (common.clone(), verb.clone());
     common.vars = vars(&common.vars, selection, &id)?;
     common.inventory = Some(common.directory.join(&summary.run.inventory));
@@ -83,12 +83,14 @@ pub(super) fn resumed(
 }
 
 /// A way back has no files to be applied anew.
-fn not_a_way_back(selection: &SelectionJson, id: &RunId) -> Result<(), String> {
-    let Some(undone) = &selection.undoes else { return Ok(()) };
+fn not_a_way_back(summary: &SummaryJson, id: &RunId) -> Result<(), String> {
+    let Some(undone) = &summary.run.selection.undoes else { return Ok(()) };
     let undone = undone.escape_debug();
-    Err(format!(
-        "run {id} was the way back of run {undone}\n  help: trueup rollback {undone} does the rest"
-    ))
+    let why = format!("run {id} took run {undone} back, and --resume is for applies");
+    Err(match summary.left().next() {
+        Some(_) => format!("{why}\n  help: trueup rollback {undone} does the rest"),
+        None => format!("{why}; it left no host"),
+    })
 }
 
 /// The vars of the run: those that were recorded, and those that must be given again.

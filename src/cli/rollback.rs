@@ -1,6 +1,5 @@
 //! `trueup rollback`: plans the way back of a run from what hosts keep of it, asks, and makes it so.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use super::apply::{Sorted, unasked};
@@ -9,14 +8,15 @@ use super::exit::Exit;
 use super::key::ProjectKey;
 use super::project::{self, Ready};
 use super::record::About;
-use super::run::{Purpose, Run, STOPPED, runtime};
+use super::run::{Purpose, Run, STOPPED, runtime, tell_cost};
+use super::taken::{Met, Unknown};
 use super::telling::Telling;
 use super::{settings, view};
 use crate::config::{Loaded, Modules};
-use crate::execute::{Ended, HostResult, Keeper, Moved};
+use crate::execute::{HostResult, Keeper, Moved};
 use crate::ledger::{Kept, way_back};
 use crate::model::{Diagnostic, RunId};
-use crate::plan::{Document, HostPlan, HostState};
+use crate::plan::{Document, HostPlan, HostState, Undoes};
 use crate::report::{self, Style};
 use crate::resolve::{Places, Resolver};
 
@@ -35,15 +35,17 @@ pub(super) fn run(common: &Common, verb: &Rollback) -> Exit {
         return Exit::Mistake;
     }
     if !verb.yes
+        && !verb.plan
         && let Some(why) = unasked(&telling)
     {
         report::print_error(&format!(
-            "error: rollback asks before it changes anything, and {why}\n  give --yes to go back without asking\n",
+            "error: rollback asks before it changes anything, and {why}\n  \
+             give --yes to go back without asking, or --plan to look only\n",
         ));
         return Exit::Mistake;
     }
     let Some(ready) = ready(common, style) else { return Exit::Mistake };
-    let mark = Some(settings::mark());
+    let mark = (!verb.plan).then(settings::mark);
     let (lock_timeout, json) = (verb.lock_timeout, telling.json());
     let purpose = Purpose { run: mark, lock_timeout, json, ..Purpose::default() };
     let later = OnceLock::new();
@@ -76,6 +78,14 @@ fn hosts(
 ) -> Result<(Resolver, Vec<usize>), Vec<Diagnostic>> {
     let limit = settings::limit(common).map_err(|mistake| vec![mistake])?;
     let resolver = Resolver::new(project, settings::vars(common)?, &mut Vec::new());
+    if resolver.targets.is_empty() {
+        let file =
+            project.inventory.file.map(|file| project.sources.get(file).path.display().to_string());
+        let file = file.unwrap_or_default();
+        return Err(vec![Diagnostic::error(format!(
+            "no host keeps a run: the inventory {file} has no hosts"
+        ))]);
+    }
     let hosts = resolver.hosts(limit.as_ref())?;
     Ok((resolver, hosts))
 }
@@ -98,12 +108,13 @@ async fn go_back<'r>(
             Err(ended) => gone.push(ended),
         }
     }
-    let id = match choose(&verb.run, &keepers, &gone) {
-        Ok(id) => id,
-        Err(why) => {
+    let hosts = Met { ready, keepers: &keepers, gone: &gone };
+    let (id, undoes) = match hosts.choose(common, &verb.run) {
+        Ok(id) => (id.clone(), hosts.told(&id)),
+        Err(Unknown { why, exit }) => {
             fleet.release(keepers).await;
             report::print_error(&format!("error: {why}\n"));
-            return if gone.is_empty() { Exit::Mistake } else { Exit::Hosts };
+            return exit;
         }
     };
     let mut found = Vec::new();
@@ -119,45 +130,22 @@ async fn go_back<'r>(
     let Some(mut plan) = run.plan_view(telling.style, &results) else { return Exit::Mistake };
     let known: Vec<HostPlan> = idle.iter().map(|keeper| nothing(ready, keeper, &id)).collect();
     fleet.release(idle).await;
+    plan.undoes = Some(undoes);
     tell_lost(telling, &lost, &mut plan);
     let shown = plan.hosts.iter().cloned().chain(known.iter().cloned());
     let mut shown: Vec<HostPlan> = shown.collect();
     shown.sort_by(|one, other| one.host.cmp(&other.host));
-    telling.announce(&Document { hosts: shown, ..plan.clone() });
+    let document = Document { hosts: shown, ..plan.clone() };
+    if verb.plan {
+        let counts = fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
+        telling.plan(&document);
+        tell_cost(&verb.hosts, counts);
+        return Exit::of(document.outcomes(), verb.hosts.detailed_exitcode);
+    }
+    telling.announce(&document);
     let select = &verb.hosts.select;
     let about = About { common, select, opened: None, resumes: None, undoes: Some(id) };
     undo(run, (plan, known, results), (verb, &about), telling).await
-}
-
-/// The run that is meant.
-fn choose(word: &str, keepers: &[Keeper], gone: &[Ended]) -> Result<RunId, String> {
-    let runs: BTreeSet<&RunId> = keepers.iter().flat_map(|keeper| &keeper.runs).collect();
-    let but = match gone.len() {
-        0 => String::new(),
-        1 => "; one host could not be asked".to_owned(),
-        many => format!("; {many} hosts could not be asked"),
-    };
-    let Some(last) = runs.last() else {
-        return Err(format!("no host keeps anything of a run{but}"));
-    };
-    if word == "last" {
-        return Ok((*last).clone());
-    }
-    let begin = word.to_uppercase();
-    let mut fits = runs.iter().filter(|run| run.as_str().starts_with(&begin));
-    match (fits.next(), fits.next()) {
-        (Some(run), None) if !begin.is_empty() => Ok((*run).clone()),
-        (Some(one), Some(other)) => {
-            Err(format!("`{word}` begins more than one run: {one}, {other}; give more of its id"))
-        }
-        _ => {
-            let known = runs.iter().rev().take(5).map(|run| run.as_str());
-            let known = known.collect::<Vec<_>>().join(", ");
-            Err(format!(
-                "no host keeps anything of a run `{word}`{but}\n  what is kept is of {known}"
-            ))
-        }
-    }
 }
 
 /// Compares the hosts that keep something of the run; the others come back as they are.
@@ -179,7 +167,7 @@ async fn look<'r>(
         }
     }
     let all = ready.resolver.targets.iter().map(|target| target.host.clone()).collect();
-    let resolver = places.resolver(&ready.project.name, all, &[STAGE.to_owned()]);
+    let resolver = places.resolver(&ready.project.name, all, (&[STAGE.to_owned()], &[]));
     let resolver = Arc::new(resolver);
     let fleet = run.fleet.with(Arc::clone(&resolver));
     run.fleet = fleet.clone();
@@ -235,9 +223,13 @@ async fn undo(
 ) -> Exit {
     let known = known.into_iter().map(view::untouched).collect();
     let mut hosts = Sorted::new(results, &plan, known);
-    if !verb.yes && !hosts.agreed(&run, "Go back to this?").await {
-        return Exit::Good;
+    if !verb.yes {
+        let told = plan.undoes.as_ref().map_or_else(String::new, Undoes::told);
+        let id = about.undoes.as_ref().map_or("", RunId::as_str);
+        if !hosts.agreed(&run, &format!("Take back run {id} ({told})?")).await {
+            return Exit::Good;
+        }
     }
-    let counts = run.fleet.close(std::mem::take(&mut hosts.idle)).await;
+    let counts = run.fleet.taken_back(std::mem::take(&mut hosts.idle)).await;
     hosts.finish(run, (about, &plan, counts), &verb.hosts, telling).await
 }

@@ -217,7 +217,7 @@ impl<'r> Run<'r> {
         let Project { name, inventory, sources, .. } = &*self.ready.project;
         let inventory = inventory.file.map(|file| sources.get(file).path.display().to_string());
         let (project, inventory) = (name.clone(), inventory.unwrap_or_default());
-        Some(Document { project, inventory, stages, hosts: hosts.collect() })
+        Some(Document { project, inventory, stages, hosts: hosts.collect(), undoes: None })
     }
 }
 

@@ -49,6 +49,8 @@ pub(super) fn save(
     let Select { tags, skip_tags, targets, .. } = run.select;
     saved.selected =
         Selected { tags: tags.clone(), skip_tags: skip_tags.clone(), targets: targets.clone() };
+    let stages = ready.project.stages.iter().filter(|stage| stage.rollback_on_failure);
+    saved.retreats = stages.map(|stage| stage.name.value.clone()).collect();
     write(path, saved.seal(key).as_bytes())
         .map_err(|error| format!("cannot save the plan in {}: {error}", path.display()))
 }

@@ -1,7 +1,7 @@
 //! A host's plan carried out: waves of steps, each probed in the exchange that carries it, and at the
 //! end a look whether everything is as wanted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Settings;
@@ -16,7 +16,6 @@ use super::session::{Counts, Program, Session, SessionError};
 use super::stepped::{Needless, emit_said, not_run, stepped};
 use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Steps, Wave};
-use crate::ledger::Notes;
 use crate::model::{Change, Event, Outcome};
 use crate::plan::{History, Plan, Status, compare, next_wave};
 use crate::resolve::Resolver;
@@ -65,6 +64,8 @@ pub(super) struct Applying {
     pub(super) resolver: Arc<Resolver>,
     /// It was used up before, or could not be.
     pub(super) barred: bool,
+    /// What was done and is put back.
+    pub(super) put_back: BTreeSet<usize>,
 }
 
 impl Applying {
@@ -84,7 +85,20 @@ impl Applying {
         let (history, observed) = (History { owed, ..History::default() }, Vec::new());
         let (over, barred, begun) = (false, false, false);
         let (resolver, same) = (Arc::clone(resolver), BTreeMap::new());
-        Self { run, plan, history, observed, applied, session, same, over, begun, resolver, barred }
+        Self {
+            run,
+            plan,
+            history,
+            observed,
+            applied,
+            session,
+            same,
+            over,
+            begun,
+            resolver,
+            barred,
+            put_back: BTreeSet::new(),
+        }
     }
 
     /// The host's index in the run.
@@ -188,7 +202,10 @@ impl Applying {
             steps.keep(mark, settings.keep);
             steps.remember(base, notes.text(), seqs);
             let place = |span| self.resolver.place(span);
-            steps.undoable(&writing.undo(&body.steps, &place), undo);
+            let login = session.remote.map(|remote| remote.user);
+            let of = self.run.back.as_ref().map(|back| back.trail.run());
+            let of = of.filter(|of| *of != mark.id.as_str());
+            steps.undoable(&writing.undo(&body.steps, (&place, login)), (mark, of), undo);
             steps.watched((&self.run, &self.plan, wave), (settings, mark), arming)
         } else {
             None
@@ -198,35 +215,16 @@ impl Applying {
         armed
     }
 
-    /// Writes down what does not hold although it was done.
-    async fn amend(&self, session: &mut Session, settings: &Settings) {
-        let open = self.applied.incidents.iter().filter_map(|incident| incident.resource);
-        let mut notes = Notes::default();
-        for index in open.filter(|index| self.history.changed.contains(index)) {
-            notes.open(self.run.desired.resources[index].address.to_string());
-        }
-        if self.begun && notes.lines() > 0 {
-            let mut wave = Wave::default();
-            // A step that failed keeps others from being begun; this is none.
-            wave.program.script.text("F=\n");
-            let seqs = [session.seq(), session.seq()];
-            wave.remember(None, notes.text(), seqs);
-            wave.program.seconds = settings.probe_timeout;
-            // Where it cannot be, the next plan takes it for a change of the host's.
-            let _ = session.exchange(wave.program, |_| {}).await;
-        }
-    }
-
     /// Looks whether everything holds and ends the session. `ended` says why the run ended before all
     /// was done, where it did.
     pub(super) async fn finish(mut self, ended: &str, settings: &Settings) -> (usize, Applied) {
-        let left = !next_wave(&self.run.desired, &self.plan).is_empty() && !self.over;
+        let left = self.is_left();
         if left {
             self.incident(None, (ended.to_owned(), ended));
         }
-        self.verify();
         if let Some(mut session) = self.session.take() {
             self.amend(&mut session, settings).await;
+            self.took_back(&mut session, settings).await;
             self.applied.counts = self.applied.counts.plus(session.leave().await);
         }
         let untouched = self.history.changed.is_empty() && !self.over;

@@ -11,9 +11,9 @@ use super::failpoint::failpoint;
 use super::fleet::{Fleet, HostResult, in_order};
 use super::host::{Ended, HostRun, ended, failed, libraries};
 use super::look::Look;
-use super::remember::Recall;
-use super::session::{Program, Session, SessionError};
-use crate::ledger::{self, Kept, Memory, Trail, WayBack};
+use super::remember::{Recall, state, took_back};
+use super::session::{Counts, Program, Session, SessionError};
+use crate::ledger::{self, Kept, KeptRun, Memory, Trail, WayBack};
 use crate::model::{Event, Host, Outcome, RunId};
 use crate::plan::{Plan, Status};
 use crate::resolve::{Desired, Resolver};
@@ -26,7 +26,7 @@ pub struct Keeper {
     pub target: usize,
     pub memory: Memory,
     /// The runs of which it keeps something, the newest last.
-    pub runs: Vec<RunId>,
+    pub runs: Vec<KeptRun>,
     session: Session,
 }
 
@@ -96,6 +96,24 @@ impl Fleet {
         tasks.join_all().await;
     }
 
+    /// Ends sessions of hosts that were compared and have nothing to put back: the run is taken back there.
+    pub async fn taken_back(&self, runs: Vec<HostRun>) -> Counts {
+        let mut tasks = JoinSet::new();
+        for (position, mut run) in runs.into_iter().enumerate() {
+            let settings = Arc::clone(&self.settings);
+            tasks.spawn(async move {
+                if let (Some(session), Some(back), Some(mark)) =
+                    (&mut run.session, &run.back, &settings.run)
+                    && run.plan.is_empty()
+                {
+                    took_back(session, (mark.id.as_str(), back.trail.run()), &settings).await;
+                }
+                (position, run.close(settings.run.is_some()).await)
+            });
+        }
+        in_order(tasks).await.into_iter().fold(Counts::default(), Counts::plus)
+    }
+
     fn told(&self, target: usize, ended: Option<&Ended>) {
         self.emit(match ended {
             None => Event::Planned { host: target },
@@ -105,6 +123,11 @@ impl Fleet {
             }
         });
     }
+}
+
+/// A question is asked in a shell of its own, which knows its folder by a lock that is held; where none is, it is told.
+fn remembering<'s>(inner: &'s mut Script, place: &[String; 2]) -> &'s mut Script {
+    inner.text("remembers").args(place).text("\n")
 }
 
 async fn keeper(
@@ -120,7 +143,7 @@ async fn keeper(
     let mut program = Program::default();
     let recall = Recall::ask(whose, settings, &mut session, &mut program);
     let mut inner = Script::new();
-    inner.text("undoable");
+    remembering(&mut inner, &state(whose, settings)).text("undoable");
     let seq = session.seq();
     program.ask(seq, &inner);
     let waiting = program.seconds;
@@ -148,10 +171,11 @@ async fn keeper(
 async fn kept(keeper: &mut Keeper, fleet: &Fleet, run: &RunId) -> Result<Kept, Ended> {
     let target = keeper.target;
     let host = &fleet.resolver.targets[target].host;
-    if !keeper.runs.contains(run) {
+    if !keeper.runs.iter().any(|kept| kept.id == *run) {
         return Ok(Kept::default());
     }
-    let asked = kept_of(&mut keeper.session, run, fleet.settings.probe_timeout).await;
+    let place = state((fleet.resolver.project().name.as_str(), &host.name), &fleet.settings);
+    let asked = kept_of(&mut keeper.session, (run, &place), fleet.settings.probe_timeout).await;
     asked
         .map_err(|error| ended(target, host, error))?
         .map_err(|why| Ended { outcome: Outcome::Refused, ..failed(target, why) })
@@ -161,11 +185,11 @@ async fn kept(keeper: &mut Keeper, fleet: &Fleet, run: &RunId) -> Result<Kept, E
 /// of the way back are.
 pub(super) async fn kept_of(
     session: &mut Session,
-    run: &RunId,
+    (run, place): (&RunId, &[String; 2]),
     seconds: u32,
 ) -> Result<Result<Kept, String>, SessionError> {
     let mut inner = Script::new();
-    inner.text("undo").arg(run.as_str());
+    remembering(&mut inner, place).text("undo").arg(run.as_str());
     let mut program = Program { seconds, whole: Some(seconds), ..Program::default() };
     program.script.text("[ \"$F\" = stop ] || F=\n");
     program.ask(session.seq(), &inner);
@@ -192,7 +216,7 @@ async fn look_back(keeper: Keeper, way: WayBack, fleet: &Fleet, moved: Moved) ->
         lost.into_iter().map(|(address, why)| told(&address, &why)).collect();
     unoffered(&mut plan, &desired, &mut notes);
     if moved == Moved::Refused {
-        refuse(&mut plan, &trail, &memory);
+        refuse(&mut plan, &desired, &trail, &memory);
     }
     look.refuse(&mut plan, &desired, (session.remote, &answers));
     let back = Some(Arc::new(Back { trail, lost: notes }));
@@ -230,10 +254,15 @@ pub(super) fn unoffered(plan: &mut Plan, desired: &Desired, notes: &mut Vec<Stri
 }
 
 /// What is not as the run left it is not touched.
-pub(super) fn refuse(plan: &mut Plan, trail: &Trail, memory: &Memory) {
+pub(super) fn refuse(plan: &mut Plan, desired: &Desired, trail: &Trail, memory: &Memory) {
     for (index, item) in plan.items.iter_mut().enumerate() {
         if let Status::Change(change) = &item.status
-            && let Some(why) = trail.moved(index, change, &memory.ledger)
+            && let Some(why) = trail.moved(
+                index,
+                (&desired.resources[index], item.against.as_ref()),
+                change,
+                &memory.ledger,
+            )
         {
             item.status = Status::Problem(why);
         }

@@ -14,7 +14,7 @@ use super::session::{Program, Session, random_word};
 use super::stop::{Stop, Stopper};
 use super::wave::{STEP_LONGEST, part};
 use crate::model::change::TriggerKind;
-use crate::model::{Outcome, RunMark};
+use crate::model::{Change, Outcome, RunMark};
 use crate::plan::{Plan, Status, guarded, window};
 use crate::shell::{Script, detached};
 
@@ -26,6 +26,14 @@ const HUNG: u32 = 300;
 
 /// Seconds that a host may take to put everything back, once it has begun.
 const BACK: u32 = 240;
+
+/// Addresses of what the host cannot put back that are named.
+const NAMED: usize = 4;
+
+/// Whether a change is a command that something else set off.
+fn set_off(change: &Change) -> bool {
+    change.fired.as_ref().is_some_and(|fired| fired.kind == TriggerKind::Run)
+}
 
 /// Lines of what could not be put back that are told.
 const LINES_MAX: usize = 20;
@@ -100,7 +108,7 @@ impl Armed {
 fn rerun(run: &HostRun, plan: &Plan, wave: &[usize]) -> Script {
     let mut script = Script::new();
     for (index, change) in run.plan.changes() {
-        let fired = change.fired.as_ref().is_some_and(|fired| fired.kind == TriggerKind::Run);
+        let fired = set_off(change);
         let open = matches!(plan.items[index].status, Status::Change(_)) && !wave.contains(&index);
         if !fired || open {
             continue;
@@ -213,15 +221,28 @@ impl Applying {
     /// What the host could put back is not done any more.
     fn rolled_back(&mut self, seconds: u32, failures: &[&str]) {
         let resources = &self.run.desired.resources;
-        let stays = |index: &usize| !resources[*index].kind.returns();
+        let plan = &self.run.plan;
+        // What something that changed set off is run again with what was put back.
+        let again = |index: usize| match &plan.items[index].status {
+            Status::Change(change) => set_off(change),
+            _ => false,
+        };
+        let stays = |index: &usize| !resources[*index].kind.returns() && !again(*index);
         self.applied.done.retain(|(index, _)| stays(index));
+        self.put_back =
+            self.history.changed.iter().copied().filter(|index| !stays(index)).collect();
         self.history.changed.retain(stays);
         self.observed.clear();
         let mut message = format!(
             "not confirmed within {seconds} s: the host has put back what this run changed"
         );
         if !self.applied.done.is_empty() {
-            message.push_str("; what stands under \"Done\" it cannot put back");
+            let short = |(index, _): &(usize, _)| resources[*index].address.short();
+            let names: Vec<String> = self.applied.done.iter().take(NAMED).map(short).collect();
+            let more = self.applied.done.len() - names.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let names = names.join(", ");
+            message = format!("{message}; it cannot put back {names}{more}");
         }
         if !failures.is_empty() {
             message.push_str("\nit could not put back:");

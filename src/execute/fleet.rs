@@ -193,12 +193,25 @@ impl Fleet {
         host
     }
 
+    /// What does not hold although it was done is a failure too: where its stage says so the host goes back.
+    async fn last_look(&self, mut host: Applying) -> Applying {
+        let stages = &self.resolver.project().stages;
+        host.verify();
+        let unsettled = host.unsettled(|stage| stages[stage].rollback_on_failure);
+        if !unsettled || host.is_left() {
+            return host;
+        }
+        let _place = self.place().await;
+        host.retreat(&self.settings, &self.stop, &|event| self.emit(event)).await
+    }
+
     async fn finish(&self, all: Vec<Applying>, ended: &str) -> Run {
         let mut tasks = JoinSet::new();
         for (position, host) in all.into_iter().enumerate() {
             let (fleet, ended) = (self.clone(), ended.to_owned());
             tasks.spawn(async move {
                 let desired = Arc::clone(&host.run.desired);
+                let host = fleet.last_look(host).await;
                 let (target, applied) = host.finish(&ended, &fleet.settings).await;
                 for needless in applied.needless.iter().filter(|needless| !needless.stepped) {
                     let instance = &desired.resources[needless.resource];

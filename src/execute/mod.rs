@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alias;
+mod amend;
 mod apply;
 mod back;
 mod confirm;

@@ -15,6 +15,9 @@ use crate::plan::{Plan, Status};
 use crate::resolve::Desired;
 use crate::shell::{Answer, AnswerKind, Script};
 
+/// How the host's shell calls who holds a lock and left no word of it (ledger.sh): nothing can be said to end him.
+const NOBODY: &str = "somebody who did not say who";
+
 /// A question about what a host remembers.
 pub(super) struct Recall {
     /// The number of the lock's answer, where the lock was asked for.
@@ -89,9 +92,12 @@ impl Recall {
             && answer.status != 0
         {
             let message = String::from_utf8_lossy(&answer.payload).into_owned();
-            let help = message
-                .starts_with("another apply")
-                .then(|| format!("wait for it (--lock-timeout), or end it: trueup unlock {host}"));
+            let help = if message.ends_with(NOBODY) {
+                Some("wait for it (--lock-timeout), or look there for the process that has its lock open".to_owned())
+            } else {
+                let end = format!("wait for it (--lock-timeout), or end it: trueup unlock {host}");
+                Some(end).filter(|_| message.starts_with("another apply"))
+            };
             return Err(Ended { outcome: Outcome::Refused, help, ..failed(target, message) });
         }
         let payload = answer(self.seq).map(|answer| answer.payload.as_slice()).unwrap_or_default();
@@ -182,6 +188,14 @@ impl Writing<'_> {
             }
         }
         let wave: Vec<usize> = steps.iter().flat_map(|(_, items)| items.iter().copied()).collect();
+        // Before what this wave calls for itself, which may be in the same run.
+        for (back, (seq, items)) in
+            self.run.back.iter().flat_map(|back| steps.iter().map(move |step| (back, step)))
+        {
+            for (address, _) in items.iter().flat_map(|&index| back.trail.marks(index)) {
+                notes.back(*seq, back.trail.run().to_owned(), address.clone());
+            }
+        }
         for owed in owed(desired, self.plan, &wave, id) {
             notes.owed(owed);
         }
@@ -218,15 +232,21 @@ impl Writing<'_> {
     pub(super) fn undo(
         &self,
         steps: &[(u64, Vec<usize>)],
-        place: &dyn Fn(Span) -> String,
+        (place, login): (&dyn Fn(Span) -> String, Option<u32>),
     ) -> Vec<Undo> {
-        let all = steps.iter().flat_map(|(_, items)| items);
-        let undo = |&index: &usize| {
+        let all = steps.iter().flat_map(|(seq, items)| items.iter().map(|index| (*seq, *index)));
+        let undo = |(seq, index): (u64, usize)| {
             let instance = &self.run.desired.resources[index];
             let item = &self.plan.items[index];
             let Status::Change(change) = &item.status else { return None };
             let against = item.against.as_ref()?;
-            let mut undo = self.ledger().undo((instance, place(instance.place)), against, change);
+            let first = self.run.plan.items[index].against.as_ref();
+            let place = if instance.orphan { String::new() } else { place(instance.place) };
+            let undo = self.ledger().undo((instance, place), (first, against), change);
+            let mut undo = Undo { seq, ..undo };
+            if let Some(login) = login {
+                undo.owned(login);
+            }
             // What goes back again is remembered by what was undone.
             let undone = self.run.back.as_ref().and_then(|back| back.trail.marks(index).next());
             if let Some((address, _)) = undone {
@@ -259,6 +279,15 @@ fn owed(desired: &Desired, plan: &Plan, wave: &[usize], run: &str) -> Vec<Owed> 
     let left = desired.left_out.iter().filter(|left| wave.contains(&left.cause));
     let left = left.map(|left| owed(&left.address, left.kind, [left.cause.to_string()].into()));
     fired.chain(left).collect()
+}
+
+/// Writes down on a host that a run took another one back; an empty `of` is itself. Where it cannot be, `last` names it
+/// once more, and nothing is to be done then.
+pub(super) async fn took_back(session: &mut Session, (run, of): (&str, &str), settings: &Settings) {
+    let mut wave = Wave::default();
+    wave.took_back(run, if of.is_empty() { run } else { of }, session.seq());
+    wave.program.seconds = settings.probe_timeout;
+    let _ = session.exchange(wave.program, |_| {}).await;
 }
 
 /// Writes down what a host that has nothing to change should remember, if it does not already.

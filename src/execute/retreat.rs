@@ -9,6 +9,7 @@ use super::apply::{Applying, Emit};
 use super::back::{Back, kept_of, refuse, told, unoffered};
 use super::host::HostRun;
 use super::probe::Probe;
+use super::remember::state;
 use super::session::{Program, Session};
 use super::stop::Stopper;
 use crate::ledger::{WayBack, way_back};
@@ -77,7 +78,9 @@ impl Applying {
         settings: &Settings,
     ) -> Result<Way, String> {
         let seconds = settings.probe_timeout;
-        let kept = kept_of(session, run, seconds).await.map_err(|error| error.to_string())??;
+        let place = state((self.resolver.project().name.as_str(), &self.run.name), settings);
+        let kept =
+            kept_of(session, (run, &place), seconds).await.map_err(|error| error.to_string())??;
         let places: HashMap<String, Span> = self
             .run
             .desired
@@ -98,7 +101,7 @@ impl Applying {
         let stays = lost.iter().map(|(address, _)| address.clone()).collect();
         let mut notes = lost.iter().map(|(address, why)| told(address, why)).collect();
         unoffered(&mut plan, &desired, &mut notes);
-        refuse(&mut plan, &trail, &self.run.memory);
+        refuse(&mut plan, &desired, &trail, &self.run.memory);
         let back = Arc::new(Back { trail, lost: notes });
         Ok(Way { desired: Arc::new(desired), plan, back, stays })
     }
@@ -123,13 +126,15 @@ impl Applying {
         wrong.extend(open.then(|| "it was stopped before it was through".to_owned()));
         // What was seen before no longer stands.
         self.observed.clear();
-        self.history.changed.clear();
+        let changed = std::mem::take(&mut self.history.changed);
         if wrong.is_empty() {
             self.applied.outcome = Outcome::RolledBack;
-            let stays = |address: String| stays.contains(&address);
             let resources = &self.run.desired.resources;
-            self.applied.done.retain(|(index, _)| stays(resources[*index].address.to_string()));
+            let stays = |index: usize| stays.contains(&resources[index].address.to_string());
+            self.applied.done.retain(|(index, _)| stays(*index));
+            self.put_back = changed.into_iter().collect();
         }
+        self.over = true;
         self.incident(None, (summary(&wrong, lost), ""));
     }
 }

@@ -49,6 +49,12 @@ impl Applying {
         }
     }
 
+    /// Whether something does not hold that a stage of these is to bring about.
+    pub(super) fn unsettled(&self, of: impl Fn(usize) -> bool) -> bool {
+        let wrong = self.applied.incidents.iter().filter_map(|incident| incident.resource);
+        !self.over && wrong.map(|index| self.run.desired.stage(index)).any(of)
+    }
+
     /// Why a resource that the plan named was left as it was.
     fn needless(&self, resource: usize) -> Needless {
         let fired = match &self.run.plan.items[resource].status {
@@ -79,7 +85,7 @@ impl Applying {
             self.applied.needless.iter().map(|needless| needless.resource).collect();
         let open = self.run.plan.changes().map(|(index, _)| index).filter(|index| {
             let done = self.history.changed.contains(index) || stepped.contains(index);
-            !done && !blamed.contains(index)
+            !done && !blamed.contains(index) && !self.put_back.contains(index)
         });
         let (open, needless): (Vec<usize>, Vec<usize>) =
             open.partition(|index| trouble && !settled(index));

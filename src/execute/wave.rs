@@ -93,16 +93,32 @@ impl Wave {
         self.program.script.args([keep.runs.to_string(), size]).text("\n");
     }
 
-    /// Writes down how what follows is undone. Stands before all changes.
-    pub(super) fn undoable(&mut self, all: &[Undo], seq: u64) {
+    /// Writes down how what follows is undone, who does it, and which run he takes back with it. Stands before all
+    /// changes.
+    pub(super) fn undoable(
+        &mut self,
+        all: &[Undo],
+        (mark, of): (&RunMark, Option<&str>),
+        seq: u64,
+    ) {
         if all.is_empty() {
             return;
         }
         let mut script = Script::new();
-        script.text("changing");
+        script.text("changing").arg(mark.who()).args(of);
         let step = Step::new(script).reading(Some(lines(all).into_bytes().into()));
         self.add(seq, &step, 0);
         self.program.contents.extend(step.content);
+        self.steps.push((seq, Vec::new()));
+    }
+
+    /// Writes down that a run took another one back, or that a host took it back by itself.
+    pub(super) fn took_back(&mut self, run: &str, of: &str, seq: u64) {
+        // A step that failed keeps others from being begun; this is none.
+        self.program.script.text("[ \"$F\" = stop ] || F=\n");
+        let mut script = Script::new();
+        script.text("took_back").args([run, of]);
+        self.add(seq, &Step::new(script), 0);
         self.steps.push((seq, Vec::new()));
     }
 

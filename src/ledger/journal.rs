@@ -22,6 +22,8 @@ enum Line {
     /// Nothing is left of this.
     Gone(String),
     Owed(Owed),
+    /// The step with this number takes back what this run changed of this: it calls for nothing any more.
+    Back(u64, String, String),
     /// It was done, and did not hold after it.
     Open(String),
 }
@@ -56,6 +58,11 @@ impl Notes {
     /// What a change will call for.
     pub fn owed(&mut self, owed: Owed) {
         self.lines.push(Line::Owed(owed));
+    }
+
+    /// What a run changed goes back in a step.
+    pub fn back(&mut self, seq: u64, run: String, address: String) {
+        self.lines.push(Line::Back(seq, run, address));
     }
 
     /// What does not hold although it was done.
@@ -158,7 +165,6 @@ pub(super) fn fold(ledger: &mut Ledger, journal: &Journal) {
     }
     for line in &journal.lines {
         match line {
-            Line::Run(..) => {}
             Line::Entry(address, entry) => {
                 drop(ledger.entries.insert(address.clone(), entry.clone()));
             }
@@ -167,6 +173,12 @@ pub(super) fn fold(ledger: &mut Ledger, journal: &Journal) {
             }
             Line::Gone(address) => drop(ledger.entries.remove(address)),
             Line::Owed(owed) => ledger.owed.push(owed.clone()),
+            Line::Back(seq, run, address) if journal.done(*seq) => {
+                for owed in ledger.owed.iter_mut().filter(|owed| owed.run == *run) {
+                    owed.because.remove(address);
+                }
+            }
+            Line::Run(..) | Line::Back(..) => {}
             Line::Open(address) => {
                 if let Some(entry) = ledger.entries.get_mut(address) {
                     entry.unsettled = true;
@@ -267,6 +279,38 @@ mod tests {
         assert!(ledger.owed.is_empty());
         assert_eq!(ledger.entries["m/file[a]"].mark, "new");
         assert!(ledger.entries.contains_key("m/service[s]"));
+    }
+
+    #[test]
+    fn what_goes_back_calls_for_nothing_any_more() {
+        let because = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+        let owed = |because, run: &str| Owed {
+            address: "m/service[s]".into(),
+            kind: "restart".into(),
+            because,
+            run: run.into(),
+        };
+        let folded = |marks: &str| {
+            let both = owed(because(&["m/file[a]", "m/file[b]"]), "R1");
+            let mut ledger = Ledger {
+                owed: vec![both, owed(because(&["m/file[a]"]), "R0")],
+                ..Ledger::default()
+            };
+            let mut notes = Notes::default();
+            notes.run(0, LastRun { run: "R2".into(), who: String::new() });
+            notes.back(3, "R1".into(), "m/file[a]".into());
+            notes.owed(owed(because(&["m/file[a]"]), "R2"));
+            notes.change(3, "m/file[a]".into(), None);
+            fold(&mut ledger, &Journal::read(&format!("{}boot x\n{marks}", notes.text()), "x"));
+            ledger
+                .owed
+                .iter()
+                .map(|owed| (owed.run.clone(), owed.because.len()))
+                .collect::<Vec<_>>()
+        };
+        let pair = |run: &str, count| (run.to_owned(), count);
+        assert_eq!(folded(""), [pair("R1", 2), pair("R0", 1)]);
+        assert_eq!(folded("begun 3\ndone 3\n"), [pair("R1", 1), pair("R0", 1), pair("R2", 1)]);
     }
 
     #[test]

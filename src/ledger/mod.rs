@@ -20,7 +20,7 @@ pub use back::{Trail, WayBack, way_back};
 pub use format::{Damage, Memory, read};
 pub use journal::Notes;
 pub use orphans::Orphan;
-pub use undo::{Kept, Undo, lines, runs};
+pub use undo::{Came, Kept, KeptRun, Undo, lines, runs};
 
 /// Functions of the host's shell: the folder of state, the lock, the ledger and its journal.
 pub const LIBRARY: &str = include_str!("ledger.sh");

@@ -13,6 +13,34 @@ pub struct Document {
     pub inventory: String,
     pub stages: Vec<String>,
     pub hosts: Vec<HostPlan>,
+    /// The run that it takes back, where it is a way back.
+    pub undoes: Option<Undoes>,
+}
+
+/// A run that is taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undoes {
+    pub run: String,
+    /// When it began: RFC 3339, UTC.
+    pub since: String,
+    /// Who began it; empty where no host says.
+    pub who: String,
+    /// The run that it took back itself.
+    pub of: Option<String>,
+}
+
+impl Undoes {
+    /// What it was, when, and whose.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let what = match &self.of {
+            None => "apply".to_owned(),
+            Some(of) => format!("rollback of run {of}"),
+        };
+        let when = self.since.replace('T', " ").replace('Z', " UTC");
+        let who = if self.who.is_empty() { String::new() } else { format!(", by {}", self.who) };
+        format!("{what}, {when}{who}")
+    }
 }
 
 /// A host in a plan.

@@ -40,6 +40,9 @@ pub struct PlanJson {
     pub complete: bool,
     /// Whether some host could not be compared, or has a resource that cannot be done.
     pub errored: bool,
+    /// The run that is taken back, where this is a way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<UndoesJson>,
     /// Names of the stages, in their order.
     pub stages: Vec<String>,
     /// Every host, in the order of their names.
@@ -50,6 +53,21 @@ pub struct PlanJson {
     pub contents: BTreeMap<String, ContentJson>,
     /// How many changes there are of each kind, over all hosts.
     pub counts: BTreeMap<String, usize>,
+}
+
+/// A run that is taken back.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct UndoesJson {
+    pub run: String,
+    /// `apply` or `rollback`.
+    pub verb: String,
+    /// The run that a rollback took back itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// `user@controller`; empty where no host says.
+    pub who: String,
+    /// When it began: RFC 3339, UTC.
+    pub since: String,
 }
 
 /// A host of a plan.

@@ -20,7 +20,7 @@ use crate::resources::{Erased, Subject, Verdict};
 
 pub use danger::{Danger, Dangers, Guarded, dangers, guarded, told, window};
 pub use document::{
-    Document, HostPlan, HostState, InSet, Origin, Orphaned, Planned, Problem, Sets, Why,
+    Document, HostPlan, HostState, InSet, Origin, Orphaned, Planned, Problem, Sets, Undoes, Why,
 };
 pub use moved::{Moved, moved};
 pub use wave::next_wave;

@@ -32,6 +32,9 @@ pub struct Saved {
     pub key: String,
     /// What the command line selected.
     pub selected: Selected,
+    /// Names of stages in which a host that fails goes back by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retreats: Vec<String>,
     pub plan: PlanJson,
     /// The hosts that change.
     hosts: Vec<SavedHost>,
@@ -130,6 +133,7 @@ impl Saved {
                 created: String::new(),
                 key: key.id(),
                 selected: Selected::default(),
+                retreats: Vec::new(),
                 plan: PlanJson::of(plan),
                 hosts: Vec::new(),
                 orders: Vec::new(),
@@ -270,7 +274,8 @@ impl Saved {
                 connection: host.connection.restore(),
             });
         }
-        Ok((places.resolver(&self.plan.project, hosts, &self.plan.stages), all))
+        let stages = (self.plan.stages.as_slice(), self.retreats.as_slice());
+        Ok((places.resolver(&self.plan.project, hosts, stages), all))
     }
 
     fn resource(&self, saved: &SavedResource, places: &Places) -> Result<Arc<Instance>, String> {

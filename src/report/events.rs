@@ -74,6 +74,9 @@ pub struct EndJson {
     /// The run, where it is recorded: `trueup runs show` takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// The run that it took back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<String>,
 }
 
 /// What became of a host.
@@ -219,6 +222,7 @@ impl EndJson {
             counts: counts(end.hosts.iter().flat_map(|host| &host.done)),
             exit_status,
             run: end.run.as_ref().map(|run| run.id.to_string()),
+            undoes: end.undoes.clone(),
         }
     }
 }

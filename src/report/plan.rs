@@ -23,7 +23,11 @@ const FIRST_LINES: usize = 3;
 /// The whole text of a plan.
 #[must_use]
 pub fn render(style: Style, plan: &Document) -> String {
-    let mut text = blocks(style, plan, "no changes");
+    let mut text = plan.undoes.as_ref().map_or_else(String::new, |undoes| {
+        let run = paint(style, Label::Heading, &format!("Takes back run {}", visible(&undoes.run)));
+        format!("{run}: {}\n\n", visible(&undoes.told()))
+    });
+    text.push_str(&blocks(style, plan, "no changes"));
     let _ = writeln!(text, "{}", last_line(plan));
     text
 }

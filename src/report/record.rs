@@ -112,6 +112,12 @@ pub struct ListedJson {
     pub project: String,
     pub who: String,
     pub since: String,
+    /// The run that it took back, where it was a rollback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<String>,
+    /// Whether it can be taken back, as far as the records here say: `-` (it changed nothing), `kept`, `taken back`,
+    /// `in part` (taken back on some hosts), `no longer kept`.
+    pub way_back: String,
     pub status: RunStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
@@ -165,7 +171,7 @@ impl SummaryJson {
 
     /// As it stands in a list.
     #[must_use]
-    pub fn listed(&self, short: &str) -> ListedJson {
+    pub fn listed(&self, short: &str, way_back: &str) -> ListedJson {
         let mut hosts: BTreeMap<String, usize> = BTreeMap::new();
         for host in &self.hosts {
             *hosts.entry(host.outcome.clone()).or_default() += 1;
@@ -176,6 +182,8 @@ impl SummaryJson {
             project: self.run.project.clone(),
             who: self.run.who.clone(),
             since: self.run.since.clone(),
+            undoes: self.run.selection.undoes.clone(),
+            way_back: way_back.to_owned(),
             status: self.status,
             seconds: self.seconds,
             hosts,
@@ -191,7 +199,8 @@ impl SummaryJson {
     pub fn view(&self) -> Result<EndView, String> {
         let hosts = self.hosts.iter().map(host_view).collect::<Result<_, _>>()?;
         let time = Duration::try_from_secs_f64(self.seconds.unwrap_or(0.0)).unwrap_or_default();
-        Ok(EndView { hosts, time, run: None })
+        let undoes = self.run.selection.undoes.clone();
+        Ok(EndView { hosts, time, run: None, undoes })
     }
 }
 

@@ -11,15 +11,21 @@ use super::plan::{bad, counts, names};
 use super::record::{AT_WORK, ListedJson, RunStatus, SelectionJson, SummaryJson};
 use super::summary::{last_line, troubles};
 use super::view::{EndView, HostEndView};
-use crate::model::{Action, Outcome};
+use crate::model::{Action, Outcome, RunId};
 
 /// All runs, one a line.
 #[must_use]
 pub fn list(style: Style, runs: &[ListedJson]) -> String {
-    let head = ["run", "began (UTC)", "took", "hosts", "changes"].map(str::to_owned).to_vec();
+    let head = ["run", "what", "began (UTC)", "took", "hosts", "changes", "way back"];
+    let head = head.map(str::to_owned).to_vec();
     let rows = runs.iter().map(|run| {
         let took = run.seconds.map_or_else(|| "-".to_owned(), took);
-        vec![run.short.clone(), moment(&run.since), took, hosts(run), changes(&run.counts)]
+        let what = run.undoes.as_ref().map_or_else(
+            || "apply".to_owned(),
+            |of| format!("rollback of {}", visible(of.get(..RunId::SHORT).unwrap_or(of))),
+        );
+        let (since, changes) = (moment(&run.since), changes(&run.counts));
+        vec![run.short.clone(), what, since, took, hosts(run), changes, visible(&run.way_back)]
     });
     let text = columns(&[vec![head], rows.collect()].concat());
     let (head, rest) = text.split_once('\n').unwrap_or_default();
@@ -93,13 +99,17 @@ pub fn show(style: Style, summary: &SummaryJson) -> Result<String, String> {
     let last = match summary.status {
         RunStatus::Ended => last_line(&end),
         RunStatus::Running => format!("The run goes on: {}.", so_far(&end)),
-        RunStatus::Interrupted => format!(
-            "Interrupted: nothing was heard of the run after {} UTC: {}.\n\
-             To go on: trueup apply --resume {}",
-            moment(&summary.ended),
-            so_far(&end),
-            visible(&run.id)
-        ),
+        RunStatus::Interrupted => {
+            let on = match &run.selection.undoes {
+                None => format!("trueup apply --resume {}", visible(&run.id)),
+                Some(undone) => format!("trueup rollback {}", visible(undone)),
+            };
+            format!(
+                "Interrupted: nothing was heard of the run after {} UTC: {}.\nTo go on: {on}",
+                moment(&summary.ended),
+                so_far(&end)
+            )
+        }
     };
     let _ = writeln!(text, "{last}");
     Ok(text)

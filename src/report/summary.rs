@@ -9,7 +9,7 @@ use super::events::seconds;
 use super::palette::{Label, paint};
 use super::plan::{bad, counts, ended, names, problem};
 use super::view::{EndView, HostEndView};
-use crate::model::Outcome;
+use crate::model::{Outcome, RunId};
 
 /// The text after an apply.
 #[must_use]
@@ -120,5 +120,11 @@ pub(super) fn last_line(end: &EndView) -> String {
     };
     let bad = bad(&outcomes);
     let bad = if bad.is_empty() { String::new() } else { format!(" {}.", bad.join(", ")) };
-    format!("Applied to {good}{of} {word} in {seconds:.1} s: {counts}.{bad}")
+    let done = match &end.undoes {
+        None => "Applied to".to_owned(),
+        Some(run) => {
+            format!("Run {} taken back on", visible(run.get(..RunId::SHORT).unwrap_or(run)))
+        }
+    };
+    format!("{done} {good}{of} {word} in {seconds:.1} s: {counts}.{bad}")
 }

@@ -43,6 +43,8 @@ pub struct EndView {
     pub time: Duration,
     /// The run, where it is recorded.
     pub run: Option<RunView>,
+    /// The id of the run that was taken back.
+    pub undoes: Option<String>,
 }
 
 /// A run as a reader names it.

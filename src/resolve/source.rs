@@ -242,9 +242,15 @@ impl Places {
         )
     }
 
-    /// What stands in for the project's resolver: the hosts and stages of a plan, and its places.
+    /// What stands in for the project's resolver: the hosts and stages of a plan, and its places. `retreats` are those
+    /// stages in which a host that fails goes back by itself.
     #[must_use]
-    pub fn resolver(self, name: &str, hosts: Vec<Host>, stages: &[String]) -> Resolver {
+    pub fn resolver(
+        self,
+        name: &str,
+        hosts: Vec<Host>,
+        (stages, retreats): (&[String], &[String]),
+    ) -> Resolver {
         let mut project = self.project;
         if project.sources.is_empty() {
             project.sources.add(PathBuf::new(), String::new());
@@ -259,7 +265,7 @@ impl Places {
             },
             modules: Vec::new(),
             tags: Vec::new(),
-            rollback_on_failure: false,
+            rollback_on_failure: retreats.contains(name),
             confirm: None,
         };
         project.stages = stages.iter().map(stage).collect();
@@ -285,7 +291,7 @@ mod tests {
         let places = ["modules/a/module.toml:3", "modules/a/module.toml:17", "b:x.toml:1"];
         let made = Places::new(places.into_iter());
         let spans = places.map(|place| made.span(place));
-        let resolver = made.resolver("p", Vec::new(), &["one".to_owned()]);
+        let resolver = made.resolver("p", Vec::new(), (&["one".to_owned()], &[]));
         assert_eq!(spans.map(|span| resolver.place(span)), places);
         assert_eq!(resolver.stage_names(), ["one"]);
     }

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    About, Input, Inverse, Parting, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work,
+    About, Back, Input, Inverse, Parting, Resource, STEP_SECONDS, Subject, Trigger, Verdict, Work,
 };
-use crate::model::{Action, Attribute, Change, Diagnostic};
+use crate::model::{Action, Attribute, Change, Diagnostic, Value};
 use crate::shell::{Script, Step};
 
 mod table;
@@ -99,7 +99,7 @@ impl Resource for Command {
     type Observed = Observed;
     const NAME: &'static str = "command";
     const ABOUT: About = About::of::<table::Table>("A shell command, with a probe that tells whether it must run", "free and stands in addresses alone")
-        .notes("It and its probes run as the login (after `become`) or as `as_user`, with PATH, HOME, LC_ALL=C and `environment`; nothing but `stdin` is on its standard input. What it is told comes on a pipe and stands in no argument. Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so. Right before it runs its probes are asked once more: where they ask for it no longer, it does not run, and the report says so. A probe that ends with status 126 or 127 could not be run, which is a mistake and no answer. Of what it prints `max_output` bytes are kept, the first and the last half, with how much was left out between them. A rollback does not undo it, and says so.")
+        .notes("It and its probes run as the login (after `become`) or as `as_user`, with PATH, HOME, LC_ALL=C and `environment`; nothing but `stdin` is on its standard input. What it is told comes on a pipe and stands in no argument. Without `creates`, `unless`, `only_if` and `run_on` it runs every time, and the plan says so. Right before it runs its probes are asked once more: where they ask for it no longer, it does not run, and the report says so. A probe that ends with status 126 or 127 could not be run, which is a mistake and no answer. Of what it prints `max_output` bytes are kept, the first and the last half, with how much was left out between them. A rollback does not undo it, and says so; one that `run_on` set off runs again once what set it off is back.")
         .examples(EXAMPLES);
     const OPAQUE: bool = true;
     const REPEATABLE: bool = true;
@@ -196,9 +196,13 @@ impl Resource for Command {
         Parting::Stays("what a command did cannot be undone")
     }
 
-    fn inverse(desired: &Self, _observed: &Observed, _change: &Change) -> Inverse {
+    /// What something that changed set off runs again once that is back; what another one did is not known.
+    fn inverse(desired: &Self, _observed: &Observed, change: &Change) -> Inverse {
         if desired.text.is_empty() {
             Inverse::default()
+        } else if change.fired.is_some() {
+            let back = Back::to(Self::NAME, &desired.name, desired.keys());
+            Inverse::of(back.leaving(Vec::new()).again())
         } else {
             Inverse::cannot("what a command did is not known")
         }
@@ -239,6 +243,25 @@ impl Command {
         }
         script.text("eval").arg(text);
         script.bytes().to_vec()
+    }
+
+    /// What it runs, and how, as keys of its table.
+    fn keys(&self) -> Vec<(&'static str, Value)> {
+        let text = |value: &String| Some(Value::String(value.clone()));
+        let environment = self.environment.iter();
+        let environment =
+            environment.filter_map(|(name, value)| Some((name.clone(), text(value)?)));
+        let environment: BTreeMap<String, Value> = environment.collect();
+        let all = [
+            ("command", text(&self.text)),
+            ("cwd", text(&self.cwd)),
+            ("as_user", self.as_user.as_ref().and_then(text)),
+            ("environment", Some(Value::Table(environment))),
+            ("stdin", text(&self.stdin).filter(|_| !self.stdin.is_empty())),
+            ("until", self.until.as_ref().and_then(text)),
+            ("max_output", self.max_output.map(|bytes| Value::Integer(bytes.into()))),
+        ];
+        all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
     }
 
     /// What it runs, and how.

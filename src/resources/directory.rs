@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use super::entries::{Entries, read};
 use super::input::{Mode, Presence, parent};
+use super::inverse::{Left, unlike};
 use super::path::{self, Access, Answers, FileKind, Meta};
 use super::record::{absent, at_path};
 use super::{
@@ -278,6 +279,11 @@ impl Resource for Directory {
         } else {
             inverse
         }
+    }
+
+    fn unlike(desired: &Self, observed: &Observed, left: &Left) -> Option<&'static str> {
+        let Observed::Directory(meta, _) = observed else { return None };
+        unlike(meta, left).filter(|_| desired.state == Presence::Absent)
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::content::Given;
 use super::input::{Mode, Presence, parent};
-use super::inverse::differs;
+use super::inverse::{Left, differs, unlike};
 use super::path::{self, Access, Answers, FileKind, Meta};
 use super::record::{absent, at_path};
 use super::set::{self, Member};
@@ -204,7 +204,9 @@ impl Resource for File {
             }
             (Presence::Present, Observed::Absent { parent: folder }) => {
                 let mut attributes = desired.access.all(NEW_MODE);
-                attributes.push(Attribute::content(None, Some(desired.new_body())));
+                // Empty where the files say nothing of its content.
+                let body = desired.body.clone().unwrap_or_else(|| Body::of([]));
+                attributes.push(Attribute::content(None, Some(body)));
                 let then = Change::new(Action::Create, attributes);
                 path::making(&desired.path, *folder, then)
             }
@@ -260,6 +262,11 @@ impl Resource for File {
         let whole = parted || differs(change, "content");
         let inverse = Inverse::of(if whole { back.kept(was) } else { back });
         if parted { inverse.but("it stays parted from its other hard links") } else { inverse }
+    }
+
+    fn unlike(desired: &Self, observed: &Observed, left: &Left) -> Option<&'static str> {
+        let Observed::Regular { meta, .. } = observed else { return None };
+        unlike(meta, left).filter(|_| desired.state == Presence::Absent)
     }
 
     fn restoring(desired: &Self, copy: &Copy) -> Option<Self> {
@@ -334,11 +341,6 @@ impl File {
             );
         }
         format!("{why}: `break_hardlinks = true` parts it from them")
-    }
-
-    /// The content of a new file: empty when the files say nothing of it.
-    fn new_body(&self) -> Body {
-        self.body.clone().unwrap_or_else(|| Body::of([]))
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Record;
+use super::path::Meta;
 use crate::model::{Attribute, Body, Change, Difference, Value};
 
 /// The way back of one change. Empty where there is nothing to undo.
@@ -27,7 +28,15 @@ pub struct Back {
     pub was: Option<String>,
     /// What the change leaves there, as the changes of its type name it; `None` where that is nothing.
     pub left: Option<Record>,
+    /// Whether it is done once more on the way back, behind what set it off.
+    pub again: bool,
 }
+
+/// What a change leaves where it makes something and says of no owner: the login's number stands under this name.
+pub const LOGIN: &str = "login";
+
+/// What a run left of something, long values by their digests.
+pub type Left = BTreeMap<String, String>;
 
 /// A copy that a host keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +48,7 @@ pub struct Copy {
 
 impl Inverse {
     /// One resource that goes back.
-    pub(super) fn of(back: Back) -> Self {
+    pub(crate) fn of(back: Back) -> Self {
         Self { back: vec![back], lost: Vec::new() }
     }
 
@@ -63,12 +72,26 @@ impl Back {
         keys: impl IntoIterator<Item = (&'k str, Value)>,
     ) -> Self {
         let table = keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        Self { kind, name: name.to_owned(), table, kept: false, was: None, left: None }
+        Self {
+            kind,
+            name: name.to_owned(),
+            table,
+            kept: false,
+            was: None,
+            left: None,
+            again: false,
+        }
     }
 
     /// It was not there.
     pub(super) fn gone(kind: &'static str, name: &str) -> Self {
         Self::to(kind, name, [("state", Value::String("absent".to_owned()))])
+    }
+
+    /// It is done once more.
+    pub(super) const fn again(mut self) -> Self {
+        self.again = true;
+        self
     }
 
     /// Its content is the copy's, which is to be this one.
@@ -112,4 +135,16 @@ fn after(attribute: &Attribute) -> Option<(&'static str, String)> {
 /// Whether a change is also about this attribute.
 pub(super) fn differs(change: &Change, name: &str) -> bool {
     change.attributes.iter().any(|attribute| attribute.name == name)
+}
+
+/// Which of a path's mode, owner and group is not what a run left.
+pub(super) fn unlike(meta: &Meta, left: &Left) -> Option<&'static str> {
+    let (mode, uid, gid) = (meta.mode.to_string(), meta.uid.to_string(), meta.gid.to_string());
+    let all =
+        [("mode", [&mode, &mode]), ("owner", [&meta.owner, &uid]), ("group", [&meta.group, &gid])];
+    let other = all.into_iter().find(|(name, now)| {
+        let left = left.get(*name).or_else(|| left.get(LOGIN).filter(|_| *name == "owner"));
+        left.is_some_and(|left| !now.contains(&left))
+    });
+    other.map(|(name, _)| name)
 }

@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::{
-    About, Claim, Copy, Input, Inverse, Member, Parting, Record, Resource, Subject, Trigger,
-    Verdict, Work,
+    About, Back, Claim, Copy, Input, Inverse, Left, Member, Parting, Record, Resource, Subject,
+    Trigger, Verdict, Work,
 };
 use crate::model::{Attribute, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
@@ -62,6 +62,8 @@ pub trait ResourceType: Sync {
     fn record(&self, desired: &Erased) -> Record;
     fn parting(&self, desired: &Erased) -> Parting;
     fn inverse(&self, desired: &Erased, observed: &Erased, change: &Change) -> Inverse;
+    fn came(&self, desired: &Erased, first: &Erased, change: &Change) -> Option<Back>;
+    fn unlike(&self, desired: &Erased, observed: &Erased, left: &Left) -> Option<&'static str>;
     fn restoring(&self, desired: &Erased, copy: &Copy) -> Option<Erased>;
     fn predict(&self, desired: &Erased, observed: &Erased) -> Erased;
     fn member(&self, part: &Part<'_>) -> Option<Member>;
@@ -200,6 +202,12 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn inverse(&self, desired: &Erased, observed: &Erased, change: &Change) -> Inverse {
         R::inverse(typed(desired), typed(observed), change)
+    }
+    fn came(&self, desired: &Erased, first: &Erased, change: &Change) -> Option<Back> {
+        R::came(typed(desired), typed(first), change)
+    }
+    fn unlike(&self, desired: &Erased, observed: &Erased, left: &Left) -> Option<&'static str> {
+        R::unlike(typed(desired), typed(observed), left)
     }
     fn restoring(&self, desired: &Erased, copy: &Copy) -> Option<Erased> {
         R::restoring(typed(desired), copy).map(|desired| Arc::new(desired) as Erased)

@@ -41,7 +41,7 @@ use crate::shell::{Script, Step};
 pub use about::About;
 pub use claim::Claim;
 pub use input::{Bodies, Input};
-pub use inverse::{Back, Copy, Inverse};
+pub use inverse::{Back, Copy, Inverse, LOGIN, Left};
 pub use kind::{Erased, Kind, Part, ResourceType};
 pub use record::{Parting, Record};
 pub use set::{Member, STAGED, SetStep};
@@ -203,6 +203,21 @@ pub trait Resource: Send + Sync + 'static {
 
     /// The way back of a change that was made from `observed`.
     fn inverse(desired: &Self::Desired, observed: &Self::Observed, change: &Change) -> Inverse;
+
+    /// The way back where it came with something else in the same run: a unit with its package. `first` is what was
+    /// there before the run.
+    fn came(_desired: &Self::Desired, _first: &Self::Observed, _change: &Change) -> Option<Back> {
+        None
+    }
+
+    /// Which attribute of something that is to go again is not what a run left of it, of those that no change names.
+    fn unlike(
+        _desired: &Self::Desired,
+        _observed: &Self::Observed,
+        _left: &Left,
+    ) -> Option<&'static str> {
+        None
+    }
 
     /// As `desired`, with the content of a copy that the host keeps; `None` for what has no content.
     fn restoring(_desired: &Self::Desired, _copy: &Copy) -> Option<Self::Desired> {

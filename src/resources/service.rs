@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::able::{self, Lacks};
 use super::{
-    About, Claim, Input, Inverse, Parting, Record, Resource, Subject, Trigger, Verdict, Work,
+    About, Back, Claim, Input, Inverse, Parting, Record, Resource, Subject, Trigger, Verdict, Work,
     access,
 };
 use crate::model::change::TriggerKind;
@@ -267,6 +267,10 @@ impl Resource for Service {
 
     fn inverse(desired: &Self, observed: &Observed, change: &Change) -> Inverse {
         work::inverse(desired, &observed.unit, change)
+    }
+
+    fn came(desired: &Self, first: &Observed, change: &Change) -> Option<Back> {
+        work::came(desired, &first.unit, change)
     }
 
     fn predict(desired: &Self, observed: &Observed) -> Observed {

@@ -31,6 +31,7 @@ mod runs;
 mod sets;
 mod stages;
 mod stale;
+mod taken;
 mod tidy;
 mod verbs;
 mod wire;

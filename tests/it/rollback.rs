@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use crate::support::{Output, Project};
 
 /// A project for this machine under the name `here`, whose module gets the folder `out` as `vars.root`.
-fn project(module: &str) -> Project {
+pub fn project(module: &str) -> Project {
     let project = Project::new();
     project
         .file(
@@ -28,7 +28,7 @@ fn project(module: &str) -> Project {
     project
 }
 
-fn out(project: &Project) -> PathBuf {
+pub fn out(project: &Project) -> PathBuf {
     project.path().join("out")
 }
 
@@ -129,11 +129,15 @@ fn before(root: &Path) {
 }
 
 /// The lines of a result without ids of runs.
-fn plain(output: &Output) -> String {
+pub fn plain(output: &Output) -> String {
     let id = regex::Regex::new("01[0-9A-HJKMNP-TV-Z]{24}").expect("a regex");
     let time = regex::Regex::new(r"in \d+(\.\d)? s").expect("a regex");
     let run = regex::Regex::new(r" Run [0-9A-Z]+…: trueup runs show [0-9A-Z]+").expect("a regex");
     let text = run.replace_all(&output.stdout, "");
+    let day = regex::Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d").expect("a regex");
+    let text = day.replace_all(&text, "DAY").into_owned();
+    let short = regex::Regex::new(r"\b01[0-9A-HJKMNP-TV-Z]{6}\b").expect("a regex");
+    let text = short.replace_all(&text, "SHORT").into_owned();
     let text = id.replace_all(&text, "RUN");
     time.replace_all(&text, "in N s").into_owned()
 }
@@ -151,8 +155,9 @@ fn t51_the_first_run_of_all_goes_back_to_the_very_tree() {
     // What was applied differs again, and nobody moved the host.
     let plan = project.run(&["plan", "--detailed-exitcode"]).expect(2);
     assert!(!plan.stdout.contains("drift"), "{}", plan.stdout);
-    // The way back is a run, which can be undone too.
-    let again = project.run(&["rollback", "last", "--yes"]).expect(0);
+    // The way back is a run, which can be undone too, by its id.
+    let [_, back] = &runs(&project)[..] else { panic!("two runs") };
+    let again = project.run(&["rollback", back.as_str(), "--yes"]).expect(0);
     let times =
         |tree: &BTreeMap<PathBuf, String>| -> Vec<String> { tree.values().cloned().collect() };
     assert_eq!(times(&tree(&out(&project))), times(&applied), "{}", again.stdout);
@@ -301,4 +306,153 @@ fn what_was_changed_by_hand_meanwhile_stays_and_is_told() {
     assert!(apply.stdout.contains("it could not go back whole"), "{}", apply.stdout);
     assert_eq!(fs::read(out(&project).join("a")).expect("a file"), b"by hand\n");
     assert_eq!(fs::read(out(&project).join("b")).expect("a file"), b"old\n");
+}
+
+/// A file, and a command that loads it when it changes.
+const LOADED: &str = "[file.\"{{ vars.root }}/conf\"]\ncontent = \"2\\n\"\n\
+    [command.load]\ncommand = \"cp {{ vars.root }}/conf {{ vars.root }}/loaded\"\n\
+    run_on = [\"file[{{ vars.root }}/conf]\"]\n";
+
+fn content(project: &Project, name: &str) -> String {
+    fs::read_to_string(out(project).join(name)).expect("a file")
+}
+
+/// With a file that is loaded and says 1.
+fn before_loading(project: &Project) {
+    for name in ["conf", "loaded"] {
+        file(&out(project).join(name), b"1\n", 0o644);
+    }
+}
+
+#[test]
+fn a_command_that_a_file_set_off_runs_again_once_the_file_is_back() {
+    let project = project(LOADED);
+    before_loading(&project);
+    project.run(&["apply", "--yes"]).expect(0);
+    assert_eq!(content(&project, "loaded"), "2\n");
+    let back = project.run(&["rollback", "last", "--yes"]).expect(0);
+    assert_eq!(
+        (content(&project, "conf"), content(&project, "loaded")),
+        ("1\n".into(), "1\n".into())
+    );
+    assert!(!back.stdout.contains("cannot be undone"), "{}", back.stdout);
+    insta::assert_snapshot!(plain(&back).replace(&project.path().display().to_string(), "PROJECT"));
+}
+
+#[test]
+fn a_command_with_a_sensitive_value_is_not_kept_and_that_is_said() {
+    let project = project(&format!("{LOADED}stdin = \"hunter2\"\nsensitive = true\n"));
+    before_loading(&project);
+    project.run(&["apply", "--yes"]).expect(0);
+    let back = project.run(&["rollback", "last", "--yes"]).expect(0);
+    assert_eq!(content(&project, "loaded"), "2\n");
+    let said = plain(&back);
+    assert!(said.contains("m/command[load]: it is not run again: "), "{said}");
+    let kept = project.path().join(".host-state");
+    let found = std::process::Command::new("grep").args(["-r", "hunter2"]).arg(kept).output();
+    assert!(found.expect("grep").stdout.is_empty());
+}
+
+#[test]
+fn a_host_that_goes_back_by_itself_runs_such_commands_too() {
+    let project = failing(&format!(
+        "{LOADED}[command.fails]\ncommand = \"exit 3\"\nrequires = [\"command[load]\"]\n"
+    ));
+    before_loading(&project);
+    let apply = project.run(&["apply", "--yes"]).expect(4);
+    assert_eq!(content(&project, "loaded"), "1\n", "{}", apply.stdout);
+    assert!(!apply.stdout.contains("Not done"), "{}", apply.stdout);
+}
+
+#[test]
+fn what_the_run_made_has_moved_too_where_its_mode_or_kind_did() {
+    let module =
+        "[file.\"{{ vars.root }}/a\"]\ncontent = \"new\\n\"\n[directory.\"{{ vars.root }}/d\"]\n";
+    for path in ["a", "d"] {
+        let project = project(module);
+        project.run(&["apply", "--yes"]).expect(0);
+        let path = out(&project).join(path);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("its mode");
+        let refused = project.run(&["rollback", "last", "--yes"]).expect(3);
+        assert!(
+            plain(&refused).contains("its mode is not what run RUN left there"),
+            "{}",
+            refused.stdout
+        );
+        assert!(path.exists());
+        project.run(&["rollback", "last", "--yes", "--force"]).expect(0);
+        assert!(!path.exists());
+    }
+    let project = project(module);
+    project.run(&["apply", "--yes"]).expect(0);
+    let path = out(&project).join("a");
+    fs::remove_file(&path).and_then(|()| symlink("d", &path)).expect("a link");
+    project.run(&["rollback", "last", "--yes"]).expect(3);
+    assert!(path.is_symlink());
+}
+
+#[test]
+fn what_a_run_is_owed_goes_with_what_it_changed() {
+    let project = project(LOADED);
+    before_loading(&project);
+    let target = format!("m/file[{}]", out(&project).join("conf").display());
+    project.run(&["apply", "--yes", "--target", &target]).expect(0);
+    let owed = project.run(&["plan"]).expect(0);
+    assert!(owed.stdout.contains("owed since"), "{}", owed.stdout);
+    project.run(&["rollback", "last", "--yes"]).expect(0);
+    let plan = project.run(&["plan"]).expect(0);
+    assert!(!plan.stdout.contains("owed since"), "{}", plan.stdout);
+    assert!(!project.run(&["ledger", "here"]).stdout.contains("owed"));
+}
+
+#[test]
+fn what_did_not_change_is_not_said_to_be_lost() {
+    let project = project(
+        "[set.pair]\nmembers = [\"file[{{ vars.root }}/one]\", \"file[{{ vars.root }}/two]\"]\nvalidate = \"false\"\n\
+         [file.\"{{ vars.root }}/one\"]\ncontent = \"new\\n\"\n[file.\"{{ vars.root }}/two\"]\ncontent = \"new\\n\"\n",
+    );
+    for name in ["one", "two"] {
+        file(&out(&project).join(name), b"old\n", 0o644);
+    }
+    project.run(&["apply", "--yes"]).expect(3);
+    let back = project.run(&["rollback", &runs(&project)[0], "--yes"]).expect(0);
+    assert!(!back.stdout.contains("cannot be undone"), "{}", back.stdout);
+    assert!(back.stdout.contains("no changes"), "{}", back.stdout);
+}
+
+/// The runs that a project recorded, the oldest first.
+pub fn runs(project: &Project) -> Vec<String> {
+    let all = fs::read_dir(project.path().join(".trueup/runs")).expect("records").flatten();
+    let mut all: Vec<String> =
+        all.map(|run| run.file_name().to_string_lossy().into_owned()).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn what_does_not_hold_at_the_end_goes_back_too() {
+    let project = failing(
+        "[file.\"{{ vars.root }}/a\"]\ncontent = \"new\\n\"\n[file.\"{{ vars.root }}/b\"]\ncontent = \"new\\n\"\n\
+         [command.spoils]\ncommand = \"chmod 600 {{ vars.root }}/kept\"\nrun_on = [\"file[{{ vars.root }}/b]\"]\n\
+         [file.\"{{ vars.root }}/kept\"]\nmode = \"0644\"\n",
+    );
+    for name in ["a", "b", "kept"] {
+        file(&out(&project).join(name), b"old\n", 0o644);
+    }
+    let apply = project.run(&["apply", "--yes"]).expect(4);
+    assert!(apply.stdout.contains("not converged"), "{}", apply.stdout);
+    assert_eq!((content(&project, "a"), content(&project, "b")), ("old\n".into(), "old\n".into()));
+}
+
+#[test]
+fn a_saved_plan_goes_back_by_itself_as_its_project_says() {
+    let project = failing(
+        "[file.\"{{ vars.root }}/a\"]\ncontent = \"new\\n\"\n[command.fails]\ncommand = \"exit 3\"\n",
+    );
+    file(&out(&project).join("a"), b"old\n", 0o644);
+    let plan = project.path().join("plan.json").display().to_string();
+    project.run(&["plan", "-o", &plan]).expect(0);
+    fs::rename(project.path().join("trueup.toml"), project.path().join("gone")).expect("moved");
+    let apply = project.run(&["apply", &plan]).expect(4);
+    assert_eq!(content(&project, "a"), "old\n", "{}", apply.stdout);
 }

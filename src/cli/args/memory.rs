@@ -59,7 +59,8 @@ pub(in crate::cli) struct Ledger {
     /// Print one JSON document
     #[arg(long)]
     pub(in crate::cli) json: bool,
-    /// Let the host forget this project: what it remembers is removed, and nothing else
+    /// Let the host forget this project: what it remembers is removed, and what it keeps for the way back (trueup
+    /// rollback); nothing else is
     #[arg(long, conflicts_with = "json")]
     pub(in crate::cli) forget: bool,
     /// Do not ask

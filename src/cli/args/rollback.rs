@@ -8,7 +8,7 @@ use super::{Form, Hosts};
 
 #[derive(Debug, ClapArgs)]
 pub(in crate::cli) struct Rollback {
-    /// The run: its id, the beginning of it, or `last`
+    /// The run: its id, the beginning of it, or `last`: the newest apply that changed something and was not taken back
     #[arg(value_name = "RUN")]
     pub(in crate::cli) run: String,
     #[command(flatten)]
@@ -18,6 +18,9 @@ pub(in crate::cli) struct Rollback {
     /// Put back also what was changed after the run, by hand or by another run
     #[arg(long)]
     pub(in crate::cli) force: bool,
+    /// Print the plan of it only; change nothing
+    #[arg(long, conflicts_with_all = ["yes", "junit"])]
+    pub(in crate::cli) plan: bool,
     /// Write what became of every resource as XML, in the form of `JUnit`
     #[arg(long, value_name = "FILE", help = "Write what became of every resource as JUnit XML")]
     pub(in crate::cli) junit: Option<PathBuf>,

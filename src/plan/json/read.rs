@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::{ChangeJson, ContentJson, PlanJson};
+use super::{ChangeJson, ContentJson, PlanJson, UndoesJson};
 use crate::model::change::{Fired, TriggerKind, sha256_hex};
 use crate::model::{Action, Address, Attribute, Body, Change, Difference, Outcome, word};
 use crate::plan::danger::{Danger, Dangers};
 use crate::plan::document::{
-    Document, HostPlan, HostState, InSet, Origin, Orphaned, Planned, Problem, Why,
+    Document, HostPlan, HostState, InSet, Origin, Orphaned, Planned, Problem, Undoes, Why,
 };
 
 impl PlanJson {
@@ -52,6 +52,12 @@ impl PlanJson {
             inventory: self.inventory.clone(),
             stages: self.stages.clone(),
             hosts: hosts.collect::<Result<_, &str>>()?,
+            undoes: self.undoes.clone().map(|UndoesJson { run, who, since, of, .. }| Undoes {
+                run,
+                since,
+                who,
+                of,
+            }),
         })
     }
 

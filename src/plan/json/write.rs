@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     ChangeJson, ContentJson, FORMAT, HostJson, InSetJson, OrphanJson, PlanJson, ProblemJson,
-    SetJson, WhyJson,
+    SetJson, UndoesJson, WhyJson,
 };
 use crate::model::change::sha256_hex;
 use crate::model::{Action, Address, Attribute, Body, Change, Difference, Outcome};
-use crate::plan::document::{Document, HostPlan, HostState, Planned};
+use crate::plan::document::{Document, HostPlan, HostState, Planned, Undoes};
 
 impl PlanJson {
     /// The form of a plan.
@@ -58,6 +58,7 @@ impl PlanJson {
             applyable: !errored && !sets.is_empty(),
             complete: !errored && known,
             errored,
+            undoes: plan.undoes.as_ref().map(undoes),
             stages: plan.stages.clone(),
             hosts,
             sets,
@@ -65,6 +66,12 @@ impl PlanJson {
             counts,
         }
     }
+}
+
+fn undoes(undoes: &Undoes) -> UndoesJson {
+    let Undoes { run, since, who, of } = undoes.clone();
+    let verb = if of.is_some() { "rollback" } else { "apply" }.to_owned();
+    UndoesJson { run, verb, of, who, since }
 }
 
 fn host_json(host: &HostPlan, set: Option<usize>) -> HostJson {

@@ -85,3 +85,13 @@ pub(super) fn inverse(service: &Service, unit: &Unit, change: &Change) -> Invers
     let name = service.unit.strip_suffix(".service").unwrap_or(&service.unit);
     Inverse { back: vec![Back::to(Service::NAME, name, keys).leaving_all(change)], lost }
 }
+
+/// A unit that was not there before the run goes down before what brought it goes, and starts at boot no more.
+pub(super) fn came(service: &Service, first: &Unit, change: &Change) -> Option<Back> {
+    let enabled = service.enabled == Some(true);
+    let keys = std::iter::once(("state", text("stopped")));
+    let keys = keys.chain(enabled.then_some(("enabled", Value::Boolean(false))));
+    let name = service.unit.strip_suffix(".service").unwrap_or(&service.unit);
+    let there = !matches!(first.load, Load::NotFound);
+    (!there).then(|| Back::to(Service::NAME, name, keys).leaving_all(change))
+}

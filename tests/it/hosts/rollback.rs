@@ -167,3 +167,84 @@ fn what_a_file_has_besides_its_content_survives_a_change_a_keep_and_the_way_back
     }
     lab.on("spare1", "rm -rf /srv/rich");
 }
+
+/// A package, its configuration and its service, which hears of both.
+const DAEMON: &str = r#"
+[package.lab-daemon]
+[file."/etc/lab-daemon.d/more.conf"]
+content = "greeting = back\n"
+[directory."/etc/lab-daemon.d"]
+[service.lab-daemon]
+state = "running"
+enabled = true
+restart_on = ["file[/etc/lab-daemon.d/**]", "package[lab-daemon]"]
+"#;
+
+#[test]
+fn a_package_with_its_file_and_its_service_goes_back_whole() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare2");
+    let lab = lab();
+    let clean = "apt-get -qq -y purge lab-daemon >/dev/null 2>&1; rm -rf /etc/lab-daemon.d; true";
+    lab.on("spare2", clean);
+    for trigger in ["restart_on", "reload_on"] {
+        let project = project("[hosts.spare2]\n", &DAEMON.replace("restart_on", trigger));
+        project.on_lab(&["apply", "--yes"]).expect(0);
+        // The file has changed since, so that the trigger went off by itself.
+        let plan = project.on_lab(&["rollback", "last", "--plan"]).expect(0);
+        let back = project.on_lab(&["rollback", "last", "--yes"]).expect(0);
+        let at = |text: &str| {
+            back.stdout.find(text).unwrap_or_else(|| panic!("{text}: {}", back.stdout))
+        };
+        assert!(at("service[lab-daemon]") < at("package[lab-daemon]"), "{}", back.stdout);
+        assert!(
+            !back.stdout.contains("restart,") && !back.stdout.contains("reload,"),
+            "{}",
+            plan.stdout
+        );
+        assert_eq!(lab.try_on("spare2", "systemctl cat lab-daemon 2>/dev/null", b"").0, 1);
+        let drift = project.on_lab(&["drift"]).expect(0);
+        let ledger = project.on_lab(&["ledger", "spare2"]);
+        assert!(!ledger.stdout.contains("owed"), "{}{}", drift.stdout, ledger.stdout);
+        let id = fs_first_run(&project);
+        let again = project.on_lab(&["rollback", &id, "--yes"]).expect(0);
+        assert!(again.stdout.contains("no changes"), "{}", again.stdout);
+    }
+    lab.on("spare2", clean);
+}
+
+/// The first run that a project recorded.
+fn fs_first_run(project: &crate::support::Project) -> String {
+    let runs = std::fs::read_dir(project.path().join(".trueup/runs")).expect("records");
+    let mut runs: Vec<String> =
+        runs.flatten().map(|run| run.file_name().to_string_lossy().into_owned()).collect();
+    runs.sort();
+    runs.remove(0)
+}
+
+#[test]
+fn a_service_that_is_reloaded_for_its_file_is_so_again_on_the_way_back() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare2");
+    let lab = lab();
+    let clean = "systemctl disable --now back-t >/dev/null 2>&1; rm -rf /etc/systemd/system/back-t.service /run/back-t*; systemctl daemon-reload; true";
+    lab.on("spare2", clean);
+    lab.on(
+        "spare2",
+        "echo 1 >/run/back-t.conf; printf '[Service]\\nExecStart=sleep 1000\\nExecReload=cp /run/back-t.conf /run/back-t.loaded\\n' \
+         >/etc/systemd/system/back-t.service; systemctl daemon-reload; systemctl start back-t",
+    );
+    let project = project(
+        "[hosts.spare2]\n",
+        "[file.\"/run/back-t.conf\"]\ncontent = \"2\\n\"\n[service.back-t]\nreload_on = [\"file[/run/back-t.conf]\"]\n",
+    );
+    project.on_lab(&["apply", "--yes"]).expect(0);
+    assert_eq!(lab.on("spare2", "cat /run/back-t.loaded"), "2\n");
+    project.on_lab(&["rollback", "last", "--yes"]).expect(0);
+    assert_eq!(lab.on("spare2", "cat /run/back-t.loaded"), "1\n");
+    lab.on("spare2", clean);
+}
