@@ -492,6 +492,7 @@ fn one_apply_at_a_time() {
     assert_eq!(bench.text("told").lines().count(), 1, "the second found nothing to do");
 }
 
+/// T37.
 #[test]
 fn unlock_ends_the_apply_that_holds_it() {
     let bench =

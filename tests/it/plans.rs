@@ -326,6 +326,7 @@ fn a_host_that_moved_is_refused_and_the_others_go_on() {
     assert!(bench.path("web1/made").exists());
 }
 
+/// T39.
 #[test]
 fn a_plan_that_was_touched_is_refused_byte_by_byte() {
     let bench = Bench::new("[file.\"ROOT/{{ host.name }}\"]\ncontent = \"a\"\n");

@@ -161,6 +161,7 @@ fn a_disk_that_fills_up_in_a_run_keeps_what_is_old_and_is_told() {
     small.goes_on('s');
 }
 
+/// T08.
 #[test]
 fn an_inode_table_that_fills_up_in_a_run_is_told() {
     if unprivileged("an inode table that fills up") {

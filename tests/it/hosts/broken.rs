@@ -11,6 +11,7 @@ fn end(text: &str) -> String {
     stable(text.split_once("Plan: ").expect("a plan").1)
 }
 
+/// T05, T08 to T11: full, without inodes, read-only, immutable, mounted over.
 #[test]
 fn a_place_that_takes_nothing_is_named_and_the_old_file_stays() {
     if left_out() {
@@ -154,6 +155,7 @@ fn a_link_that_comes_back_is_used_to_see_what_stands() {
     insta::assert_snapshot!("link_again", end(&cut.expect(3).stdout));
 }
 
+/// T42.
 #[test]
 fn a_host_that_reboots_in_a_step_is_looked_at_when_it_is_back() {
     if left_out() {

@@ -55,6 +55,7 @@ fn left(host: &str) -> String {
     lab().on(host, "cd /var/tmp; ls sig-* | tr '\\n' ' '")
 }
 
+/// T30: once.
 #[test]
 fn the_first_signal_lets_the_step_end_and_begins_no_other() {
     if left_out() {
@@ -76,6 +77,7 @@ fn the_first_signal_lets_the_step_end_and_begins_no_other() {
     }
 }
 
+/// T30: twice.
 #[test]
 fn the_second_signal_waits_for_nothing_and_still_reports() {
     if left_out() {
@@ -95,6 +97,7 @@ fn the_second_signal_waits_for_nothing_and_still_reports() {
     assert!(!left("odd1").contains("sig-two"), "nothing was begun after it");
 }
 
+/// T30: a pipe that nobody reads.
 #[test]
 fn a_reader_that_goes_away_changes_nothing_on_hosts() {
     if left_out() {

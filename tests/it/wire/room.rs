@@ -179,6 +179,7 @@ fn a_target_that_cannot_be_replaced_stays() {
     }
 }
 
+/// T06: nothing goes through it.
 #[test]
 fn a_full_tmp_does_not_matter() {
     if !unprivileged("a full /tmp") {

@@ -113,6 +113,7 @@ fn a_group_that_is_needed_is_not_removed() {
     assert!(gone.contains("2 deletes"), "the user goes first, though it stands last: {gone}");
 }
 
+/// T17.
 #[test]
 fn accounts_that_were_changed_meanwhile_are_left() {
     if left_out() {

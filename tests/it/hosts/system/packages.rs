@@ -107,6 +107,7 @@ fn no_package_goes_that_nobody_named() {
     clean();
 }
 
+/// T17.
 #[test]
 fn packages_that_were_changed_meanwhile_are_left() {
     if left_out() {
@@ -174,6 +175,7 @@ fn configuration_files_that_were_changed_are_kept_or_replaced_and_told() {
     clean();
 }
 
+/// T85.
 #[test]
 fn a_lock_is_waited_for_and_its_holder_is_named() {
     if left_out() {

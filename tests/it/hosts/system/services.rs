@@ -93,6 +93,7 @@ fn a_unit_that_cannot_reload_or_be_enabled_says_so() {
     clean();
 }
 
+/// T17.
 #[test]
 fn services_that_were_changed_meanwhile_are_left() {
     if left_out() {
