@@ -23,7 +23,20 @@ recall() {
   [ ! -e "$state/journal" ] || echo '= journal'
   echo '= ledger'
   cat "$state/ledger" "$state/journal" 2>/dev/null
-  :
+  [ ! -e "$state/journal" ] || restarted
+}
+# restarted: a line `acted SEQ`, where a shell died over a restart that came all the same: the unit has another number than
+# before, or systemd is still at it.
+restarted() {
+  [ -s "$state/acting" ] && read -r k l a <"$state/acting" || return 0
+  n=$(systemctl show -p InvocationID,Job -- "$a" 2>/dev/null)
+  case $n in
+    *Job=[1-9]*) ;;
+    *"InvocationID=$l"*) return ;;
+    *InvocationID=?*) ;;
+    *) return ;;
+  esac
+  printf '\nacted %s\n' "$k"
 }
 # holder: who holds the lock. What was left by a process that is gone holds nothing.
 holder() {
@@ -204,6 +217,7 @@ settle() {
   X=
   exec 7>&-
   journal=
+  [ ! -e "$state/acting" ] || : >"$state/acting"
   M=$(rm -f -- "$state/journal" 2>&1) && ondisk "$state"
 }
 # note: lines for the journal, from the wire; on disk before anything that they are about is done. With them goes

@@ -11,11 +11,11 @@ reread() {
   M="systemctl daemon-reload: $M"
   return 1
 }
-# unit_now UNIT: a, how it runs (`running`, `stopped`, `failed`, `masked` …), and b, whether it starts at
-# boot (`on`, `off`, `runtime`, `masked`).
+# unit_now UNIT: a, how it runs (`running`, `stopped`, `failed`, `masked` …); b, whether it starts at boot (`on`, `off`,
+# `runtime`, `masked`); and which of its starts this is (systemd.exec(5), INVOCATION_ID).
 unit_now() {
-  a= b=off n= p=
-  E=$(systemctl show -p LoadState,ActiveState,SubState,UnitFileState -- "$1" 2>&1)
+  a= b=off n= p= invoked=
+  E=$(systemctl show -p LoadState,ActiveState,SubState,UnitFileState,InvocationID -- "$1" 2>&1)
   IFS='
 '
   set -f
@@ -29,6 +29,7 @@ unit_now() {
       UnitFileState=enabled | UnitFileState=alias) b=on ;;
       UnitFileState=enabled-runtime) b=runtime ;;
       UnitFileState=masked*) b=masked ;;
+      InvocationID=?*) invoked=${l#*=} ;;
     esac
   done
   unset IFS
@@ -42,6 +43,7 @@ unit_now() {
 # unit SECONDS UNIT RUNS BOOT RUN START VERB…: one systemctl for each verb, if the unit runs and starts as it
 # did when this was planned (RUNS and BOOT; `-`: not asked) or as is wanted (RUN and START) already.
 unit() {
+  invoked=
   if [ "$G" -eq 0 ] && [ "$3$4" != -- ]; then
     unit_now "$2"
     case $3 in - | "$a") ;; *) [ "$a" = "$5" ] || { moved "$3" "$a"; return; } ;; esac
@@ -63,10 +65,14 @@ verb() {
       M="systemctl --runtime disable: $M"
       return 1 ;;
   esac
+  # Who dies now cannot say whether it came: by this the next run can, since each start has a number of its own.
+  case $2$journal$invoked in restart1?*) echo "$S $invoked $3" >"$state/acting" ;; esac
   if try "$1" systemctl --no-ask-password "$2" -- "$3"; then
     case $2 in
       # What is owed came now; whether it holds is looked at next.
-      start | restart | reload) mark acted ;;
+      start | restart | reload)
+        mark acted
+        [ ! -s "$state/acting" ] || : >"$state/acting" ;;
       enable)
         unit_now "$3"
         [ "$b" != off ] || fail 'systemctl enable left it as it was: nothing in its own [Install] starts it at boot; enable what it names in Also= instead'

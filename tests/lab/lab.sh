@@ -45,8 +45,8 @@ END
 needs() {
     local package missing=()
     for package in acl attr bash busybox coreutils dash debian-archive-keyring dpkg e2fsprogs \
-        faketime findutils iproute2 libcap2-bin mmdebstrap mount nftables openssh-client strace systemd-container \
-        util-linux xfsprogs; do
+        faketime findutils iproute2 libcap2-bin mmdebstrap mount nftables openssh-client procps strace \
+        systemd-container util-linux xfsprogs; do
         [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) == ?i* ]] ||
             missing+=("$package")
     done
