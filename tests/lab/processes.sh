@@ -49,9 +49,11 @@ close_descriptors() {
     done
 }
 
-# The hierarchies that systemd works with: v2, and beside it v1's on older set-ups.
+# The hierarchies that systemd works with: v2, and beside it v1's on older set-ups. Each once,
+# where it is mounted first: somebody may have it in another tree too.
 cgroup_roots() {
-    awk '$3 == "cgroup2" || ($3 == "cgroup" && $4 ~ /name=systemd/) { print $2 }' /proc/mounts
+    awk '($3 == "cgroup2" || ($3 == "cgroup" && $4 ~ /name=systemd/)) && !seen[$3]++ { print $2 }' \
+        /proc/mounts
 }
 
 # The keeper itself stays in a group beside: a group with inner groups must be empty.
