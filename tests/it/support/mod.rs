@@ -3,6 +3,7 @@
 pub mod lab;
 pub mod project;
 pub mod random;
+pub mod relay;
 pub mod rooms;
 pub mod work;
 
