@@ -26,7 +26,8 @@ if grep -q '^cgroup2 .*memory' /proc/mounts || grep -qw memory /sys/fs/cgroup/cg
 else
   mkdir -p /srv/memory && mount -t cgroup -o memory none /srv/memory && mkdir -p /srv/memory/trueup-lab-starved &&
   echo "$limit" >/srv/memory/trueup-lab-starved/memory.limit_in_bytes &&
-  echo "$limit" >/srv/memory/trueup-lab-starved/memory.memsw.limit_in_bytes &&
+  { [ ! -e /srv/memory/trueup-lab-starved/memory.memsw.limit_in_bytes ] ||
+    echo "$limit" >/srv/memory/trueup-lab-starved/memory.memsw.limit_in_bytes; } &&
   echo "$p" >/srv/memory/trueup-lab-starved/cgroup.procs
 fi"#;
 
