@@ -69,13 +69,11 @@ fn aliases(results: &[HostResult], resolver: &Resolver) -> BTreeMap<usize, (Stri
     refused
 }
 
-/// The first resource of `one` that is about something that `other` declares too.
+/// The first resource of `one` that is about something that `other` declares too. A command is about nothing that is
+/// known.
 fn shared(one: &Desired, other: &Desired) -> Option<String> {
-    let theirs: BTreeSet<_> = other.resources.iter().map(|it| about(it)).collect();
-    one.resources.iter().find(|it| theirs.contains(&about(it))).map(|it| it.address.short())
-}
-
-/// What a resource is about, by its type's family: a line and a block of one file are about the same.
-fn about(instance: &Instance) -> (&'static str, &str) {
-    (instance.kind.family(), instance.kind.subject(&instance.desired))
+    let about = |it: &Instance| it.kind.identity(&it.desired);
+    let theirs: BTreeSet<String> = other.resources.iter().flat_map(|it| about(it)).collect();
+    let both = one.resources.iter().find(|it| about(it).iter().any(|thing| theirs.contains(thing)));
+    both.map(|it| it.address.short())
 }

@@ -33,8 +33,8 @@ unmoved() {
   shift 3
   [ "$(listing "$a" "$@" | sort | sha256sum)" = "$b  -" ] || fail 'what is in it is not what this was planned against'
 }
-# cleared FOLDER ENTRY…: removes entries and all below them. Where others may write, rm must be one that is
-# not led through a link which somebody swaps in; else it runs as the owner of the folder.
+# cleared FOLDER ENTRY…: removes entries and all below them. An rm that is not GNU's can be led elsewhere by a link that
+# somebody swaps in: it runs as the owner of the folder, and root's goes in itself.
 cleared() {
   at "$1" || return
   V=.
@@ -49,9 +49,27 @@ cleared() {
     M=$(as "$k" rm -rf -- "$@" 2>&1 3<&- 4>&- 7>&- 9>&-)
     return
   fi
-  k=$(find "$@" -xdev -type d '(' ! -user 0 -o -perm -020 -o -perm -002 ')' 2>/dev/null | head -n 1)
-  [ -z "$k" ] || { fail "somebody else may write to $k, and the rm of this host could be led elsewhere from there: that takes the one of GNU"; return; }
-  M=$(rm -rf -- "$@" 2>&1)
+  M=$(emptied "$@" 2>&1)
+}
+# emptied ENTRY…: removes them with all that is in them, and works in each folder on names alone.
+emptied() {
+  for p do
+    p=${p#./}
+    if [ -L "./$p" ] || [ ! -d "./$p" ]; then
+      rm -f -- "./$p" || return
+      continue
+    fi
+    (
+      q=$(pwd -P)
+      q=${q%/}/$p
+      cd -P -- "./$p" && [ "$(pwd -P)" = "$q" ] || { echo "$q was swapped for something else meanwhile"; exit 1; }
+      set --
+      for q in * .[!.]* ..?*; do
+        if [ -e "./$q" ] || [ -L "./$q" ]; then set -- "$@" "$q"; fi
+      done
+      emptied "$@"
+    ) && rmdir -- "./$p" || return
+  done
 }
 # folder PATH MODE OWNER: makes a directory; the mode is set last, when the owner is right.
 folder() {
