@@ -53,7 +53,7 @@ fn from_nothing_to_done_and_only_what_the_plan_names_is_mended() {
     for host in HOSTS {
         let said = lab.on(host, "dpkg-query -W -f '${db:Status-Status}\\n' 'lab-pkg*' | grep -cx installed; \
             stat -c '%a %U' /srv/work-d3; readlink /srv/work-l3; head -n 2 /srv/work-d1/site50.conf; \
-            systemctl is-active lab-svc1 lab-svc2 lab-svc3; systemctl is-enabled lab-svc3; grep -c '# work line' /etc/hosts");
+            systemctl is-active lab-svc1 lab-svc2 lab-svc3; systemctl is-enabled lab-svc3; grep -c '# work line' /etc/issue");
         assert_eq!(
             said,
             format!(

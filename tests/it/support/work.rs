@@ -54,7 +54,7 @@ fn module() -> String {
         );
         let _ =
             writeln!(text, "[symlink.\"/srv/work-l{number}\"]\ntarget = \"/srv/work-d{number}\"");
-        let file = if number % 2 == 0 { "/etc/hosts" } else { "/etc/bash.bashrc" };
+        let file = if number % 2 == 0 { "/etc/issue" } else { "/etc/issue.net" };
         let _ =
             writeln!(text, "[line.l{number}]\npath = \"{file}\"\nline = \"# work line {number}\"");
     }
