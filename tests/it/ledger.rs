@@ -693,14 +693,14 @@ fn what_a_killed_shell_left_goes_with_the_next_apply() {
     };
     let files = bench.files();
     assert!(files.len() == 1 && files[0].starts_with(".trueup-"), "{files:?}");
-    assert_eq!(folders(), 1, "no folder was left");
     // A plan takes nothing away.
     bench.run(&["plan"]).expect(0);
     assert_eq!(bench.files().len(), 1);
     bench.project.file("modules/m/module.toml", text.replace("kill -KILL", "echo"));
     bench.apply();
     assert_eq!(bench.files(), ["one"]);
-    assert_eq!(folders(), 0);
+    // Here as on any host another project's apply may have taken it before.
+    assert_eq!(folders(), 0, "a folder is left");
 }
 
 /// A run that is cut between the ledger and its journal leaves a ledger alone.
