@@ -16,6 +16,7 @@ mod memory;
 mod password;
 mod probe;
 mod prune;
+mod purpose;
 mod reading;
 mod reason;
 mod remember;

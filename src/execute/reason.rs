@@ -150,7 +150,7 @@ fn numberless(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::host::libraries;
+    use super::super::purpose::libraries;
     use super::*;
 
     #[test]

@@ -165,6 +165,10 @@ impl Resource for Block {
         text::claims(desired)
     }
 
+    fn paths<'d>(items: &[&'d Self]) -> Vec<&'d str> {
+        items.iter().map(|edit| edit.path.as_str()).collect()
+    }
+
     fn probe(items: &[&Self], script: &mut Script) {
         text::probe(items, script);
     }

@@ -13,6 +13,7 @@ use super::inverse::{Left, differs, unlike};
 use super::path::{self, Access, Answers, FileKind, Meta};
 use super::record::{absent, at_path};
 use super::set::{self, Member};
+use super::several::{self, New};
 use super::{
     About, Back, Claim, Copy, Input, Inverse, Parting, Record, Resource, STEP_SECONDS, Subject,
     Verdict, Work, access,
@@ -105,7 +106,7 @@ impl Resource for File {
         .notes("It is written beside its target and moved over it, so that it is the old one or the new one at any time; ACLs and extended attributes of the old one are kept. A rollback brings content, owner, mode and time back; hard links that it was parted from stay parted.")
         .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] =
-        &[path::LIBRARY, super::account::LIBRARY, set::LIBRARY, REGAIN];
+        &[path::LIBRARY, super::account::LIBRARY, set::LIBRARY, REGAIN, several::LIBRARY];
     const IN_FOLDER: bool = true;
     const RETURNS: bool = true;
     const IN_SETS: bool = true;
@@ -160,17 +161,18 @@ impl Resource for File {
         vec![if framed { Claim::Frame(path) } else { Claim::Whole(path) }]
     }
 
+    fn paths<'d>(items: &[&'d Self]) -> Vec<&'d str> {
+        items.iter().map(|file| file.path.as_str()).collect()
+    }
+
     fn probe(items: &[&Self], script: &mut Script) {
-        path::ask_stat(items.iter().map(|file| file.path.as_str()), script);
-        let digest = |file: &Self| match (&file.body, file.state) {
-            (Some(body), _) => Some(body.digest.clone()),
+        let asked = items.iter().filter_map(|file| match (&file.body, file.state) {
+            (Some(body), _) => Some((file.path.as_str(), body.digest.as_str())),
             // What goes is shown, and goes only while it is still that.
-            (None, Presence::Absent) => Some(NO_DIGEST.to_owned()),
+            (None, Presence::Absent) => Some((file.path.as_str(), NO_DIGEST)),
             (None, Presence::Present) => None,
-        };
-        let asked: Vec<(&str, String)> =
-            items.iter().filter_map(|file| Some((file.path.as_str(), digest(file)?))).collect();
-        path::ask_contents(asked.iter().map(|(path, digest)| (*path, digest.as_str())), script);
+        });
+        path::ask_contents(asked, script);
     }
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
@@ -325,6 +327,9 @@ fn new_content(change: &Change) -> Option<&Body> {
     })
 }
 
+/// The largest content that is sent more than once, in bytes: it costs less than a program that copies it.
+const COPIED: usize = 1024;
+
 /// A digest that no content has.
 const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -395,5 +400,10 @@ fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step 
         .args([validate, &seconds])
         .arg(from.map_or_else(String::new, |from| format!("{} {from}", body.digest)));
     let content = if from.is_none() { body.bytes.clone() } else { None };
-    Step::inside(script, parent(&file.path)).reading(content)
+    let step = Step::inside(script, parent(&file.path)).reading(content);
+    let small = body.bytes.as_ref().filter(|bytes| from.is_none() || bytes.len() <= COPIED);
+    match small.filter(|_| meta == "absent" && file.validate.is_none()) {
+        Some(bytes) => several::joint(step, &file.path, New::File(bytes), (&mode, &owner)),
+        None => step,
+    }
 }

@@ -28,6 +28,8 @@ mod public_key;
 mod record;
 mod service;
 mod set;
+mod several;
+mod stats;
 mod symlink;
 mod text;
 mod user;
@@ -45,6 +47,7 @@ pub use inverse::{Back, Copy, Inverse, LOGIN, Left};
 pub use kind::{Erased, Kind, Part, ResourceType};
 pub use record::{Parting, Record};
 pub use set::{Member, STAGED, SetStep};
+pub use stats::Stats;
 
 /// Every resource type, in the order in which hosts are asked about them.
 pub static REGISTRY: &[&dyn ResourceType] = &[
@@ -153,6 +156,12 @@ pub trait Resource: Send + Sync + 'static {
     /// What makes it act although nothing of its own differs.
     fn triggers(_desired: &Self::Desired) -> &[Trigger] {
         &[]
+    }
+
+    /// The paths of which it must be known what stands there: asked once for all types, and in the answer before what
+    /// the probe asks.
+    fn paths<'d>(_items: &[&'d Self::Desired]) -> Vec<&'d str> {
+        Vec::new()
     }
 
     /// Asks a host about all of `items` with a handful of processes; changes nothing.

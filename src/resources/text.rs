@@ -192,7 +192,6 @@ pub(super) fn probe(items: &[&impl Edit], script: &mut Script) {
     let mut paths: Vec<&str> = items.iter().map(|edit| edit.path()).collect();
     paths.sort_unstable();
     paths.dedup();
-    path::ask_stat(paths.iter().copied(), script);
     path::ask_texts(&paths, script);
 }
 
@@ -275,35 +274,47 @@ pub(super) fn predict(desired: &impl Edit, observed: &Observed) -> Observed {
     }
 }
 
-/// One step for each: the file is read, edited here and put in whole while it is still as it was.
+/// One step for neighbours in one file: it is read, edited here and put in whole while it is still as it was.
 pub(super) fn steps<R>(work: &[Work<'_, R>]) -> Vec<(Vec<usize>, Step)>
 where
     R: super::Resource<Desired = R, Observed = Observed> + Edit,
 {
-    work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+    let mut steps = Vec::new();
+    let mut at = 0;
+    for edits in work.chunk_by(|one, other| one.desired.path() == other.desired.path()) {
+        steps.push(((at..at + edits.len()).collect(), step(edits)));
+        at += edits.len();
+    }
+    steps
 }
 
-fn step<R>(work: &Work<'_, R>) -> Step
+/// Each edit was made from what the one before it leaves, so the last one has all of them.
+fn step<R>(edits: &[Work<'_, R>]) -> Step
 where
     R: super::Resource<Desired = R, Observed = Observed> + Edit,
 {
+    let (first, last) = (&edits[0], &edits[edits.len() - 1]);
     let empty = Body::of([]);
-    let (seen, body) = match work.observed {
-        Observed::File { meta, body } if !meta.seen.is_empty() => (meta.seen.as_str(), body),
-        Observed::File { body, .. } => ("-", body),
+    let body = |work: &Work<'_, R>| match work.observed {
+        Observed::File { body, .. } => body.clone(),
         // A file before it is about to be made.
-        _ => ("-", &empty),
+        _ => empty.clone(),
     };
-    let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
-    let path = work.desired.path();
+    let seen = match first.observed {
+        Observed::File { meta, .. } if !meta.seen.is_empty() => meta.seen.as_str(),
+        _ => "-",
+    };
+    let seconds = edits.iter().filter_map(|work| work.timeout).max().unwrap_or(STEP_SECONDS);
+    let path = first.desired.path();
     let mut script = Script::new();
-    match work.desired.edited(body) {
+    match last.desired.edited(&body(last)) {
         Err(why) => {
             script.text("fail").arg(why);
             Step::new(script)
         }
         Ok((edited, _)) => {
-            script.text("put").args([path, seen, &body.digest]).args(["-", "", "", &seconds, ""]);
+            script.text("put").args([path, seen, &body(first).digest]);
+            script.args(["-", "", "", &seconds.to_string(), ""]);
             Step::inside(script, parent(path)).reading(edited.bytes)
         }
     }

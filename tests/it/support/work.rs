@@ -36,7 +36,7 @@ workers {{ vars.workers }}
 {% for number in range(end=20) %}upstream {{ each.value }}-{{ number }} 10.0.0.{{ number }}
 {% endfor %}";
 
-/// 20 packages, 10 users, 10 directories, 50 files, 10 symlinks, 10 lines, 3 services.
+/// 20 packages, 10 users, 10 directories, 10 symlinks, 10 lines, 50 files, 3 services: type by type, as people write them.
 fn module() -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
@@ -48,13 +48,19 @@ fn module() -> String {
             text,
             "[user.work{number}]\nshell = \"/bin/bash\"\ncomment = \"worker {number}\""
         );
+    }
+    for number in 1..=10 {
         let _ = writeln!(
             text,
             "[directory.\"/srv/work-d{number}\"]\nmode = \"0750\"\nowner = \"work{number}\""
         );
+    }
+    for number in 1..=10 {
         let _ =
             writeln!(text, "[symlink.\"/srv/work-l{number}\"]\ntarget = \"/srv/work-d{number}\"");
-        let file = if number % 2 == 0 { "/etc/issue" } else { "/etc/issue.net" };
+    }
+    for number in 1..=10 {
+        let file = if number <= 5 { "/etc/issue" } else { "/etc/issue.net" };
         let _ =
             writeln!(text, "[line.l{number}]\npath = \"{file}\"\nline = \"# work line {number}\"");
     }

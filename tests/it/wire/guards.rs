@@ -238,7 +238,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "what is about to be done is written down",
-        &[("receive 5>>\"$state/journal\" &&", "receive 5>/dev/null &&")],
+        &[("receive 5>>\"$state/journal\" ||", "receive 5>/dev/null ||")],
         remembered::steps_are_marked,
     ),
     guard(

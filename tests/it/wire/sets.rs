@@ -34,8 +34,8 @@ mode = "0600"
 /// What the shell of an apply has beside the types' libraries.
 fn libraries(edits: &[Edit]) -> Vec<Edit> {
     let start = (
-        "\nU=$(id -u)",
-        Box::leak(format!("\n{}\nU=$(id -u)", ledger::LIBRARY).into_boxed_str()) as &str,
+        "\nwhoami\n",
+        Box::leak(format!("\n{}\nwhoami\n", ledger::LIBRARY).into_boxed_str()) as &str,
     );
     std::iter::once(start).chain(edits.iter().copied()).collect()
 }
@@ -264,12 +264,13 @@ mkdir() { point; command mkdir \"$@\"; }
 cp() { point; command cp \"$@\"; }
 chmod() { point; command chmod \"$@\"; }
 dd() { point; command dd \"$@\"; }
-U=$(id -u)";
+whoami
+";
 
 /// The edit that kills a shell at its point with this number.
 fn dies_at(point: usize) -> Edit {
     let text = format!("\n{}", POINTS.replace("FAIL", &point.to_string()));
-    ("\nU=$(id -u)", Box::leak(text.into_boxed_str()))
+    ("\nwhoami\n", Box::leak(text.into_boxed_str()))
 }
 
 /// What a killed shell has started is gone too, and with it its hold on the lock.
