@@ -54,10 +54,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(args) => args,
         Err(error) => return mistaken(error).into(),
     };
-    if let Some(flag) = args.unheeded() {
-        report::print_error(&format!(
-            "error: this verb takes no {flag}: it looks neither at hosts nor at their vars\n"
-        ));
+    if let Some((flag, why)) = args.unheeded() {
+        report::print_error(&format!("error: this verb takes no {flag}: {why}\n"));
         return Exit::Mistake.into();
     }
     let exit = match args.verb {

@@ -119,6 +119,7 @@ pub fn show(style: Style, summary: &SummaryJson) -> Result<String, String> {
 fn selection(selection: &SelectionJson) -> Vec<String> {
     let mut words = Vec::new();
     words.extend(selection.limit.iter().map(|limit| format!("--limit {}", visible(limit))));
+    words.extend(selection.shard.iter().map(|shard| format!("--shard {}", visible(shard))));
     let lists = [
         ("--tags", &selection.tags),
         ("--skip-tags", &selection.skip_tags),

@@ -29,6 +29,7 @@ mod resources;
 mod rollback;
 mod runs;
 mod sets;
+mod shards;
 mod stages;
 mod stale;
 mod taken;
