@@ -18,7 +18,7 @@ use crate::model::window_argument;
 pub(super) use everywhere::Common;
 pub(super) use memory::{Drift, Ledger, Pruning, Reach, Unlock};
 pub(super) use rollback::Rollback;
-pub(super) use runs::{Runs, RunsShow, RunsWhat};
+pub(super) use runs::{Runs, RunsMerge, RunsShow, RunsWhat};
 pub(super) use trust::Trust;
 
 /// Brings hosts true to what TOML files say: plans the exact difference over SSH and applies it.
@@ -325,6 +325,8 @@ pub(super) enum SchemaOf {
     Events,
     /// What `trueup runs show --json` prints
     Run,
+    /// What `trueup runs merge --json` prints
+    Merged,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -14,6 +14,7 @@ mod inventory;
 mod key;
 mod ledger;
 mod man;
+mod merge;
 mod plan;
 mod project;
 mod record;

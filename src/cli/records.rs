@@ -113,6 +113,20 @@ pub(super) fn prune(folder: &Path, keep: Runs, now: SystemTime) -> io::Result<()
     Ok(())
 }
 
+/// The run whose record a folder is, if it is one.
+pub(super) fn at(folder: &Path) -> Result<Option<Recorded>, String> {
+    if !folder.join(RUN).exists() {
+        return Ok(None);
+    }
+    let nameless = RunId::new(0, 0);
+    let recorded = Recorded { id: nameless, folder: folder.to_owned() };
+    let run: RunJson = recorded.form(RUN)?;
+    let id = RunId::parse(&run.id);
+    let wrong =
+        || format!("{}: its id is none: {}", folder.join(RUN).display(), run.id.escape_debug());
+    Ok(Some(Recorded { id: id.ok_or_else(wrong)?, ..recorded }))
+}
+
 impl Records {
     /// Those of the project in a folder; where there is none, those of plans applied without one.
     pub(super) fn beside(directory: &Path) -> io::Result<Self> {
@@ -186,7 +200,8 @@ impl Recorded {
         let said = |error: io::Error| format!("cannot read {}: {error}", path.display());
         let mut text = Vec::new();
         File::open(&path).and_then(|file| file.take(MOST).read_to_end(&mut text)).map_err(said)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        Ok(String::from_utf8(text)
+            .unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned()))
     }
 
     fn form<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, String> {

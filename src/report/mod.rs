@@ -17,6 +17,7 @@ mod ledger;
 mod log;
 mod markdown;
 mod memory;
+pub mod merged;
 mod outlier;
 mod page;
 mod palette;

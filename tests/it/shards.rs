@@ -240,3 +240,14 @@ fn a_list_of_hosts_is_dealt_as_runs_are() {
     assert!(["web8", "web9"].iter().all(named), "{}", list.stdout);
     assert!(!["web1", "web2", "web3"].iter().any(named), "{}", list.stdout);
 }
+
+#[test]
+fn more_hosts_than_files_may_be_open_at_first() {
+    let project = Project::of(
+        "[connection]\ntransport = \"local\"\n[groups.web]\nhosts = [\"web[1:60]\"]\n",
+        "[file.\"/nowhere/{{ host.name }}\"]\nstate = \"absent\"\n",
+    );
+    let under = ["sh", "-c", "ulimit -Sn 100; exec \"$0\" \"$@\""];
+    let plan = project.run_under(&under, &["plan"], &[]).expect(0);
+    assert_eq!(plan.last_line(), "Plan: 60 hosts: 60 unchanged.");
+}
