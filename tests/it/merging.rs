@@ -61,11 +61,11 @@ fn stable(project: &Project, text: &str) -> String {
     let mut text = text.replace(&project.path().display().to_string(), "PROJECT");
     for (pattern, word) in [
         (r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "RUN-ID"),
-        (r"\b01[0-9A-HJKMNP-TV-Z]{6}\b", "RUN"),
+        (r"\b01[0-9A-HJKMNP-TV-Z]{6,25}\b", "RUN"),
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "DATE TIME"),
         (r"in \d+\.\d s", "in N s"),
         (r"\b\d+\.\d s\b", "N s"),
-        (r"(RUN|DATE TIME|N s|run|took|began \(UTC\)) {2,}", "$1  "),
+        (r"(RUN|DATE TIME|N s|run|took|hosts|(?:changed|failed)|began \(UTC\)) {2,}", "$1  "),
     ] {
         text = regex::Regex::new(pattern).expect("a regex").replace_all(&text, word).into_owned();
     }

@@ -71,7 +71,9 @@ fn table(style: Style, merged: &MergedJson) -> String {
     let good = |part: &&PartJson| part.status == RunStatus::Ended && well(&part.hosts);
     let many = merged.runs.len() > ROWS;
     let shown = merged.runs.iter().filter(|part| !many || !good(part)).take(ROWS);
-    let rows: Vec<Vec<String>> = shown.map(row).collect();
+    let ids: Vec<RunId> =
+        merged.runs.iter().filter_map(|part| RunId::parse(&part.run.id)).collect();
+    let rows: Vec<Vec<String>> = shown.map(|part| row(part, &ids)).collect();
     let left = merged.runs.len() - rows.len();
     let text = columns(&[vec![head], rows].concat());
     let (head, rest) = text.split_once('\n').unwrap_or_default();
@@ -93,11 +95,12 @@ fn well(hosts: &BTreeMap<String, usize>) -> bool {
     hosts.keys().all(|word| good.contains(&word.as_str()))
 }
 
-fn row(part: &PartJson) -> Vec<String> {
+fn row(part: &PartJson, ids: &[RunId]) -> Vec<String> {
     let run = &part.run;
     let shard = run.selection.shard.as_deref().map_or_else(|| "-".to_owned(), visible);
     let seconds = part.seconds.map_or_else(|| "-".to_owned(), took);
-    let id = visible(run.id.get(..RunId::SHORT).unwrap_or(&run.id));
+    let own = ids.iter().find(|id| id.as_str() == run.id);
+    let id = own.map_or_else(|| visible(&run.id), |id| id.short(ids.iter()).to_owned());
     let hosts = outcomes(part.status, &part.hosts);
     vec![id, shard, moment(&run.since), seconds, hosts, changes(&part.counts)]
 }
