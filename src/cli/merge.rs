@@ -63,7 +63,7 @@ fn merge(common: &Common, verb: &RunsMerge, style: Style) -> Result<Exit, String
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> String {
-    format!("cannot write {}: {error}", path.display())
+    format!("cannot write {}: {error}", records::shown(path))
 }
 
 fn json(merged: &MergedJson) -> String {
@@ -77,7 +77,7 @@ fn named(merging: &mut Merging, common: &Common, name: &str) -> Result<(), Strin
         Ok(there) if there.is_dir() => folder(merging, path),
         Ok(_) => file(merging, path),
         Err(error) if name.contains('/') || path.extension().is_some() => {
-            Err(format!("cannot read {}: {error}", path.display()))
+            Err(format!("cannot read {}: {error}", records::shown(path)))
         }
         Err(_) => {
             let records = Records::beside(&common.directory);
@@ -91,11 +91,11 @@ fn named(merging: &mut Merging, common: &Common, name: &str) -> Result<(), Strin
 
 /// Takes a record, or every record and every file of a run in a folder.
 fn folder(merging: &mut Merging, path: &Path) -> Result<(), String> {
-    let said = |why: String| format!("{}: {why}", path.display());
+    let said = |why: String| format!("{}: {why}", records::shown(path));
     if let Some(run) = records::at(path)? {
         return merging.run(run.summary()?).map_err(said);
     }
-    let unread = |error: io::Error| format!("cannot read {}: {error}", path.display());
+    let unread = |error: io::Error| format!("cannot read {}: {error}", records::shown(path));
     let mut found: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(path).map_err(unread)? {
         found.push(entry.map_err(unread)?.path());
@@ -106,7 +106,7 @@ fn folder(merging: &mut Merging, path: &Path) -> Result<(), String> {
         if inner.is_dir() {
             let Some(run) = records::at(&inner)? else { continue };
             let summary = run.summary()?;
-            merging.run(summary).map_err(|why| format!("{}: {why}", inner.display()))?;
+            merging.run(summary).map_err(|why| format!("{}: {why}", records::shown(&inner)))?;
         } else if inner.extension().is_some_and(|end| end == "json") {
             file(merging, &inner)?;
         } else {
@@ -128,12 +128,12 @@ struct Several {
 
 /// Takes the runs in a file.
 fn file(merging: &mut Merging, path: &Path) -> Result<(), String> {
-    let said = |why: String| format!("{}: {why}", path.display());
-    let unread = |error: io::Error| format!("cannot read {}: {error}", path.display());
+    let said = |why: String| format!("{}: {why}", records::shown(path));
+    let unread = |error: io::Error| format!("cannot read {}: {error}", records::shown(path));
     let mut text = Vec::new();
     File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut text)).map_err(unread)?;
     let wrong = |error: serde_json::Error| {
-        let why: String = error.to_string().escape_debug().take(300).collect();
+        let why: String = report::visible(&error.to_string()).chars().take(300).collect();
         said(format!("this is no run: {why}{RUN}"))
     };
     if text.first() != Some(&b'{') {

@@ -319,6 +319,16 @@ fn what_cannot_be_put_together_is_told_with_its_file() {
         let output = merge(&project, &[file], &[]).expect(1);
         said.push_str(&stable(&project, &output.stderr));
     }
+    // Letters of the file, and a name, that a terminal would obey.
+    let folder = "\u{1b}[31m";
+    project.file(
+        &format!("{folder}/run.json"),
+        b"{\"format_version\":\"1.0\",\"id\":\"\\u001b[2J\",\"selection\":{\"tags\":\"\\u001b[2J\"}}",
+    );
+    let folder = project.path().join(folder).display().to_string();
+    let output = merge(&project, &[&folder], &[]).expect(1);
+    assert!(!output.stderr.contains('\u{1b}'), "{}", output.stderr.escape_debug());
+    said.push_str(&stable(&project, &output.stderr));
     said.push_str(&stable(&project, &merge(&project, &["nothing"], &[]).expect(1).stderr));
     insta::assert_snapshot!("merging_wrong", said);
 }
