@@ -12,8 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod connection;
+mod selected;
 
 use connection::SavedConnection;
+pub use selected::Selected;
 
 use super::document::Document;
 use super::json::{ContentJson, FORMAT, PlanJson};
@@ -42,14 +44,6 @@ pub struct Saved {
     resources: Vec<SavedResource>,
     /// Contents by their SHA-256.
     contents: BTreeMap<String, ContentJson>,
-}
-
-/// Which resources the plan is about.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Selected {
-    pub tags: Vec<String>,
-    pub skip_tags: Vec<String>,
-    pub targets: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

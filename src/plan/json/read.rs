@@ -185,7 +185,7 @@ pub fn acted(words: &[String], triggered: bool) -> Result<(Action, Option<Trigge
             // A command that only a trigger runs has nothing else to do.
             "run" if index == 0 && (words.len() > 1 || !triggered) => action = Action::Run,
             "run" => fired = Some(TriggerKind::Run),
-            other => return Err(format!("an unknown action `{other}`")),
+            other => return Err(format!("an unknown action `{}`", other.escape_debug())),
         }
     }
     Ok((action, fired))
