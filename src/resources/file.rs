@@ -137,6 +137,10 @@ impl Resource for File {
         &desired.path
     }
 
+    fn body(desired: &Self) -> Option<&Body> {
+        desired.body.as_ref()
+    }
+
     fn provides(desired: &Self) -> Vec<Subject> {
         path::made(&desired.path, desired.state)
     }
@@ -162,15 +166,8 @@ impl Resource for File {
 
     fn probe(items: &[&Self], script: &mut Script) {
         path::ask_stat(items.iter().map(|file| file.path.as_str()), script);
-        let digest = |file: &Self| match (&file.body, file.state) {
-            (Some(body), _) => Some(body.digest.clone()),
-            // What goes is shown, and goes only while it is still that.
-            (None, Presence::Absent) => Some(NO_DIGEST.to_owned()),
-            (None, Presence::Present) => None,
-        };
-        let asked: Vec<(&str, String)> =
-            items.iter().filter_map(|file| Some((file.path.as_str(), digest(file)?))).collect();
-        path::ask_contents(asked.iter().map(|(path, digest)| (*path, digest.as_str())), script);
+        let asked = items.iter().filter_map(|file| Some((file.path.as_str(), file.asked()?)));
+        path::ask_contents(asked, script);
     }
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
@@ -213,7 +210,7 @@ impl Resource for File {
             (Presence::Present, Observed::Regular { meta, body }) => {
                 let mut attributes = desired.access.differences(meta);
                 if let (Some(wanted), Some(found)) = (&desired.body, body)
-                    && wanted.digest != found.digest
+                    && wanted.digest() != found.digest()
                 {
                     attributes.push(Attribute::content(Some(found.clone()), Some(wanted.clone())));
                 }
@@ -236,7 +233,7 @@ impl Resource for File {
     }
 
     fn record(desired: &Self) -> Record {
-        let content = desired.body.as_ref().map(|body| ("content", body.digest.clone()));
+        let content = desired.body.as_ref().map(|body| ("content", body.digest().to_owned()));
         desired.access.record().into_iter().chain(content).collect()
     }
 
@@ -307,9 +304,9 @@ impl Resource for File {
             let present = work.desired.state == Presence::Present;
             let whole = work.desired.body.as_ref().filter(|_| parted && present);
             let body = new_content(work.change).or(whole);
-            let from = body.and_then(|body| first.get(body.digest.as_str()).copied());
+            let from = body.and_then(|body| first.get(body.digest()).copied());
             if let Some(body) = body.filter(|_| work.desired.copy.is_none()) {
-                first.entry(&body.digest).or_insert(&work.desired.path);
+                first.entry(body.digest()).or_insert(&work.desired.path);
             }
             steps.push((vec![index], step(work, body, from)));
         }
@@ -325,10 +322,17 @@ fn new_content(change: &Change) -> Option<&Body> {
     })
 }
 
-/// A digest that no content has.
-const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-
 impl File {
+    /// The digest that the host is asked for, if any.
+    fn asked(&self) -> Option<&str> {
+        match (&self.body, self.state) {
+            (Some(body), _) => Some(body.digest()),
+            // What goes is shown, and goes only while it is still that.
+            (None, Presence::Absent) => Some(Body::NO_DIGEST),
+            (None, Presence::Present) => None,
+        }
+    }
+
     /// Why a file with several names is left alone, and what to do.
     fn linked(&self, links: u64) -> String {
         let why = format!(
@@ -354,7 +358,7 @@ fn guard(file: &File, observed: &Observed) -> (String, String) {
             // A content that was not sent is the one wanted.
             body.as_ref()
                 .or(file.body.as_ref())
-                .map_or_else(|| "-".into(), |body| body.digest.clone()),
+                .map_or_else(|| "-".into(), |body| body.digest().to_owned()),
         ),
     }
 }
@@ -380,11 +384,12 @@ fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step 
     let owner = file.access.chown();
     let Some(body) = body else {
         script.text("access").args([&file.path, &meta, &digest, &mode, &owner]);
-        script.args(file.body.as_ref().map(|body| &body.digest));
+        script.args(file.body.as_ref().map(Body::digest));
         return Step::inside(script, parent(&file.path));
     };
     if let Some(copy) = &file.copy {
-        script.text("regain").args([&file.path, &meta, &digest, &mode, &owner, copy, &body.digest]);
+        script.text("regain").args([&file.path, &meta, &digest, &mode, &owner, copy]);
+        script.arg(body.digest());
         return Step::inside(script, parent(&file.path));
     }
     let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
@@ -393,7 +398,7 @@ fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step 
         .text("put")
         .args([&file.path, &meta, &digest, &mode, &owner])
         .args([validate, &seconds])
-        .arg(from.map_or_else(String::new, |from| format!("{} {from}", body.digest)));
-    let content = if from.is_none() { body.bytes.clone() } else { None };
-    Step::inside(script, parent(&file.path)).reading(content)
+        .arg(from.map_or_else(String::new, |from| format!("{} {from}", body.digest())));
+    let content = Some(body).filter(|body| from.is_none() && body.is_here());
+    Step::inside(script, parent(&file.path)).reading(content.cloned())
 }

@@ -9,6 +9,7 @@ pub mod quote;
 
 pub use frame::{Answer, AnswerKind, FrameError, Limits, Reader};
 pub use program::{
-    Login, PATH, START, Script, Step, detached, login_line, login_words, prelude, prompt, ready,
+    Content, Login, PATH, START, Script, Step, detached, login_line, login_words, prelude, prompt,
+    ready,
 };
 pub use quote::{NulByte, quote};

@@ -12,6 +12,7 @@ use super::declare::{Item, declare};
 use super::session::{Edit, Session, prelude_with};
 use super::shells::Shell;
 use super::tree::Tree;
+use crate::support::sent;
 
 /// A folder in memory where there is one: these tests wait for the disk otherwise.
 pub fn folder() -> TempDir {
@@ -228,8 +229,9 @@ pub fn steps(
             })
             .collect();
         for (_, step) in items[group[0].0].kind.steps(&parts) {
-            guarded(&mut script, seq(), step.content.as_deref(), &step.script);
-            contents.extend(step.content);
+            let content = sent(&step);
+            guarded(&mut script, seq(), content.as_deref(), &step.script);
+            contents.extend(content);
             folders.extend(step.folder);
         }
     }
