@@ -204,11 +204,8 @@ impl Saved {
     /// The addresses of which it holds a digest only, each with why.
     pub fn kept_back(&self) -> impl Iterator<Item = (&str, &'static str)> {
         let kept = self.resources.iter().filter(|resource| resource.table.is_none());
-        kept.map(|resource| {
-            let sensitive = "a sensitive value goes into it: the value";
-            let large = "its content is larger than 1 MiB: that";
-            (resource.address.as_str(), if resource.sensitive { sensitive } else { large })
-        })
+        let why = ["it is larger than 1 MiB: it", "a sensitive value goes into it: the value"];
+        kept.map(move |one| (one.address.as_str(), why[usize::from(one.sensitive)]))
     }
 
     /// The hosts that change.

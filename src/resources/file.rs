@@ -323,14 +323,10 @@ fn new_content(change: &Change) -> Option<&Body> {
 }
 
 impl File {
-    /// The digest that the host is asked for, if any.
+    /// The digest that the host is asked for: what goes is shown, and goes only while it is still that.
     fn asked(&self) -> Option<&str> {
-        match (&self.body, self.state) {
-            (Some(body), _) => Some(body.digest()),
-            // What goes is shown, and goes only while it is still that.
-            (None, Presence::Absent) => Some(Body::NO_DIGEST),
-            (None, Presence::Present) => None,
-        }
+        let goes = self.state == Presence::Absent;
+        self.body.as_ref().map(Body::digest).or_else(|| goes.then_some(Body::NO_DIGEST))
     }
 
     /// Why a file with several names is left alone, and what to do.
@@ -339,12 +335,12 @@ impl File {
             "{} has {links} hard links, and a change would be one of all of them",
             self.path
         );
-        if self.body.is_none() {
-            return format!(
-                "{why}: give its content and `break_hardlinks = true` to part it from them"
-            );
+        match self.body {
+            None => {
+                format!("{why}: give its content and `break_hardlinks = true` to part it from them")
+            }
+            Some(_) => format!("{why}: `break_hardlinks = true` parts it from them"),
         }
-        format!("{why}: `break_hardlinks = true` parts it from them")
     }
 }
 

@@ -122,6 +122,7 @@ sealed() {
   case $E in
     "$N") ;;
     "$N spoiled") return 1 ;;
+    "$N "*[!0-9a-f]*) exit 1 ;;
     "$N "*) known=${E#* } ;;
     *) exit 1 ;;
   esac

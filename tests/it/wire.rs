@@ -15,6 +15,7 @@ mod client;
 mod cut;
 mod guards;
 mod kept;
+mod large;
 mod place;
 mod quoting;
 mod raced;

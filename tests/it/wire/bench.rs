@@ -258,7 +258,7 @@ pub fn changes(items: &[Item], observed: &States) -> Vec<(usize, Change)> {
 }
 
 /// One step, closed in itself.
-fn guarded(script: &mut Script, seq: u64, content: Option<&[u8]>, step: &Script) {
+pub fn guarded(script: &mut Script, seq: u64, content: Option<&[u8]>, step: &Script) {
     let bytes = content.map_or(-1, |content| content.len() as i128);
     script.text("go ").number(seq).text(" ").number(bytes).text(" && {\n");
     script.script(step).text("\nend $?\n}\n");
