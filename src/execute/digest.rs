@@ -9,15 +9,14 @@ use crate::resolve::Desired;
 
 /// Finds the digests of all contents of a host that are not known yet, or says why one cannot be.
 pub(super) async fn settled(desired: &Arc<Desired>) -> Result<(), String> {
-    let bodies =
-        desired.resources.iter().filter_map(|instance| instance.kind.body(&instance.desired));
-    let unknown: Vec<Body> = bodies.filter(|body| !body.is_settled()).cloned().collect();
+    let bodies = || {
+        let all = desired.resources.iter();
+        all.filter_map(|instance| instance.kind.body(&instance.desired))
+    };
+    let unknown: Vec<Body> = bodies().filter(|body| !body.is_settled()).cloned().collect();
     if !unknown.is_empty() {
         let all = move || unknown.iter().all(|body| body.settle().is_ok());
         spawn_blocking(all).await.expect("finding a digest does not panic");
     }
-    let files =
-        desired.resources.iter().filter_map(|instance| instance.kind.body(&instance.desired));
-    let failed = files.filter_map(|body| body.settle().err()).next();
-    failed.map_or(Ok(()), |why| Err(why.to_owned()))
+    bodies().find_map(|body| body.settle().err()).map_or(Ok(()), |why| Err(why.to_owned()))
 }

@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
 
+use super::failpoint::failpoint;
 use crate::model::change::hex;
 use crate::model::{Body, PIECE};
 use crate::shell::frame::{seal, seal_of};
@@ -50,6 +51,7 @@ async fn stream(input: &mut dyn Input, body: &Body) -> io::Result<bool> {
     let reading = spawn_blocking(move || read(&body, &full, again));
     while let Some(piece) = pieces.recv().await {
         input.write_all(&piece).await?;
+        failpoint!("piece");
         let _ = empty.try_send(piece);
     }
     reading.await.map_err(|error: JoinError| io::Error::other(error))
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn what_was_planned_is_sent_with_its_digest() {
         for length in [1, PIECE - 1, PIECE, 9 * PIECE + 3] {
-            let bytes: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
             assert_eq!(sent(&bytes, bytes.clone()), (bytes.clone(), "ab12 DIGEST\n".to_owned()));
             // What was added to its end is not sent.
             let longer = [&bytes[..], b"more"].concat();

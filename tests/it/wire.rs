@@ -25,3 +25,5 @@ mod room;
 mod sets;
 mod tools;
 mod window;
+
+pub use window::traces;

@@ -16,7 +16,7 @@ const MIB: usize = 1 << 20;
 
 /// Bytes that are no two blocks alike.
 fn content(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at / 1000 % 251) as u8).collect()
+    (0..=250).cycle().flat_map(|byte| [byte; 1000]).take(length).collect()
 }
 
 /// Puts `new` at `a` in the place of what has the digest `old`, by a content that is sealed as one of a file, and
