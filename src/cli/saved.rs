@@ -203,7 +203,7 @@ fn hosts_of(
     style: Style,
 ) -> Result<Option<Ready>, String> {
     let path = path.display();
-    let Some(kept) = saved.kept_back().next() else {
+    let Some((kept, why)) = saved.kept_back().next() else {
         let restored = saved.restore();
         let (resolver, desired) =
             restored.map_err(|why| format!("{path} cannot be read: {why}"))?;
@@ -214,8 +214,7 @@ fn hosts_of(
     };
     if !common.directory.join("trueup.toml").exists() {
         return Err(format!(
-            "{path} holds {kept} as a digest only, because a sensitive value goes into it: the value \
-             comes from the project again, and {} is no project folder\n  \
+            "{path} holds {kept} as a digest only, because {why} comes from the project again, and {} is no project folder\n  \
              apply it in the project's folder, or name that with -C DIR",
             common.directory.display()
         ));

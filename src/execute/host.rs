@@ -9,7 +9,7 @@ use super::look::Look;
 use super::purpose::Purpose;
 use super::remember::Recall;
 use super::session::{Counts, Program, Session, SessionError};
-use super::{Settings, facts, prune};
+use super::{Settings, digest, facts, prune};
 use crate::ledger::Memory;
 use crate::model::{Diagnostic, Facts, Host, Outcome, WayIn};
 use crate::plan::Plan;
@@ -88,9 +88,10 @@ pub(super) async fn look(
         return look_with(target, resolver, (session, &facts), (settings, emit)).await;
     };
     let host = &resolver.targets[target].host;
-    let session = Session::open(host, Purpose::of(settings), settings)
-        .await
-        .map_err(|error| ended(target, host, error))?;
+    let opened = Session::open(host, Purpose::of(settings), settings);
+    // Contents are read while the host is connected to.
+    let (session, _) = tokio::join!(opened, digest::settled(&desired));
+    let session = session.map_err(|error| ended(target, host, error))?;
     probe((target, resolver), host, (session, desired), (settings, emit)).await
 }
 
@@ -123,6 +124,10 @@ async fn probe(
     (mut session, desired): (Session, Arc<Desired>),
     (settings, emit): (&Settings, Emit<'_>),
 ) -> Result<HostRun, Ended> {
+    if let Err(why) = digest::settled(&desired).await {
+        session.close().await;
+        return Err(failed(target, why));
+    }
     let mut program = Program::default();
     let whose = (resolver.project().name.as_str(), host.name.as_str());
     let recall = Recall::ask(whose, settings, &mut session, &mut program);

@@ -18,9 +18,10 @@ use super::login;
 use super::password::Password;
 use super::purpose::Purpose;
 use super::reading::{Kept, Reading};
+use super::sending;
 use crate::model::{Become, Host};
-use crate::shell::frame::{opening, program, seal};
-use crate::shell::{Answer, AnswerKind, FrameError, Reader, Script, with_first};
+use crate::shell::frame::{opening, program};
+use crate::shell::{Answer, AnswerKind, Content, FrameError, Reader, Script, with_first};
 use crate::transport::{Link, TransportError, Wire};
 
 /// What a session cost.
@@ -96,7 +97,7 @@ impl Remote {
 #[derive(Debug, Default)]
 pub(super) struct Program {
     pub(super) script: Script,
-    pub(super) contents: Vec<Arc<[u8]>>,
+    pub(super) contents: Vec<Content>,
     /// The answers that it gives, in their order, its end not counted.
     pub(super) expected: Vec<(u64, Expected)>,
     /// Seconds in which the next answer must come.
@@ -262,16 +263,14 @@ impl Session {
             Some(prelude) => opening(&with_first(prelude, (end, work.script.bytes()))),
             None => program(end, work.script.bytes()),
         };
-        let seal = seal(&self.nonce);
+        let nonce = &self.nonce;
         let Wire { input, output, errors, .. } = &mut self.wire;
         let counts = &mut self.counts;
         let write = async {
             input.write_all(&piece).await?;
             counts.bytes_out += piece.len() as u64;
             for content in &work.contents {
-                input.write_all(content).await?;
-                input.write_all(&seal).await?;
-                counts.bytes_out += content.len() as u64;
+                counts.bytes_out += sending::content(&mut **input, content, nonce).await?;
             }
             let flushed = input.flush().await;
             failpoint!("sent");

@@ -8,7 +8,7 @@ use super::remember::Base;
 use super::session::{Expected, Program, Session};
 use super::{Keep, Settings, sets};
 use crate::ledger::{Undo, lines};
-use crate::model::RunMark;
+use crate::model::{Body, RunMark};
 use crate::plan::{Plan, Status};
 use crate::resources::Part;
 use crate::shell::{Joint, Script, Step};
@@ -65,7 +65,7 @@ impl Wave {
         for (seq, (word, text)) in seqs.into_iter().zip(texts) {
             let mut script = Script::new();
             script.text(word);
-            let step = Step::new(script).reading(Some(text.into_bytes().into()));
+            let step = Step::new(script).reading(Some(Body::of(text.into_bytes())));
             self.add(seq, &step, 0);
             self.program.contents.extend(step.content);
             self.steps.push((seq, Vec::new()));
@@ -83,7 +83,7 @@ impl Wave {
         let armed = Armed::over(run, (plan, wave), (settings, mark))?;
         let mut script = Script::new();
         script.text("arm").args(armed.words());
-        let step = Step::new(script).reading(Some(armed.guard().into()));
+        let step = Step::new(script).reading(Some(Body::of(armed.guard())));
         self.add(seq, &step, 0);
         self.program.contents.extend(step.content);
         self.steps.push((seq, Vec::new()));
@@ -110,7 +110,7 @@ impl Wave {
         }
         let mut script = Script::new();
         script.text("changing").arg(mark.who()).args(of);
-        let step = Step::new(script).reading(Some(lines(all).into_bytes().into()));
+        let step = Step::new(script).reading(Some(Body::of(lines(all).into_bytes())));
         self.add(seq, &step, 0);
         self.program.contents.extend(step.content);
         self.steps.push((seq, Vec::new()));
@@ -240,8 +240,7 @@ impl Wave {
     /// One guarded step, closed in itself, which may be done again after a failure.
     fn add(&mut self, seq: u64, step: &Step, retries: u32) {
         let script = &mut self.program.script;
-        let bytes = step.content.as_ref().map_or(-1, |content| content.len() as i128);
-        script.text("go ").number(seq).text(" ").number(bytes).text(" && {\n");
+        script.text("go ").number(seq).text(" ").number(step.bytes()).text(" && {\n");
         if retries == 0 {
             script.script(&step.script).text("\nend $?\n}\n");
         } else {

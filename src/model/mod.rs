@@ -1,6 +1,7 @@
 //! Plain data that every room talks about: no I/O, no serde tricks, no knowledge of any room.
 
 pub mod address;
+mod body;
 pub mod change;
 pub mod diagnostic;
 pub mod event;
@@ -15,7 +16,8 @@ mod way_in;
 mod window;
 
 pub use address::{Address, AddressPattern};
-pub use change::{Action, Attribute, Body, Change, Difference, word};
+pub use body::{Body, Filed, PIECE};
+pub use change::{Action, Attribute, Change, Difference, word};
 pub use diagnostic::{CODES, Diagnostic, FileId, Label, Located, Severity, Span};
 pub use event::{Event, Outcome};
 pub use facts::Facts;

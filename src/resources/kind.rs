@@ -8,7 +8,7 @@ use super::{
     About, Back, Claim, Copy, Input, Inverse, Left, Member, Parting, Record, Resource, Subject,
     Trigger, Verdict, Work, path,
 };
-use crate::model::{Attribute, Change, Diagnostic, WayIn};
+use crate::model::{Attribute, Body, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 /// A desired or observed state of some type.
@@ -41,6 +41,7 @@ pub trait ResourceType: Sync {
     /// All mistakes in the table.
     fn parse(&self, input: &Input<'_>) -> Result<Erased, Vec<Diagnostic>>;
     fn subject<'d>(&self, desired: &'d Erased) -> &'d str;
+    fn body<'d>(&self, desired: &'d Erased) -> Option<&'d Body>;
     fn provides(&self, desired: &Erased) -> Vec<Subject>;
     fn frees(&self, desired: &Erased, observed: &Erased) -> Option<Subject>;
     fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str>;
@@ -138,6 +139,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn subject<'d>(&self, desired: &'d Erased) -> &'d str {
         R::subject(typed(desired))
+    }
+    fn body<'d>(&self, desired: &'d Erased) -> Option<&'d Body> {
+        R::body(typed(desired))
     }
     fn provides(&self, desired: &Erased) -> Vec<Subject> {
         R::provides(typed(desired))

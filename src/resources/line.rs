@@ -254,7 +254,7 @@ mod tests {
 
     fn edit(line: &Line, text: &str) -> String {
         let (body, _) = line.edited(&Body::of(text.as_bytes())).unwrap();
-        String::from_utf8(body.bytes.unwrap().to_vec()).unwrap()
+        String::from_utf8(body.bytes().unwrap().to_vec()).unwrap()
     }
 
     #[test]

@@ -37,7 +37,7 @@ mod user;
 use std::fmt::Debug;
 
 use crate::model::change::TriggerKind;
-use crate::model::{AddressPattern, Attribute, Change, Diagnostic, Located, WayIn};
+use crate::model::{AddressPattern, Attribute, Body, Change, Diagnostic, Located, WayIn};
 use crate::shell::{Script, Step};
 
 pub use about::About;
@@ -116,6 +116,11 @@ pub trait Resource: Send + Sync + 'static {
     /// thing, whatever their addresses are. Nothing where its address alone says it.
     fn identity(desired: &Self::Desired) -> Vec<String> {
         vec![format!("{} {}", Self::NAME, Self::subject(desired))]
+    }
+
+    /// The content that the files give it, if any.
+    fn body(_desired: &Self::Desired) -> Option<&Body> {
+        None
     }
 
     /// What exists after it, for others to come after it.

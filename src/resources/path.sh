@@ -21,10 +21,10 @@ s "[126c]*) odd=y ;; esac
 # process, in their order. Only its word OK counts: a file of which it says something else, or nothing
 # because it is missing or died, is looked at alone.
 contents() {
-  if [ -n "$odd" ]; then
+  if [ -n "$odd$wrote" ]; then
     n=$#
     while [ "$n" -gt 0 ]; do
-      ! plain "$2" || set -- "$@" "$1" "$2"
+      ! plain "$2" || written "$1" "$2" || set -- "$@" "$1" "$2"
       shift 2
       n=$((n - 2))
     done
@@ -45,6 +45,22 @@ contents() {
     ! plain "$2" || alone "$2"
     shift 2
   done
+}
+# written DIGEST PATH: is that the large content that a step of this shell wrote there, and nobody touched since? It is
+# not read again then.
+written() {
+  case $wrote in *"
+$1 "*) ;; *) return 1 ;; esac
+  k=$(identity "$2") || return
+  case $wrote in *"
+$1 $k
+"*) ;; *) return 1 ;; esac
+}
+# identity PATH: which regular file it is, how long, and when it was last changed, by the host's own clock: nobody but root
+# can set that back. False where the host does not say it to less than a second (busybox).
+identity() {
+  plain "$1" && k=$(command stat -c '%d:%i:%s:%f:%u:%g:%z' -- "$1" 2>/dev/null) || return
+  case $k in *.000000000* | *[!0-9a-f:.\ +-]*) return 1 ;; *:*.*) echo "$k" ;; *) return 1 ;; esac
 }
 plain() {
   [ -f "$1" ] && [ ! -L "$1" ]
@@ -258,11 +274,14 @@ put() {
   at "$1" || return
   shift
   set -- "$T" "$@"
+  known= seen=
+  # Of a large file it is compared once what is in it, and then whether somebody touched it since.
+  [ "$B" -le 1048576 ] || [ -n "$V" ] || seen=$(identity "$1")
   same "$1" "$2" "$3" && single "$1" "$2" && before "$1" "$2" || return
   fresh "$1" || return
   r=-1
   set -C
-  { set +C; fill "$@"; r=$?; } 2>/dev/null 5>"$X"
+  { set +C; fill "$1" "$2" "$3" "$4" "$5" "$6" "$7" "${8:-}" "$seen"; r=$?; } 2>/dev/null 5>"$X"
   set +C
   if [ "$r" -lt 0 ]; then
     M=$(set -C; { : 5>"$X"; } 2>&1)
@@ -300,9 +319,12 @@ fill() {
   [ -z "$6" ] || tried "${G%/}/${X#./}" "$6" "$7" || return
   # A set puts it in when all of its members are there.
   [ -z "$later" ] || return 0
-  same "$1" "$2" "$3" || return
+  [ -n "$9" ] && [ "$(identity "$1")" = "$9" ] || same "$1" "$2" "$3" || return
   M=$(mv -fT -- "$X" "$1" 2>&1) || { barred "$1"; return 1; }
   X=
+  [ -z "$known" ] || ! n=$(identity "$1") || wrote="${wrote:-
+}$known $n
+"
 }
 # made: t is the new file, by the descriptor that was opened.
 made() {

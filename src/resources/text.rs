@@ -125,7 +125,7 @@ pub(super) struct Lines<'b> {
 
 impl<'b> Lines<'b> {
     pub(super) fn of(body: &'b Body) -> Self {
-        let bytes = body.bytes.as_deref().unwrap_or_default();
+        let bytes = body.bytes().map(AsRef::as_ref).unwrap_or_default();
         let all: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
         let end =
             if all.first().is_some_and(|line| line.ends_with(b"\r\n")) { "\r\n" } else { "\n" };
@@ -207,10 +207,10 @@ pub(super) fn file(answers: &Answers<'_>, path: &str) -> Result<Observed, String
         return Ok(Observed::Other(meta.kind));
     }
     match answers.content(path, meta.size)? {
-        Some(body) if body.bytes.is_some() => Ok(Observed::File { meta: meta.clone(), body }),
+        Some(body) if body.bytes().is_some() => Ok(Observed::File { meta: meta.clone(), body }),
         Some(body) => Err(format!(
             "{path} has {} bytes, more than the {} that are edited",
-            body.size,
+            body.size(),
             path::CONTENT_MAX
         )),
         None => Err("the host did not send its content".into()),
@@ -231,7 +231,7 @@ pub(super) fn diff<E: Edit>(desired: &E, observed: &Observed) -> Verdict {
         Ok(edited) => edited,
         Err(why) => return Verdict::Refused(why),
     };
-    if meta.is_some() && edited.digest == body.digest {
+    if meta.is_some() && edited.digest() == body.digest() {
         let not = if present { "" } else { "not " };
         return Verdict::Same(format!("{} is {not}there", E::WHAT));
     }
@@ -313,9 +313,9 @@ where
             Step::new(script)
         }
         Ok((edited, _)) => {
-            script.text("put").args([path, seen, &body(first).digest]);
+            script.text("put").args([path, seen, body(first).digest()]);
             script.args(["-", "", "", &seconds.to_string(), ""]);
-            Step::inside(script, parent(path)).reading(edited.bytes)
+            Step::inside(script, parent(path)).reading(Some(edited))
         }
     }
 }

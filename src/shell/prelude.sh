@@ -20,7 +20,7 @@ trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
 F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0 H=
-born= state= journal= lock= keeping= guard= swap= later= like= nest= given=
+born= state= journal= lock= keeping= guard= swap= later= like= nest= given= known= wrote=
 trap 'leave' EXIT
 cd /
 
@@ -187,9 +187,18 @@ wire() {
   [ $(($1 % 1048576)) -eq 0 ] || dd bs=$(($1 % 1048576)) count=1 iflag=fullblock <&3
 }
 
-# After each content stands a line with the nonce: without it the content was cut, and we end.
+# After each content stands a line with the nonce: without it the content was cut, and we end. Behind the nonce of one
+# that was read from a file while it was sent stands its digest, or that it is not what was planned.
 sealed() {
-  IFS= read -r E <&3 && [ "$E" = "$N" ] || exit 1
+  IFS= read -r E <&3 || exit 1
+  known=
+  case $E in
+    "$N") ;;
+    "$N spoiled") return 1 ;;
+    "$N "*[!0-9a-f]*) exit 1 ;;
+    "$N "*) known=${E#* } ;;
+    *) exit 1 ;;
+  esac
 }
 
 # Throws away the content of a step that did not read it.
@@ -197,25 +206,35 @@ drop() {
   [ "$B" -ge 0 ] || return 0
   wire "$B" 2>/dev/null | cat >/dev/null
   B=-1
-  sealed
+  sealed || :
 }
 
 # receive: the step's content from the wire to file descriptor 5, on disk when it returns 0.
 receive() {
-  n=$B B=-1
-  if [ "$n" -eq 0 ]; then
-    r=0
-  elif [ "$n" -le 1048576 ]; then
-    M=$(dd bs="$n" count=1 iflag=fullblock conv=fsync <&3 2>&1 >&5) && r=0 || r=1
-  else
-    M=$(wire "$n" 2>/dev/null | {
-      dd bs=1048576 conv=fsync 2>&1 >&5 && exit 0
-      cat >/dev/null
-      exit 1
-    }) && r=0 || r=1
+  n=$B B=-1 r=0
+  set -- $((n / 1048576)) $((n % 1048576))
+  if [ "$1" -gt 0 ]; then
+    M=$(dd bs=1048576 count="$1" iflag=fullblock <&3 2>&1 >&5) || { r=1; rest "$n"; }
   fi
-  sealed
-  said "$r" "$n"
+  if [ "$2" -gt 0 ] && [ "$r" -eq 0 ]; then
+    M=$(dd bs="$2" count=1 iflag=fullblock conv=fsync <&3 2>&1 >&5) || r=1
+  elif [ "$r" -eq 0 ] && [ "$n" -gt 0 ]; then
+    M=$(dd count=0 conv=fsync </dev/null 2>&1 >&5) || r=1
+  fi
+  if sealed; then
+    said "$r" "$n"
+  else
+    fail 'the file that it comes from was changed after this was planned: plan again'
+  fi
+}
+
+# rest BYTES: dd, which said M, failed: what it did not read of so many bytes is thrown away. Where it does not say how
+# many blocks it read, nobody knows where the next thing on the wire begins, and we end.
+rest() {
+  case $M in *'+0 records in'*) ;; *) exit 1 ;; esac
+  set -- "$1" "${M%%'+0 records in'*}"
+  case ${2##*[!0-9]} in '') exit 1 ;; esac
+  wire $(($1 - ${2##*[!0-9]} * 1048576)) 2>/dev/null | cat >/dev/null
 }
 
 # said STATUS BYTES: nothing when dd did its work, else the last words of its first line.

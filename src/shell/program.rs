@@ -1,8 +1,9 @@
 //! Programs for the remote shell: the words that start it, scripts, and steps.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use super::quote;
+use crate::model::Body;
 
 /// PATH of everything that runs on a host; root-owned places only.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -139,12 +140,15 @@ impl Script {
     }
 }
 
+/// What a step reads from the wire: bodies one behind the other.
+pub type Content = Vec<Body>;
+
 /// One guarded step: a compound command that ends with 0 when it has done its work, and the content
 /// that it reads from the wire, if any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     pub script: Script,
-    pub content: Option<Arc<[u8]>>,
+    pub content: Option<Content>,
     /// The folder whose entries it changes: synced to disk before the program ends.
     pub folder: Option<String>,
     /// How it is done together with its neighbours, where it can be.
@@ -189,9 +193,16 @@ impl Step {
 
     /// Adds the content that it reads from the wire.
     #[must_use]
-    pub fn reading(mut self, content: Option<Arc<[u8]>>) -> Self {
-        self.content = content;
+    pub fn reading(mut self, content: Option<Body>) -> Self {
+        self.content = content.map(|body| vec![body]);
         self
+    }
+
+    /// How many bytes it reads from the wire; -1 where it reads none.
+    #[must_use]
+    pub fn bytes(&self) -> i128 {
+        let sum = |content: &Content| content.iter().map(|body| i128::from(body.size())).sum();
+        self.content.as_ref().map_or(-1, sum)
     }
 }
 

@@ -19,6 +19,7 @@ mod faults;
 mod hostile;
 mod hosts;
 mod language;
+mod large;
 mod laws;
 mod ledger;
 mod machines;

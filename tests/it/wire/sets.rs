@@ -13,6 +13,7 @@ use super::declare::Item;
 use super::session::{Edit, Session, prelude_with};
 use super::shells::{SHELLS, Shell, everywhere, root};
 use super::tree::{Tree, What};
+use crate::support::sent;
 
 /// A file that is replaced, one that is made, one that goes, and a link.
 const SET: &str = r#"
@@ -106,10 +107,9 @@ fn step(bench: &mut Bench, items: &[Item], validate: Option<&str>) -> Result<Sen
     };
     let step = set.step(&members);
     let (mut script, seq) = (Script::new(), bench.session.seq());
-    let bytes = step.content.as_ref().map_or(-1, |content| content.len() as i128);
-    script.text("go ").number(seq).text(" ").number(bytes).text(" && {\n");
+    script.text("go ").number(seq).text(" ").number(step.bytes()).text(" && {\n");
     script.script(&step.script).text("\nend $?\n}\n");
-    Ok((script, step.content.into_iter().collect()))
+    Ok((script, sent(&step).into_iter().collect()))
 }
 
 /// Does the set.
