@@ -9,11 +9,11 @@ use super::exit::Exit;
 use super::project::{self, Asked};
 use super::record::{About, Record};
 use super::resume::{self, Resumed};
-use super::run::{Purpose, Run, STOPPED, asked_to_end, runtime, tell_cost};
+use super::run::{Purpose, Run, STOPPED, asked_to_end, runtime};
 use super::saved;
 use super::telling::Telling;
 use super::{settings, view};
-use crate::execute::{Counts, HostResult, HostRun, Prune, Stop};
+use crate::execute::{Cost, HostResult, HostRun, Prune, Stop};
 use crate::model::{Outcome, RunId};
 use crate::plan::{Document, HostPlan};
 use crate::report;
@@ -123,8 +123,8 @@ async fn planned(
     if !verb.yes && opened.is_none() && !hosts.agreed(&run, "Apply these changes?").await {
         return Exit::Good;
     }
-    let counts = settle(&run, std::mem::take(&mut hosts.idle)).await;
-    hosts.finish(run, (about, &plan, counts), &verb.hosts, telling).await
+    let cost = settle(&run, std::mem::take(&mut hosts.idle)).await;
+    hosts.finish(run, (about, &plan, cost), &verb.hosts, telling).await
 }
 
 /// Why nobody can be asked, where that is so.
@@ -176,7 +176,7 @@ impl Sorted {
     pub(super) async fn finish(
         self,
         mut run: Run<'_>,
-        (about, plan, counts): (&About<'_>, &Document, Counts),
+        (about, plan, cost): (&About<'_>, &Document, Cost),
         hosts: &Hosts,
         telling: &Telling,
     ) -> Exit {
@@ -188,7 +188,7 @@ impl Sorted {
         let silent = runs.is_empty() && about.opened.is_none() && !telling.json();
         let (mut end, applied) = if runs.is_empty() {
             let time = Duration::ZERO;
-            (EndView { hosts: ends, time, run: None, undoes: None }, Counts::default())
+            (EndView { hosts: ends, time, run: None, undoes: None }, Cost::default())
         } else {
             carry_out(&mut run, runs, ends).await
         };
@@ -198,19 +198,19 @@ impl Sorted {
             record.end(&mut end, exit.status());
         }
         let exit = if silent { telling.end_quietly(&end, exit) } else { telling.end(&end, exit) };
-        tell_cost(hosts, counts.plus(applied));
+        run.tell_cost(hosts, &cost.and(applied));
         exit
     }
 }
 
 /// Writes down what hosts on which nothing changes should remember; what cannot be is told.
-async fn settle(run: &Run<'_>, idle: Vec<HostRun>) -> Counts {
-    let (counts, unsettled) = run.fleet.settle(idle).await;
+async fn settle(run: &Run<'_>, idle: Vec<HostRun>) -> Cost {
+    let (cost, unsettled) = run.fleet.settle(idle).await;
     for (target, why) in unsettled {
         let host = &run.ready.resolver.targets[target].host.name;
         report::print_error(&format!("warning: {host}: its ledger was not written: {why}\n"));
     }
-    counts
+    cost
 }
 
 /// Why a plan is not done that removes more than was allowed.
@@ -230,7 +230,7 @@ async fn carry_out(
     run: &mut Run<'_>,
     runs: Vec<HostRun>,
     mut ends: Vec<HostEndView>,
-) -> (EndView, Counts) {
+) -> (EndView, Cost) {
     let begun = Instant::now();
     let announced: Vec<_> = runs.iter().map(|each| view::announced(&run.ready.key, each)).collect();
     let stop = run.fleet.stopper();
@@ -246,12 +246,12 @@ async fn carry_out(
     let fleet = run.fleet.clone();
     let applied = run.watch(runs.len(), fleet.apply(runs)).await;
     signals.abort();
-    let mut counts = Counts::default();
+    let mut cost = Cost::default();
     let resolver = Arc::clone(&run.ready.resolver);
     for (result, (desired, changes)) in applied.into_iter().zip(announced) {
-        counts = counts.plus(result.1.counts);
+        cost.add(result.0, result.1.counts);
         ends.push(view::applied(&resolver, &desired, &changes, result));
     }
     ends.sort_by(|one, other| one.host.cmp(&other.host));
-    (EndView { hosts: ends, time: begun.elapsed(), run: None, undoes: None }, counts)
+    (EndView { hosts: ends, time: begun.elapsed(), run: None, undoes: None }, cost)
 }

@@ -47,6 +47,7 @@ impl Args {
                 | Verb::Init(_)
                 | Verb::Completions(_)
                 | Verb::Man(_)
+                | Verb::Disconnect
         );
         let many = matches!(
             self.verb,
@@ -93,6 +94,8 @@ pub(super) enum Verb {
     Runs(Runs),
     /// Show the key of a host, and file it where ssh looks once you say that it is the right one
     Trust(Trust),
+    /// End the connections that runs kept for the next one; what a run does on them goes on
+    Disconnect,
     /// Find mistakes in the project; no host is contacted
     Check(Check),
     /// Print what would be put on a host; it is not contacted
@@ -129,6 +132,9 @@ pub(super) struct Hosts {
     /// Tell what programs print while they run, and what the run cost
     #[arg(short, long)]
     pub(super) verbose: bool,
+    /// Show at the end where the time of each host went
+    #[arg(long)]
+    pub(super) timings: bool,
     /// Exit with 2 when there are changes
     #[arg(long)]
     pub(super) detailed_exitcode: bool,

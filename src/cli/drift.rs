@@ -3,7 +3,7 @@
 use super::args::{Common, Drift};
 use super::exit::Exit;
 use super::project::{self, Asked};
-use super::run::{Purpose, Run, STOPPED, runtime, tell_cost};
+use super::run::{Purpose, Run, STOPPED, runtime};
 use super::settings;
 use super::telling::Telling;
 use crate::ledger::Memory;
@@ -31,10 +31,10 @@ pub(super) fn run(common: &Common, verb: &Drift) -> Exit {
                 told.notes.clear();
             }
         }
-        let counts = run.fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
+        let cost = run.fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
         let drift = plan.drift();
         telling.drift(&drift);
-        tell_cost(&verb.hosts, counts);
+        run.tell_cost(&verb.hosts, &cost);
         match drift.hosts.iter().map(HostPlan::outcome).max() {
             Some(worst) if worst > Outcome::Changed => Exit::Hosts,
             Some(Outcome::Changed) => Exit::Changes,

@@ -5,6 +5,7 @@ mod args;
 mod check;
 mod completers;
 mod completions;
+mod disconnect;
 mod doc;
 mod drift;
 mod exit;
@@ -69,6 +70,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Verb::Show(ref verb) => show::run(&args.common, verb),
         Verb::Runs(ref verb) => runs::run(&args.common, verb),
         Verb::Trust(ref verb) => trust::run(&args.common, verb),
+        Verb::Disconnect => disconnect::run(),
         Verb::Check(ref verb) => check::run(&args.common, verb),
         Verb::Render(ref verb) => render::run(&args.common, verb),
         Verb::Inventory(ref verb) => inventory::run(&args.common, verb),

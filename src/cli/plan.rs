@@ -4,7 +4,7 @@ use super::apply::too_many;
 use super::args::{Common, Plan};
 use super::exit::Exit;
 use super::project::{self, Asked};
-use super::run::{Purpose, Run, STOPPED, runtime, tell_cost};
+use super::run::{Purpose, Run, STOPPED, runtime};
 use super::telling::Telling;
 use super::{saved, settings};
 use crate::plan::HostPlan;
@@ -25,9 +25,9 @@ pub(super) fn run(common: &Common, verb: &Plan) -> Exit {
         let Some(plan) = run.plan_view(style, &results) else { return Exit::Mistake };
         let kept =
             verb.out.as_ref().map(|path| saved::save((path, common.shard), &run, &plan, &results));
-        let counts = run.fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
+        let cost = run.fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
         telling.plan(&plan);
-        tell_cost(&verb.hosts, counts);
+        run.tell_cost(&verb.hosts, &cost);
         if let Some(why) = too_many(&verb.pruning, &plan) {
             report::print_error(&why);
             return Exit::Mistake;

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::key::ProjectKey;
 use super::project::{self, Ready};
 use super::record::About;
-use super::run::{Purpose, Run, STOPPED, runtime, tell_cost};
+use super::run::{Purpose, Run, STOPPED, runtime};
 use super::taken::{Met, Unknown};
 use super::telling::Telling;
 use super::{settings, view};
@@ -138,9 +138,9 @@ async fn go_back<'r>(
     shown.sort_by(|one, other| one.host.cmp(&other.host));
     let document = Document { hosts: shown, ..plan.clone() };
     if verb.plan {
-        let counts = fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
+        let cost = fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
         telling.plan(&document);
-        tell_cost(&verb.hosts, counts);
+        run.tell_cost(&verb.hosts, &cost);
         return Exit::of(document.outcomes(), verb.hosts.detailed_exitcode);
     }
     telling.announce(&document);
@@ -231,6 +231,6 @@ async fn undo(
             return Exit::Good;
         }
     }
-    let counts = run.fleet.taken_back(std::mem::take(&mut hosts.idle)).await;
-    hosts.finish(run, (about, &plan, counts), &verb.hosts, telling).await
+    let cost = run.fleet.taken_back(std::mem::take(&mut hosts.idle)).await;
+    hosts.finish(run, (about, &plan, cost), &verb.hosts, telling).await
 }

@@ -1,7 +1,7 @@
 //! What plan and apply share: the fleet, the live line, signals and what a run cost.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{mpsc, oneshot};
@@ -12,11 +12,11 @@ use super::project::{self, Ready};
 use super::record::Record;
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{self, Counts, Fleet, HostResult, Keep, Password, Prune, Question, Sent};
+use crate::execute::{self, Cost, Fleet, HostResult, Keep, Password, Prune, Question, Sent, Times};
 use crate::model::{Event, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
-use crate::report::{self, Log, Progress, Style, counted};
+use crate::report::{self, HostTimes, Log, Progress, Style, counted, timings};
 
 /// What hosts are met for; the default is to look only.
 #[derive(Default)]
@@ -43,6 +43,7 @@ pub(super) struct Run<'r> {
     questions: mpsc::UnboundedReceiver<Question>,
     pub(super) select: &'r Select,
     why: bool,
+    begun: Instant,
     /// What the command line says of confirming; a saved plan says for itself.
     confirm: Option<u32>,
     /// Whether each thing that happens is a line of standard output.
@@ -61,6 +62,9 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all().build().expect("this machine can start threads")
 }
+
+/// Connections that are kept at most: each is a process, and a larger fleet is not planned and applied by hand.
+const KEPT_MOST: usize = 256;
 
 /// Files that this program lets itself open at most, whatever it may.
 const FILES: u64 = 1 << 18;
@@ -95,7 +99,10 @@ impl<'r> Run<'r> {
             None if report::can_ask() => Password::asked(ask),
             None => Password::none(),
         };
-        let settings = settings::execution(hosts, password);
+        let mut settings = settings::execution(hosts, password);
+        if ready.hosts.len() > KEPT_MOST {
+            settings.transport.persist = 0;
+        }
         let kept = ready.project.rollback;
         let keep = Keep { runs: kept.keep_runs, bytes: kept.keep_bytes };
         let shown = confirm.filter(|_| spend.is_none());
@@ -120,6 +127,7 @@ impl<'r> Run<'r> {
             questions,
             select,
             why,
+            begun: Instant::now(),
             confirm,
             json,
             early,
@@ -211,6 +219,29 @@ impl<'r> Run<'r> {
         }
     }
 
+    /// What it cost, where somebody wants to know.
+    pub(super) fn tell_cost(&self, hosts: &Hosts, cost: &Cost) {
+        if hosts.verbose {
+            let counts = cost.total();
+            report::print_error(&format!(
+                "{}, {}, {} bytes sent, {} bytes received\n",
+                counted(counts.connections as usize, "connection"),
+                counted(counts.exchanges as usize, "exchange"),
+                counts.bytes_out,
+                counts.bytes_in
+            ));
+        }
+        if hosts.timings {
+            let name = |target: usize| self.ready.resolver.targets[target].host.name.clone();
+            let times = cost.hosts().map(|(target, counts)| {
+                let Times { connect, facts, probe, compare, steps } = counts.times;
+                HostTimes { host: name(target), times: [connect, facts, probe, compare, steps] }
+            });
+            let style = Style { zoom: settings::zoom(&hosts.shown), ..Style::PLAIN };
+            report::print_error(&timings(style, times.collect(), self.begun.elapsed()));
+        }
+    }
+
     /// What is shown of the results; `None` when facts of hosts brought out mistakes in the project,
     /// which are told then.
     pub(super) fn plan_view(&self, style: Style, results: &[HostResult]) -> Option<Document> {
@@ -262,18 +293,5 @@ pub(super) async fn asked_to_end() {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
         _ = hang_up.recv() => {}
-    }
-}
-
-/// Says what the run cost, where that was asked for.
-pub(super) fn tell_cost(hosts: &Hosts, counts: Counts) {
-    if hosts.verbose {
-        report::print_error(&format!(
-            "{}, {}, {} bytes sent, {} bytes received\n",
-            counted(counts.connections as usize, "connection"),
-            counted(counts.exchanges as usize, "exchange"),
-            counts.bytes_out,
-            counts.bytes_in
-        ));
     }
 }

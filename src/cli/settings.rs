@@ -81,7 +81,7 @@ pub(super) const fn zoom(shown: &Shown) -> Zoom {
 /// How hosts are connected to.
 pub(super) fn transport(connect_timeout: u16, ssh_config: Option<&PathBuf>) -> transport::Settings {
     let control = Arc::new(Control::default());
-    transport::Settings { connect_timeout, ssh_config: ssh_config.cloned(), control }
+    transport::Settings { connect_timeout, persist: 0, ssh_config: ssh_config.cloned(), control }
 }
 
 /// Holds the password for sudo.
@@ -157,8 +157,9 @@ pub(super) const fn prune(pruning: &Pruning) -> Prune {
 
 /// How one host is worked on.
 pub(super) fn reaching(hosts: &Reach, password: Password) -> execute::Settings {
+    let transport = transport(hosts.connect_timeout, hosts.ssh_config.as_ref());
     execute::Settings {
-        transport: transport(hosts.connect_timeout, hosts.ssh_config.as_ref()),
+        transport: transport::Settings { persist: hosts.persist, ..transport },
         parallel: 1,
         probe_timeout: hosts.probe_timeout,
         host_timeout: hosts.host_timeout,

@@ -2,17 +2,19 @@
 //! end a look whether everything is as wanted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Instant;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Settings;
 use super::confirm::{Armed, Fate};
+use super::cost::Counts;
 use super::failpoint::failpoint;
 use super::host::HostRun;
 use super::probe::Probe;
 use super::reason::{Incident, of_step};
 use super::remember::Writing;
 use super::resolve::Lost;
-use super::session::{Counts, Program, Session, SessionError};
+use super::session::{Program, Session, SessionError};
 use super::stepped::{Needless, emit_said, not_run, stepped};
 use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Steps, Wave};
@@ -157,7 +159,9 @@ impl Applying {
             let taking = (&steps, &probe, &received);
             failpoint!("wave");
             let exchange = self.exchange(&mut session, program, taking, emit);
+            let begun = Instant::now();
             let exchanged = Box::pin(stopping(exchange, beside, stop)).await;
+            session.times().steps += begun.elapsed();
             let before = (&session, exchanged.is_err());
             let fate = Box::pin(self.decided(before, armed, (settings, stop))).await;
             if fate == Fate::RolledBack {
@@ -211,6 +215,9 @@ impl Applying {
         };
         self.begun = true;
         steps.append(body);
+        if armed.is_some() {
+            session.spoil();
+        }
         armed
     }
 

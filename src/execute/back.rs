@@ -7,13 +7,14 @@ use tokio::task::JoinSet;
 
 use super::Settings;
 use super::apply::Emit;
+use super::cost::Cost;
 use super::failpoint::failpoint;
 use super::fleet::{Fleet, HostResult, in_order};
 use super::host::{Ended, HostRun, ended, failed};
 use super::look::Look;
 use super::purpose::Purpose;
 use super::remember::{Recall, state, took_back};
-use super::session::{Counts, Program, Session, SessionError};
+use super::session::{Program, Session, SessionError};
 use crate::ledger::{self, Kept, KeptRun, Memory, Trail, WayBack};
 use crate::model::{Event, Host, Outcome, RunId};
 use crate::plan::{Plan, Status};
@@ -98,7 +99,7 @@ impl Fleet {
     }
 
     /// Ends sessions of hosts that were compared and have nothing to put back: the run is taken back there.
-    pub async fn taken_back(&self, runs: Vec<HostRun>) -> Counts {
+    pub async fn taken_back(&self, runs: Vec<HostRun>) -> Cost {
         let mut tasks = JoinSet::new();
         for (position, mut run) in runs.into_iter().enumerate() {
             let settings = Arc::clone(&self.settings);
@@ -109,10 +110,10 @@ impl Fleet {
                 {
                     took_back(session, (mark.id.as_str(), back.trail.run()), &settings).await;
                 }
-                (position, run.close(settings.run.is_some()).await)
+                (position, (run.target, run.close(settings.run.is_some()).await))
             });
         }
-        in_order(tasks).await.into_iter().fold(Counts::default(), Counts::plus)
+        in_order(tasks).await.into_iter().collect()
     }
 
     fn told(&self, target: usize, ended: Option<&Ended>) {

@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 use super::Settings;
 use super::alias;
 use super::apply::{Applied, Applying, Emit};
+use super::cost::{Cost, Counts};
 use super::host::{self, Ended, HostRun, Met};
 use super::remember;
-use super::session::Counts;
 use super::stop::Stopper;
 use crate::model::{Diagnostic, Event};
 use crate::resolve::{Desired, Resolver};
@@ -236,7 +236,7 @@ impl Fleet {
 
     /// Writes down what hosts on which nothing changes should remember, and ends their sessions. Where that
     /// cannot be, why it cannot, by host.
-    pub async fn settle(&self, runs: Vec<HostRun>) -> (Counts, Vec<(usize, String)>) {
+    pub async fn settle(&self, runs: Vec<HostRun>) -> (Cost, Vec<(usize, String)>) {
         let mut tasks = JoinSet::new();
         for (position, mut run) in runs.into_iter().enumerate() {
             let fleet = self.clone();
@@ -244,22 +244,22 @@ impl Fleet {
                 let project = &fleet.resolver.project().name;
                 let settled = remember::settle(&mut run, project, &fleet.settings).await;
                 let failed = settled.err().map(|error| (run.target, error.to_string()));
-                (position, (run.close(true).await, failed))
+                (position, ((run.target, run.close(true).await), failed))
             });
         }
-        let (counts, failed): (Vec<Counts>, Vec<_>) = in_order(tasks).await.into_iter().unzip();
-        let counts = counts.into_iter().fold(Counts::default(), Counts::plus);
-        (counts, failed.into_iter().flatten().collect())
+        let (costs, failed): (Vec<(usize, Counts)>, Vec<_>) =
+            in_order(tasks).await.into_iter().unzip();
+        (costs.into_iter().collect(), failed.into_iter().flatten().collect())
     }
 
     /// Ends the sessions of hosts whose plans are not applied.
-    pub async fn close(&self, runs: Vec<HostRun>) -> Counts {
+    pub async fn close(&self, runs: Vec<HostRun>) -> Cost {
         let mut tasks = JoinSet::new();
         for (position, mut run) in runs.into_iter().enumerate() {
             let held = self.settings.run.is_some();
-            tasks.spawn(async move { (position, run.close(held).await) });
+            tasks.spawn(async move { (position, (run.target, run.close(held).await)) });
         }
-        in_order(tasks).await.into_iter().fold(Counts::default(), Counts::plus)
+        in_order(tasks).await.into_iter().collect()
     }
 
     /// Waits until one more host may be worked on.

@@ -1,14 +1,16 @@
 //! A host until it has a plan: connect, facts where they are named, probe, compare.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::apply::Emit;
 use super::back::Back;
+use super::cost::Counts;
 use super::failpoint::failpoint;
 use super::look::Look;
 use super::purpose::Purpose;
 use super::remember::Recall;
-use super::session::{Counts, Program, Session, SessionError};
+use super::session::{Program, Session, SessionError};
 use super::{Settings, digest, facts, prune};
 use crate::ledger::Memory;
 use crate::model::{Diagnostic, Facts, Host, Outcome, WayIn};
@@ -134,9 +136,12 @@ async fn probe(
     let look = Look::ask(&desired, &mut session, (&mut program, settings.probe_timeout));
     failpoint!("lock-asked");
     let waiting = Recall::waiting(target, (settings, emit));
+    let begun = Instant::now();
     let answers =
         session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
     failpoint!("lock-held");
+    let heard = Instant::now();
+    session.times().probe += heard - begun;
     let memory = recall.read(whose, target, &answers);
     let memory = match memory {
         Ok(memory) => memory,
@@ -163,6 +168,7 @@ async fn probe(
         }
         memory.stays.extend(stays);
     };
+    session.times().compare += heard.elapsed();
     let name = host.name.clone();
     let (session, back, facts, way_in) = (Some(session), None, None, look.way_in(&answers));
     Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session })
@@ -218,6 +224,8 @@ async fn ask_facts(
     let seconds = settings.probe_timeout;
     let mut program = Program { seconds, whole: Some(seconds), ..Program::default() };
     program.ask(session.seq(), &inner);
+    let begun = Instant::now();
     let answers = session.exchange(program, |_| {}).await?;
+    session.times().facts += begun.elapsed();
     Ok(facts::read(&answers[0].payload))
 }

@@ -6,6 +6,7 @@ mod amend;
 mod apply;
 mod back;
 mod confirm;
+mod cost;
 mod digest;
 mod facts;
 pub(crate) mod failpoint;
@@ -35,6 +36,7 @@ mod way_in;
 
 pub use apply::Applied;
 pub use back::{Back, Keeper, Moved};
+pub use cost::{Cost, Counts, Times};
 pub use facts::read as read_facts;
 pub use fleet::{Fleet, HostResult, Run, Sent};
 pub use host::{Ended, HostRun};
@@ -42,7 +44,6 @@ pub use memory::{end as end_apply, remembered};
 pub use password::{Password, Question};
 pub use prune::Prune;
 pub use reason::Incident;
-pub use session::Counts;
 pub use stepped::Needless;
 pub use stop::{Stop, Stopper};
 

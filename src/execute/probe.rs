@@ -62,15 +62,15 @@ impl Probe {
             answers.iter().map(|answer| (answer.seq, answer)).collect();
         let mut observed: Vec<Result<Erased, String>> =
             desired.resources.iter().map(|_| Err("the host was not asked".to_owned())).collect();
-        let stats = self.paths.and_then(|seq| by_seq.get(&seq));
-        let stats = Stats::read(stats.map(|answer| answer.payload.as_slice()).unwrap_or_default());
+        let said = self.paths.and_then(|seq| by_seq.get(&seq));
+        let paths = Stats::read(said.map(|answer| answer.payload.as_slice()).unwrap_or_default());
         for (seq, kind, these) in &self.asked {
             let wanted: Vec<&Erased> =
                 these.iter().map(|&index| &desired.resources[index].desired).collect();
             let states = match by_seq.get(seq) {
                 Some(answer) => match kind.paths(&wanted).as_slice() {
                     [] => kind.observe(&wanted, &answer.payload),
-                    paths => kind.observe(&wanted, &stats.with(paths, &answer.payload)),
+                    these => kind.observe(&wanted, &paths.with(these, &answer.payload)),
                 },
                 None => these.iter().map(|_| Err("the host did not answer".to_owned())).collect(),
             };

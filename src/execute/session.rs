@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::Settings;
+use super::cost::{Counts, Times};
 use super::failpoint::failpoint;
 use super::login;
 use super::password::Password;
@@ -22,29 +23,7 @@ use super::sending;
 use crate::model::{Become, Host};
 use crate::shell::frame::{opening, program};
 use crate::shell::{Answer, AnswerKind, Content, FrameError, Reader, Script, with_first};
-use crate::transport::{Link, TransportError, Wire};
-
-/// What a session cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub connections: u32,
-    pub exchanges: u32,
-    pub bytes_out: u64,
-    pub bytes_in: u64,
-}
-
-impl Counts {
-    /// Both together.
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self {
-            connections: self.connections + other.connections,
-            exchanges: self.exchanges + other.exchanges,
-            bytes_out: self.bytes_out + other.bytes_out,
-            bytes_in: self.bytes_in + other.bytes_in,
-        }
-    }
-}
+use crate::transport::{self, Link, TransportError, Way, Wire};
 
 /// A host's shell.
 #[derive(Debug)]
@@ -60,6 +39,7 @@ pub(super) struct Session {
     next: u64,
     password: Arc<Password>,
     places: Arc<Semaphore>,
+    transport: transport::Settings,
     /// Seconds until the shell must have greeted.
     greeting: u32,
     /// When all work on this host must be over, and how many seconds that was in all.
@@ -156,6 +136,16 @@ pub(super) enum SessionError {
     PasswordWanted,
 }
 
+impl SessionError {
+    /// Whether the connection is to blame, or no shell came of it.
+    const fn is_of_link(&self) -> bool {
+        matches!(
+            self,
+            Self::Transport(_) | Self::Closed(_) | Self::Silent(_) | Self::NoShell { .. }
+        )
+    }
+}
+
 impl Session {
     /// Connects; nothing is written yet.
     pub(super) async fn open(
@@ -163,12 +153,21 @@ impl Session {
         purpose: Purpose,
         settings: &Settings,
     ) -> Result<Self, SessionError> {
-        let seconds = greeting(settings);
-        let link = Link::open(host, &settings.transport);
-        let link = timeout(Duration::from_secs(seconds.into()), link).await.map_err(|_| {
-            TransportError::Unreachable(format!("no connection within {seconds} s"))
-        })??;
-        Self::on(link, host, (purpose, settings)).await
+        let begun = Instant::now();
+        let link = connect(host, Way::Any, settings).await?;
+        let reused = link.is_reused();
+        let opened = match Self::on(link.clone(), host, (purpose, settings)).await {
+            // What was kept leads nowhere any more.
+            Err(SessionError::Transport(_)) if reused => {
+                link.spoil();
+                let link = connect(host, Way::New, settings).await?;
+                Self::on(link, host, (purpose, settings)).await
+            }
+            opened => opened,
+        };
+        let mut session = opened?;
+        session.counts.times.connect = begun.elapsed();
+        Ok(session)
     }
 
     /// A shell on a link that is there.
@@ -182,6 +181,7 @@ impl Session {
         let seconds = settings.host_timeout;
         let end = (Instant::now() + Duration::from_secs(seconds.into()), seconds);
         let greeting = greeting(settings);
+        let connections = u32::from(!link.is_reused());
         let start = login::start(&link, host);
         let wire = timeout(Duration::from_secs(greeting.into()), start)
             .await
@@ -197,10 +197,11 @@ impl Session {
             next: 1,
             password: Arc::clone(&settings.password),
             places: Arc::clone(&settings.places),
+            transport: settings.transport.clone(),
             greeting,
             end,
             remote: None,
-            counts: Counts { connections: 1, ..Counts::default() },
+            counts: Counts { connections, ..Counts::default() },
         })
     }
 
@@ -210,7 +211,8 @@ impl Session {
         purpose: Purpose,
         settings: &Settings,
     ) -> Result<Self, SessionError> {
-        Self::open(&self.host, purpose, settings).await
+        let link = connect(&self.host, Way::New, settings).await?;
+        Self::on(link, &self.host, (purpose, settings)).await
     }
 
     /// Whether the login becomes root.
@@ -240,7 +242,15 @@ impl Session {
     ) -> Result<Vec<Answer>, SessionError> {
         let end = self.seq();
         self.counts.exchanges += 1;
-        match self.send(end, &work, &mut each).await {
+        let sent = match self.send(end, &work, &mut each).await {
+            // No shell came of a connection that was kept: a new one tells why, or is one.
+            Err(error) if self.remote.is_none() && self.link.is_reused() && error.is_of_link() => {
+                self.anew().await?;
+                self.send(end, &work, &mut each).await
+            }
+            sent => sent,
+        };
+        let sent = match sent {
             Err(SessionError::PasswordWanted) => {
                 let start = login::start_with_password(&self.link, &self.host, &self.password);
                 self.wire = Box::pin(start).await?;
@@ -248,8 +258,37 @@ impl Session {
                 self.reader.forget();
                 self.send(end, &work, &mut each).await
             }
-            result => result,
+            sent => sent,
+        };
+        if sent.is_err() {
+            self.link.spoil();
         }
+        sent
+    }
+
+    /// A new connection in the place of one that was kept.
+    async fn anew(&mut self) -> Result<(), SessionError> {
+        self.link.spoil();
+        let link = Link::open(&self.host, Way::New, &self.transport);
+        let link = timeout(Duration::from_secs(self.greeting.into()), link).await;
+        let late =
+            |_| TransportError::Unreachable(format!("no connection within {} s", self.greeting));
+        self.link = link.map_err(late)??;
+        self.wire = login::start(&self.link, &self.host).await?;
+        self.kept.forget();
+        self.reader.forget();
+        self.counts.connections += 1;
+        Ok(())
+    }
+
+    /// What is measured of its time.
+    pub(super) const fn times(&mut self) -> &mut Times {
+        &mut self.counts.times
+    }
+
+    /// The connection ends with the run: what the run does may decide who gets in.
+    pub(super) fn spoil(&self) {
+        self.link.spoil();
     }
 
     async fn send(
@@ -375,6 +414,15 @@ impl Program {
         script.text(" $? \"$A\"\n");
         self.expected.push((seq, Expected::Question));
     }
+}
+
+/// Connects to a host.
+async fn connect(host: &Host, way: Way, settings: &Settings) -> Result<Link, SessionError> {
+    let seconds = greeting(settings);
+    let link = Link::open(host, way, &settings.transport);
+    let link = timeout(Duration::from_secs(seconds.into()), link).await;
+    let late = |_| TransportError::Unreachable(format!("no connection within {seconds} s"));
+    Ok(link.map_err(late)??)
 }
 
 /// Seconds until a shell must have greeted: a login may take some, sudo too.

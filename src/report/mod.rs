@@ -27,6 +27,7 @@ pub mod record;
 mod runs;
 mod secret;
 mod summary;
+mod timings;
 mod trust;
 pub mod view;
 
@@ -49,6 +50,7 @@ pub use progress::Progress;
 pub use runs::{list as render_runs, show as render_run};
 pub use secret::{ask_secret, restore_terminal};
 pub use summary::render as render_summary;
+pub use timings::{HostTimes, render as timings};
 pub use trust::{TrustView, render as render_trust};
 
 /// How text is drawn.

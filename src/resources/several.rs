@@ -23,18 +23,18 @@ pub(super) enum New<'n> {
 /// mode, `-` for none, and the owner as chown(1) takes it.
 pub(super) fn joint(step: Step, path: &str, new: New<'_>, access: (&str, &str)) -> Step {
     let Some((folder, name)) = path.rsplit_once('/') else { return step };
-    let (kind, wide, more) = match new {
+    let (kind, wide, besides) = match new {
         New::File(content) => ("file", "3", Some(content)),
         New::Folder => ("folder", "2", None),
         New::Link(target) => ("link", "3", Some(target.as_bytes())),
     };
     // The shell's `*` leaves names with a point out, and its words hold no NUL.
-    let fits = more.is_none_or(|more| more.len() <= CONTENT_MAX && !more.contains(&0));
+    let fits = besides.is_none_or(|text| text.len() <= CONTENT_MAX && !text.contains(&0));
     if name.starts_with('.') || !fits {
         return step;
     }
     let (mode, owner) = access;
     let shared = [kind, wide, folder, mode, owner].map(ToOwned::to_owned).into();
-    let words = std::iter::once(name.as_bytes()).chain(more).map(<[u8]>::to_vec).collect();
+    let words = std::iter::once(name.as_bytes()).chain(besides).map(<[u8]>::to_vec).collect();
     Step { joint: Some(Joint { call: "several", shared, words }), ..step }
 }

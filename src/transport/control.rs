@@ -39,15 +39,25 @@ impl Control {
     }
 }
 
-/// Makes the folder where the user alone can read: the runtime folder, else the state folder.
-fn make(user_config: Option<&Path>) -> io::Result<TempDir> {
-    let variable =
-        |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let home = variable("HOME").unwrap_or_else(|| "/".into());
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn home() -> PathBuf {
+    variable("HOME").unwrap_or_else(|| "/".into())
+}
+
+/// Where ssh's sockets are: below the runtime folder, else the state folder.
+pub(super) fn base() -> PathBuf {
     let base = variable("XDG_RUNTIME_DIR").filter(|path| path.is_dir());
     let base =
-        base.or_else(|| variable("XDG_STATE_HOME")).unwrap_or_else(|| home.join(".local/state"));
-    let base = base.join("trueup");
+        base.or_else(|| variable("XDG_STATE_HOME")).unwrap_or_else(|| home().join(".local/state"));
+    base.join("trueup")
+}
+
+/// Makes the folder where the user alone can read.
+fn make(user_config: Option<&Path>) -> io::Result<TempDir> {
+    let base = base();
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&base)?;
     sweep(&base);
     let folder = tempfile::Builder::new().prefix("ssh-").tempdir_in(&base)?;
@@ -56,7 +66,7 @@ fn make(user_config: Option<&Path>) -> io::Result<TempDir> {
         .create_new(true)
         .mode(0o600)
         .open(folder.path().join("config"))?;
-    io::Write::write_all(&mut file, config(user_config, &home).as_bytes())?;
+    io::Write::write_all(&mut file, config(user_config).as_bytes())?;
     Ok(folder)
 }
 
@@ -75,21 +85,29 @@ fn sweep(base: &Path) {
 }
 
 /// The config: what must hold, then the user's own (`ssh_config(5)`: the first value counts).
-fn config(user_config: Option<&Path>, home: &Path) -> String {
+fn config(user_config: Option<&Path>) -> String {
     let mut text = String::from(
         "Host *\n  StrictHostKeyChecking yes\n  UpdateHostKeys no\n  VerifyHostKeyDNS no\n  BatchMode yes\n  \
          ServerAliveInterval 5\n  ServerAliveCountMax 3\n  ForwardAgent no\n  ForwardX11 no\n  \
          ClearAllForwardings yes\n  Tunnel no\n  GSSAPIDelegateCredentials no\n  PermitLocalCommand no\n  \
          RequestTTY no\n  EscapeChar none\n  RemoteCommand none\n  LogLevel INFO\n",
     );
-    let user = home.join(".ssh/config");
-    let files = match user_config {
-        Some(path) => vec![path],
-        None => vec![user.as_path(), Path::new("/etc/ssh/ssh_config")],
-    };
-    for file in files.into_iter().filter(|file| file.exists()) {
-        let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    for file in included(user_config).into_iter().filter(|file| file.exists()) {
         let _ = writeln!(text, "  Include \"{}\"", file.display());
     }
     text
+}
+
+/// The config files of the user's that hold.
+fn included(user_config: Option<&Path>) -> Vec<PathBuf> {
+    match user_config {
+        Some(path) => vec![std::path::absolute(path).unwrap_or_else(|_| path.to_owned())],
+        None => vec![home().join(".ssh/config"), "/etc/ssh/ssh_config".into()],
+    }
+}
+
+/// The files that decide how ssh gets where, as far as they are known here.
+pub(super) fn deciding(user_config: Option<&Path>) -> Vec<PathBuf> {
+    let known = [home().join(".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts".into()];
+    included(user_config).into_iter().chain(known).collect()
 }

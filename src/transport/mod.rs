@@ -6,6 +6,7 @@
 
 mod control;
 pub mod host_key;
+mod kept;
 mod known_hosts;
 mod process;
 mod refusal;
@@ -21,6 +22,7 @@ use crate::model::{Host, TransportKind};
 use crate::shell::{Login, login_line, login_words};
 
 pub use control::Control;
+pub use kept::disconnect;
 
 /// Bytes that a pipe to a program holds while much is written to it.
 const WIDE: usize = 512 << 10;
@@ -58,6 +60,8 @@ impl std::fmt::Debug for Wire {
 pub struct Settings {
     /// Seconds until a host counts as unreachable.
     pub connect_timeout: u16,
+    /// Seconds that a connection is kept for the next run once nobody uses it; 0: it ends with its run.
+    pub persist: u32,
     /// Read instead of the user's own ssh config.
     pub ssh_config: Option<PathBuf>,
     /// The run's private folder for ssh; made on first use.
@@ -76,6 +80,15 @@ pub enum TransportError {
     /// Something is wrong on this side.
     #[error("{0}")]
     Ours(String),
+}
+
+/// How a host is connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By a connection that a run before kept, where there is one.
+    Any,
+    /// Anew, which shows that the host can be reached now.
+    New,
 }
 
 /// A way to a host, on which shells are started.
@@ -102,9 +115,9 @@ impl Link {
     ///
     /// # Errors
     /// When nobody answers, the host refuses us or we it, or a program of this machine is missing.
-    pub async fn open(host: &Host, settings: &Settings) -> Result<Self, TransportError> {
+    pub async fn open(host: &Host, way: Way, settings: &Settings) -> Result<Self, TransportError> {
         Ok(Self(match host.connection.transport.unwrap_or(TransportKind::Ssh) {
-            TransportKind::Ssh => Inner::Ssh(ssh::Master::open(host, settings).await?),
+            TransportKind::Ssh => Inner::Ssh(ssh::Master::open(host, way, settings).await?),
             TransportKind::Local => Inner::Local,
             TransportKind::Command => {
                 let words = host.connection.command.iter().flatten();
@@ -117,6 +130,19 @@ impl Link {
                 )
             }
         }))
+    }
+
+    /// Whether a run before this one made it: that the host can still be reached in this way is not known.
+    #[must_use]
+    pub fn is_reused(&self) -> bool {
+        matches!(&self.0, Inner::Ssh(master) if master.is_reused())
+    }
+
+    /// It ends with its run: nobody knows whether it leads anywhere, or a new one would.
+    pub fn spoil(&self) {
+        if let Inner::Ssh(master) = &self.0 {
+            master.spoil();
+        }
     }
 
     /// Starts a shell; several may run on one link.

@@ -1,47 +1,57 @@
 //! The system's OpenSSH through its own multiplexing: one connection a host, with the user's config,
 //! agent, jump hosts and known hosts.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
-use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use openssh::Session;
 use openssh_mux_client::shutdown_mux_master;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::{Settings, TransportError, Wire, host_key, process, refusal};
+use super::{Settings, TransportError, Way, Wire, control, host_key, kept, process, refusal};
 use crate::model::Host;
 
-/// Seconds that a connection outlives its last use: only what a run that was killed leaves behind.
-const PERSIST: NonZeroU32 = NonZeroU32::new(60).expect("60 is not 0");
+/// Seconds that a connection which is not kept outlives its last use: only what a run that was killed leaves behind.
+const PERSIST: u32 = 60;
 
 /// The most of ssh's own words that is read.
 const SAID_MAX: u64 = 64 << 10;
 
-/// A connection, shared by what was started on it; it ends with the last of them.
+/// A connection, shared by what was started on it.
 #[derive(Clone)]
 pub(super) struct Master(Arc<Inner>);
 
 struct Inner {
     session: Arc<Session>,
-    /// Where its socket is.
-    folder: TempDir,
+    socket: PathBuf,
+    life: Life,
+    spoilt: AtomicBool,
+}
+
+/// How long a connection lives.
+enum Life {
+    /// As long as what was started on it; its socket is in this folder.
+    Run { _folder: TempDir },
+    /// Until nobody used it for a while.
+    Kept { reused: bool },
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // It has ended already where the link was lost.
-        let _ = shutdown_mux_master(socket(&self.folder).as_path());
+        match self.life {
+            // It has ended already where the link was lost.
+            Life::Run { .. } => drop(shutdown_mux_master(self.socket.as_path())),
+            Life::Kept { .. } if self.spoilt.load(Ordering::Relaxed) => kept::end(&self.socket),
+            Life::Kept { .. } => {}
+        }
     }
-}
-
-fn socket(folder: &TempDir) -> std::path::PathBuf {
-    folder.path().join("s")
 }
 
 /// `ssh` with the run's config and what the inventory says of this host, the destination not yet
@@ -68,22 +78,55 @@ pub(super) fn command(host: &Host, settings: &Settings) -> Result<Command, Trans
 }
 
 impl Master {
-    /// Connects and logs in.
-    pub(super) async fn open(host: &Host, settings: &Settings) -> Result<Self, TransportError> {
+    /// Connects and logs in, or takes a connection that was kept.
+    pub(super) async fn open(
+        host: &Host,
+        way: Way,
+        settings: &Settings,
+    ) -> Result<Self, TransportError> {
+        let place = place(host, settings).filter(|_| way == Way::Any);
+        if let Some(socket) = place.as_deref().filter(|socket| kept::usable(socket)) {
+            let session = Session::resume_mux(socket.into(), None);
+            if session.check().await.is_ok() {
+                return Ok(Self::of(session, socket.into(), Life::Kept { reused: true }));
+            }
+            kept::end(socket);
+        }
         let (base, _) = settings.control.config(settings.ssh_config.as_deref())?;
-        let folder = tempfile::Builder::new().prefix("c").tempdir_in(base);
-        let folder = folder.map_err(|error| {
-            TransportError::Ours(format!("no folder for ssh's socket: {error}"))
-        })?;
+        let ours = |error| TransportError::Ours(format!("no folder for ssh's socket: {error}"));
+        let folder = tempfile::Builder::new().prefix("c").tempdir_in(base).map_err(ours)?;
+        let made = match &place {
+            Some(place) => place.with_file_name(new_name(&folder)),
+            None => folder.path().join("s"),
+        };
+        let persist = place.as_ref().map_or(PERSIST, |_| settings.persist);
         let mut command = command(host, settings)?;
-        command.arg("-S").arg(socket(&folder)).args(["-M", "-f", "-N"]);
-        command.arg("-o").arg(format!("ControlPersist={PERSIST}s")).args(["--", &host.address]);
+        command.arg("-S").arg(&made).args(["-M", "-f", "-N"]);
+        command.arg("-o").arg(format!("ControlPersist={persist}s")).args(["--", &host.address]);
         let said = run(command, folder.path()).await?;
         if let Err(said) = said {
             return Err(explain(&said, host, settings).await);
         }
-        let session = Session::resume_mux(socket(&folder).into_boxed_path(), None);
-        Ok(Self(Arc::new(Inner { session: Arc::new(session), folder })))
+        // Only a socket behind which somebody is logged in gets the name under which others look for it.
+        let (socket, life) = match place.filter(|place| kept::named(&made, place)) {
+            Some(place) => (place, Life::Kept { reused: false }),
+            None => (made, Life::Run { _folder: folder }),
+        };
+        let session = Session::resume_mux(socket.clone().into_boxed_path(), None);
+        Ok(Self::of(session, socket, life))
+    }
+
+    fn of(session: Session, socket: PathBuf, life: Life) -> Self {
+        let (session, spoilt) = (Arc::new(session), AtomicBool::new(false));
+        Self(Arc::new(Inner { session, socket, life, spoilt }))
+    }
+
+    pub(super) fn is_reused(&self) -> bool {
+        matches!(self.0.life, Life::Kept { reused: true })
+    }
+
+    pub(super) fn spoil(&self) {
+        self.0.spoilt.store(true, Ordering::Relaxed);
     }
 
     /// Starts `start` as the login command.
@@ -108,6 +151,27 @@ impl Master {
             keep: Box::new((child, self.clone())),
         })
     }
+}
+
+/// Where the connection to this host is kept, if it may be.
+fn place(host: &Host, settings: &Settings) -> Option<PathBuf> {
+    if settings.persist == 0 {
+        return None;
+    }
+    let folder = kept::folder()?;
+    let command = command(host, settings).ok()?;
+    // The config that is named there is made for each run; what it includes counts.
+    let words = command.as_std().get_args().skip(2).chain([host.address.as_ref()]);
+    let files = control::deciding(settings.ssh_config.as_deref());
+    Some(folder.join(kept::name(words, &files)))
+}
+
+/// The name of a new socket, as long as nobody is logged in behind it: like that of the folder that is this connection's.
+fn new_name(folder: &TempDir) -> OsString {
+    let mut name = OsString::from("n");
+    name.push(folder.path().file_name().unwrap_or_default());
+    name.push(std::process::id().to_string());
+    name
 }
 
 /// Runs ssh until it has ended or gone to the background; what it said when it failed. It says that to a

@@ -18,6 +18,9 @@ pub(in crate::cli) struct Reach {
     /// Seconds until a host counts as unreachable
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(in crate::cli) connect_timeout: u16,
+    /// Seconds that a connection is kept for the next run once nobody uses it; 0 keeps none (trueup disconnect)
+    #[arg(long, value_name = "SECONDS", env = "TRUEUP_PERSIST", hide_env_values = true, default_value_t = 300, value_parser = clap::value_parser!(u32).range(..=3600))]
+    pub(in crate::cli) persist: u32,
     /// Seconds that the probe of a host may take; the probes of commands have their own time
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub(in crate::cli) probe_timeout: u32,

@@ -7,6 +7,7 @@ mod confirm;
 mod cost;
 mod crash;
 mod hostile;
+mod kept;
 mod language;
 mod large;
 mod limits;

@@ -181,6 +181,7 @@ fn clear(command: &mut Command) -> TempDir {
         .env("XDG_STATE_HOME", home.path())
         .env("LC_ALL", "C.UTF-8")
         .env("TRUEUP_KEY", KEY)
+        .env("TRUEUP_PERSIST", "0")
         .env("TRUEUP_HOST_STATE", state)
         .stdin(std::process::Stdio::null());
     home

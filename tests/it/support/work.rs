@@ -11,6 +11,14 @@ pub fn files(hosts: &[&str]) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Takes away what an apply made, but for the packages: shell text for the host.
+pub const UNDO: &str =
+    "for n in 1 2 3 4 5 6 7 8 9 10; do userdel work$n; groupdel work$n; done 2>/dev/null
+rm -rf /srv/work-* /var/lib/trueup/work /home/work[0-9]*
+sed -i '/# work line/d' /etc/issue /etc/issue.net
+systemctl disable --now lab-svc1 lab-svc2 lab-svc3 2>/dev/null
+true";
+
 /// How many resources each host has.
 pub const RESOURCES: usize = 113;
 

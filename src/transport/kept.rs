@@ -1,0 +1,97 @@
+//! Connections that outlive their run, so that the next one need not log in again: sockets of ssh masters in a folder that
+//! nobody else can enter. One that may stand for another way to the host than the one that is asked for now is not used.
+#![expect(clippy::disallowed_methods, reason = "sockets are files")]
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use openssh_mux_client::shutdown_mux_master;
+use sha2::{Digest as _, Sha256};
+
+use super::control;
+
+/// How old a kept connection may be, however often it is used: keys and accounts are taken away meanwhile.
+const AGE_MAX: Duration = Duration::from_secs(3600);
+
+/// The longest path of the folder: sun_path has 108 bytes (unix(7)), and ssh adds 17 to a name while it makes a socket.
+const FOLDER_MAX: usize = 60;
+
+/// Bytes of a name.
+const NAME: usize = 20;
+
+/// The folder of kept connections, made if it is not there. None where it is not this user's alone.
+pub(super) fn folder() -> Option<PathBuf> {
+    let base = control::base();
+    let folder = base.join("kept");
+    if folder.as_os_str().len() > FOLDER_MAX {
+        return None;
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
+    (own(&base) && own(&folder)).then_some(folder)
+}
+
+/// Whether it is a folder of this user's that nobody else may change, and no link.
+fn own(folder: &Path) -> bool {
+    let uid = rustix::process::geteuid().as_raw();
+    fs::symlink_metadata(folder).is_ok_and(|metadata| {
+        metadata.is_dir() && metadata.uid() == uid && metadata.mode() & 0o077 == 0
+    })
+}
+
+/// The name of a connection: a digest of all that decides where it leads and who logs in there, as far as this program
+/// knows it: ssh's words, its config files, the keys of hosts that are known, and the agent.
+pub(super) fn name<'w>(words: impl Iterator<Item = &'w OsStr>, files: &[PathBuf]) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    words.for_each(|word| add(word.as_bytes()));
+    for file in files {
+        add(file.as_os_str().as_bytes());
+        add(&fs::read(file).unwrap_or_default());
+    }
+    add(std::env::var_os("SSH_AUTH_SOCK").unwrap_or_default().as_bytes());
+    let digest = hash.finalize();
+    digest.iter().take(NAME / 2).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a connection at `socket` may be used: it is this user's, and not too old.
+pub(super) fn usable(socket: &Path) -> bool {
+    let uid = rustix::process::geteuid().as_raw();
+    let Ok(metadata) = fs::symlink_metadata(socket) else { return false };
+    let young = metadata.modified().is_ok_and(|made| made.elapsed().is_ok_and(|age| age < AGE_MAX));
+    let ours = metadata.file_type().is_socket() && metadata.uid() == uid;
+    if ours && !young {
+        end(socket);
+    }
+    ours && young
+}
+
+/// Gives the socket at `made` the name under which it is looked for; one that has it gives way.
+pub(super) fn named(made: &Path, place: &Path) -> bool {
+    fs::rename(made, place).is_ok()
+}
+
+/// Ends a connection: what runs on it goes on, and nothing new begins.
+pub(super) fn end(socket: &Path) {
+    let _ = shutdown_mux_master(socket);
+    let _ = fs::remove_file(socket);
+}
+
+/// Ends all connections that runs of this user kept: how many there were.
+#[must_use]
+pub fn disconnect() -> usize {
+    let Some(entries) = folder().and_then(|folder| fs::read_dir(folder).ok()) else { return 0 };
+    let mut ended = 0;
+    for entry in entries.flatten() {
+        let live = shutdown_mux_master(entry.path().as_path()).is_ok();
+        ended += usize::from(live);
+        let _ = fs::remove_file(entry.path());
+    }
+    ended
+}

@@ -1,0 +1,153 @@
+//! Connections that are kept for the next run: used again, ended on request, and never trusted where they may lead
+//! elsewhere or nowhere.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::support::{Output, Project, lab, lab::left_out, lab::own};
+
+const MODULE: &str = "[file.\"/etc/kept.conf\"]\ncontent = \"{{ vars.text }}\\n\"\n";
+
+/// Somebody whose runs keep their connections.
+struct Somebody {
+    project: Project,
+    state: TempDir,
+}
+
+impl Somebody {
+    fn new(host: &str) -> Self {
+        let inventory = format!("[vars]\ntext = \"one\"\n[hosts.{host}]\n");
+        let state = tempfile::tempdir().expect("a temporary folder");
+        Self { project: Project::of(&inventory, MODULE), state }
+    }
+
+    fn run_with(&self, words: &[&str], more: &[(&str, &str)]) -> Output {
+        let state = self.state.path().display().to_string();
+        let ours = [("XDG_STATE_HOME", state.as_str()), ("TRUEUP_PERSIST", "60")];
+        self.project.on_lab_with(words, &[&ours, more].concat())
+    }
+
+    /// Plans, and says how many connections that made.
+    fn planned(&self, more: &[(&str, &str)]) -> u32 {
+        let plan = self.run_with(&["plan", "--verbose"], more).expect(0);
+        let cost = plan.stderr.lines().last().unwrap_or_default().to_owned();
+        cost.split(' ').next().and_then(|count| count.parse().ok()).expect("the cost")
+    }
+
+    fn kept(&self) -> usize {
+        std::fs::read_dir(self.folder()).map_or(0, Iterator::count)
+    }
+
+    fn folder(&self) -> std::path::PathBuf {
+        self.state.path().join("trueup/kept")
+    }
+
+    fn disconnected(&self) -> String {
+        let state = self.state.path().display().to_string();
+        self.project.run_with(&["disconnect"], &[("XDG_STATE_HOME", &state)]).expect(0).stdout
+    }
+}
+
+impl Drop for Somebody {
+    fn drop(&mut self) {
+        self.disconnected();
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).expect("a folder").permissions().mode() & 0o7777
+}
+
+#[test]
+fn the_next_run_logs_in_no_more_until_somebody_disconnects() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let somebody = Somebody::new("spare1");
+    assert_eq!(somebody.planned(&[]), 1, "the first one logs in");
+    assert_eq!(somebody.planned(&[]), 0, "the next one does not");
+    assert_eq!(somebody.kept(), 1);
+    assert_eq!(mode(&somebody.folder()), 0o700, "nobody else can get at it");
+    let apply = somebody.run_with(&["apply", "--yes", "--verbose"], &[]).expect(0);
+    assert!(apply.stderr.contains("0 connections, "), "{}", apply.stderr);
+    assert_eq!(somebody.planned(&[("TRUEUP_PERSIST", "0")]), 1, "who wants none uses none");
+    assert_eq!(somebody.disconnected(), "1 kept connection ended.\n");
+    assert_eq!(somebody.disconnected(), "No connection was kept.\n");
+    assert_eq!((somebody.kept(), somebody.planned(&[])), (0, 1));
+}
+
+#[test]
+fn what_leads_nowhere_any_more_is_made_anew() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let somebody = Somebody::new("spare1");
+    assert_eq!(somebody.planned(&[]), 1);
+    // All sessions of the host end; the master notices nothing until it is used.
+    lab().on("spare1", "pkill -KILL -f '^sshd: root' ; true");
+    assert_eq!(somebody.planned(&[]), 1, "a run goes on with a new connection");
+    // A socket behind which nobody is.
+    let socket = std::fs::read_dir(somebody.folder()).expect("a folder").flatten().next();
+    let socket = socket.expect("a kept connection").path();
+    somebody.disconnected();
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
+    assert_eq!(somebody.planned(&[]), 1);
+}
+
+#[test]
+fn another_config_or_agent_is_another_connection() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let somebody = Somebody::new("spare1");
+    assert_eq!(somebody.planned(&[]), 1);
+    assert_eq!(somebody.planned(&[("SSH_AUTH_SOCK", "/nonexistent")]), 1);
+    assert_eq!(somebody.planned(&[]), 0);
+    let config = lab().ssh_config();
+    let mine = somebody.state.path().join("config");
+    std::fs::copy(config, &mine).expect("a copy");
+    let mine = mine.display().to_string();
+    let state = somebody.state.path().display().to_string();
+    let variables = [("XDG_STATE_HOME", state.as_str()), ("TRUEUP_PERSIST", "60")];
+    let words = ["plan", "--verbose", "--ssh-config", &mine];
+    let plan = somebody.project.run_with(&words, &variables).expect(0);
+    assert!(plan.stderr.contains("1 connection, "), "{}", plan.stderr);
+}
+
+#[test]
+fn a_folder_that_others_may_enter_keeps_nothing() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let somebody = Somebody::new("spare1");
+    assert_eq!(somebody.planned(&[]), 1);
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(somebody.folder(), open).expect("a mode");
+    assert_eq!(somebody.planned(&[]), 1, "who could have put a socket there is not spoken to");
+    let private = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(somebody.folder(), private).expect("a mode");
+    assert_eq!(somebody.planned(&[]), 0);
+}
+
+#[test]
+fn what_may_cut_off_a_login_ends_with_its_run() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let somebody = Somebody::new("spare1");
+    assert_eq!(somebody.planned(&[]), 1);
+    somebody.run_with(&["apply", "--yes", "--var", "text=two", "--confirm", "20"], &[]).expect(0);
+    assert_eq!(
+        somebody.planned(&[("TRUEUP_PERSIST", "60")]),
+        1,
+        "nobody can tell from it that logins work"
+    );
+    lab().on("spare1", "rm -rf /etc/kept.conf");
+}
