@@ -56,7 +56,7 @@ fn one_connection_and_a_fixed_number_of_exchanges_and_programs() {
     }
     let _host = own("spare1");
     let project = Project::new();
-    for (path, text) in work::files(&["spare1"]) {
+    for (path, text) in work::files(&["spare1"], &work::Size::small()) {
         project.file(path, text);
     }
     let before = logins("spare1");
@@ -94,7 +94,7 @@ fn one_connection_and_a_fixed_number_of_exchanges_and_programs() {
         programs.len() <= PROGRAMS_MAX,
         "{} programs for {} resources:\n{}",
         programs.len(),
-        work::RESOURCES,
+        work::Size::small().resources(),
         programs.join("\n")
     );
 }
