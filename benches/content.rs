@@ -24,7 +24,7 @@ const TREE: usize = 100;
 pub fn file(bench: &mut Bench, row: &mut Row) -> Result<(), String> {
     let host = bench.lab(Hosts::Web(4))?.0.names[0].clone();
     let folder = bench.project("file")?;
-    let module = "[file.\"/srv/bulk\"]\nsource = \"bulk\"\nmode = \"0644\"\n";
+    let module = "[file.\"/srv/bulk\"]\nsource = \"files/bulk\"\nmode = \"0644\"\n";
     one_module(&folder, std::slice::from_ref(&host), module)?;
     let path = folder.join("modules/bulk/files/bulk");
     let (lab, program) = bench.lab(Hosts::Web(4))?;
@@ -82,7 +82,7 @@ pub fn tree(bench: &mut Bench, row: &mut Row) -> Result<(), String> {
     let folder = bench.project("tree")?;
     let module = format!(
         "[directory.\"/srv/tree\"]\n[file.\"/srv/tree/f{{{{ each.value }}}}\"]\n\
-         for_each = \"{{{{ range(start=1, end={}) }}}}\"\nsource = \"tree/f{{{{ each.value }}}}\"\n",
+         for_each = \"{{{{ range(start=1, end={}) }}}}\"\nsource = \"files/tree/f{{{{ each.value }}}}\"\n",
         TREE + 1
     );
     one_module(&folder, &hosts, &module)?;
