@@ -105,19 +105,18 @@ fn tools() -> Result<PathBuf, String> {
     Ok(tools)
 }
 
-/// Runs a command; what it said is the error when it fails.
+/// Runs a command and gives what it said, also as the error when it fails.
 fn quietly(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|error| format!("{command:?}: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     if output.status.success() {
         return Ok(said);
     }
-    let errors = String::from_utf8_lossy(&output.stderr);
-    let all = [said.as_str(), errors.as_ref()].concat();
-    let lines: Vec<&str> = all.lines().collect();
+    let lines: Vec<&str> = said.lines().collect();
     let end = lines[lines.len().saturating_sub(15)..].join("\n");
-    Err(format!("{command:?} failed:\n{end}"))
+    let name = Path::new(command.get_program()).file_name().unwrap_or_default();
+    Err(format!("{} failed:\n{end}", name.display()))
 }
 
 /// Python on each host, which Ansible needs: packages that this machine's apt knows, for what the host has.
@@ -155,6 +154,14 @@ fn give_python(lab: &Lab, folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// Where mitogen keeps its way of running Ansible's tasks.
+fn strategies(tools: &Path) -> Result<PathBuf, String> {
+    let entries = std::fs::read_dir(tools.join("lib")).map_err(|error| error.to_string())?;
+    let of = |python: PathBuf| python.join("site-packages/ansible_mitogen/plugins/strategy");
+    let found = entries.flatten().map(|entry| of(entry.path())).find(|path| path.is_dir());
+    found.ok_or_else(|| "mitogen has no strategies".to_owned())
+}
+
 impl Peers {
     /// Writes the work and the settings of each tool.
     fn prepare(&self, lab: &Lab) -> Result<(), String> {
@@ -167,14 +174,11 @@ impl Peers {
         let hosts = lab.names.join("\n");
         let inventory = format!("[all]\n{hosts}\n");
         write(&self.folder.join("hosts.ini"), inventory.as_bytes())?;
-        let strategies = quietly(Command::new(self.tools.join("bin/python")).args([
-            "-c",
-            "import ansible_mitogen, os; print(os.path.join(ansible_mitogen.__path__[0], 'plugins', 'strategy'))",
-        ]))?;
+        let strategies = strategies(&self.tools)?;
         let common = "[defaults]\ninventory = hosts.ini\nforks = 64\nremote_user = root\n\
-             interpreter_python = /usr/bin/python3\nhost_key_checking = True\n";
+             interpreter_python = /usr/bin/python3\nhost_key_checking = True\ndeprecation_warnings = False\n";
         let mitogen =
-            format!("strategy_plugins = {}\nstrategy = mitogen_linear\n", strategies.trim());
+            format!("strategy_plugins = {}\nstrategy = mitogen_linear\n", strategies.display());
         let ssh = format!(
             "[ssh_connection]\npipelining = True\n\
              ssh_args = -F {config} -o ControlMaster=auto -o ControlPersist=60s\n"
@@ -198,7 +202,7 @@ impl Peers {
         command.env("ANSIBLE_CONFIG", self.folder.join(format!("{settings}.cfg")));
         command.env("ANSIBLE_SSH_CONTROL_PATH_DIR", sockets.path());
         command.env("ANSIBLE_HOME", self.folder.join("ansible-home"));
-        command.env("LC_ALL", "C.UTF-8");
+        command.env("LC_ALL", "C.UTF-8").env("TMPDIR", sockets.path());
         let begun = Instant::now();
         let said = quietly(&mut command)?;
         let took = begun.elapsed();
@@ -214,9 +218,14 @@ impl Peers {
         let mut command = Command::new(self.tools.join("bin/pyinfra"));
         command.current_dir(&self.folder).args(["-y", "inventory.py", "deploy.py"]);
         let begun = Instant::now();
-        let mut said = quietly(command.arg("--debug"))?;
+        let said = quietly(&mut command)?;
         let took = begun.elapsed();
-        said.truncate(4_000);
-        if took.is_zero() { Err(said) } else { Ok(took) }
+        // Operations, those that succeeded, that failed, and that had nothing to change.
+        let total = said.lines().find_map(|line| line.trim().strip_prefix("Grand total"));
+        let counts: Vec<&str> = total.unwrap_or_default().split_whitespace().collect();
+        match counts.as_slice() {
+            [all, "-", "-", same] if all == same => Ok(took),
+            _ => Err(format!("pyinfra changed something: {counts:?}")),
+        }
     }
 }

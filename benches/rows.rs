@@ -83,7 +83,6 @@ pub fn measure(names: &[&str]) -> Result<(), String> {
     }
     let folder = tempfile::Builder::new().prefix("tb").tempdir().map_err(|e| e.to_string())?;
     let mut bench = Bench { lab: None, folder };
-    let mut results = Results::read()?;
     let mut failed = Vec::new();
     for (name, work) in ROWS {
         if !names.is_empty() && !names.contains(&name) {
@@ -97,6 +96,8 @@ pub fn measure(names: &[&str]) -> Result<(), String> {
             row = Row { failed: Some(why), ..row };
         }
         println!("{}", page::brief(name, &row));
+        // Read again: another call may have measured other rows meanwhile.
+        let mut results = Results::read()?;
         results.rows.insert(name.to_owned(), row);
         results.write()?;
         page::write(&results)?;
