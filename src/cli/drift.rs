@@ -23,10 +23,9 @@ pub(super) fn run(common: &Common, verb: &Drift) -> Exit {
     runtime().block_on(async {
         let Some(results) = run.look().await else { return STOPPED };
         let Some(mut plan) = run.plan_view(style, &results) else { return Exit::Mistake };
-        for host in results.iter().flatten() {
-            let name = &ready.resolver.targets[host.target].host.name;
-            let told = plan.hosts.iter_mut().find(|told| told.host == *name);
-            if let (Some(told), Some(message)) = (told, unknowable(&host.memory, &host.desired)) {
+        for (told, host) in plan.hosts.iter_mut().zip(&results) {
+            let Ok(host) = host else { continue };
+            if let Some(message) = unknowable(&host.memory, &host.desired) {
                 let help = Some("the next apply writes down what is there".to_owned());
                 told.state = HostState::Ended { outcome: Outcome::Refused, message, help };
                 told.notes.clear();

@@ -267,7 +267,7 @@ fn refusal(
     let desired = &*run.desired;
     if let Some(by) = &run.memory.spent {
         let by = RunId::parse(by).map_or_else(String::new, |by| {
-            format!(", by run {by} ({})", by.since().get(..10).unwrap_or_default())
+            format!(", by run {by} ({})", by.day())
         });
         let message = format!("this plan was applied here already{by}");
         let help = format!(

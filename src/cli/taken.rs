@@ -91,9 +91,11 @@ impl Met<'_> {
             .iter()
             .filter_map(|(_, summary)| summary.run.selection.undoes.as_ref())
             .collect();
+        let keepers: BTreeMap<&str, &Keeper> =
+            self.keepers.iter().map(|keeper| (self.name(keeper.target), keeper)).collect();
         let keeps = |host: &str, id: &RunId| {
-            let keeper = self.keepers.iter().find(|keeper| self.name(keeper.target) == host);
             // Of a host that is not selected nothing is asked.
+            let keeper = keepers.get(host);
             keeper.is_none_or(|keeper| keeper.runs.iter().any(|run| run.id == *id))
         };
         recorded.iter().filter(|(id, _)| Some(id) > last).find_map(|(id, summary)| {
@@ -111,8 +113,7 @@ impl Met<'_> {
 
     /// The one run whose id begins so.
     fn named(&self, word: &str, recorded: impl Iterator<Item = RunId>) -> Result<RunId, String> {
-        let begin = word.trim_end_matches('…').to_uppercase();
-        let fits = |id: &&RunId| !begin.is_empty() && id.as_str().starts_with(&begin);
+        let fits = |id: &&RunId| id.begins(word);
         let all = self.keepers.iter().flat_map(|keeper| &keeper.runs).map(|run| &run.id);
         let found: BTreeSet<&RunId> = all.filter(fits).collect();
         let shown = word.escape_debug();

@@ -16,6 +16,10 @@ use crate::resolve::{Desired, Explained, Resolver};
 /// Stands in the place of a declaration that is gone.
 const GONE: &str = "no longer declared";
 
+/// What is told of a host on which nobody would put anything back at a boot, where something must be confirmed.
+const UNWATCHED_BOOT: &str = "where it starts anew before a change is confirmed, nobody puts that back: this takes \
+                              root, and systemd, OpenRC or cron";
+
 /// A resource's address and place.
 fn named(resolver: &Resolver, desired: &Desired, index: usize) -> (String, String) {
     let instance = &desired.resources[index];
@@ -78,6 +82,8 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<
         let facts = run.facts.clone().unwrap_or_else(|| Facts::stand_in(name));
         resolver.explain(run.target, &facts)
     });
+    let seconds = window(&run.desired, &run.plan, asked);
+    let mut confirmed = false;
     let changes = run.plan.changes().map(|(index, change)| {
         let (address, place) = named(resolver, &run.desired, index);
         let stage = run.desired.stage(index);
@@ -85,7 +91,7 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<
         let instance = &run.desired.resources[index];
         let mut shown = shown(&ready.key, &run.desired, index, change);
         if let Some(guarded) = guarded(instance, change, (&run.way_in, asked)) {
-            let seconds = window(&run.desired, &run.plan, asked);
+            confirmed = true;
             shown = shown.and_note(told(instance, change, (guarded, seconds)));
         }
         let change = shown;
@@ -104,21 +110,10 @@ pub(super) fn planned(ready: &Ready, run: &HostRun, (why, asked): (bool, Option<
     });
     let state = HostState::Compared { changes: changes.collect(), problems: problems.collect() };
     let (orphans, mut notes) = remembered(run);
-    notes.extend(unwatched_boot(run, asked));
+    if confirmed && !run.way_in.outlives_boot {
+        notes.push(UNWATCHED_BOOT.to_owned());
+    }
     HostPlan { host: resolver.targets[run.target].host.name.clone(), state, orphans, notes }
-}
-
-/// What is told of a host on which nobody would put anything back at a boot, where something must be confirmed.
-fn unwatched_boot(run: &HostRun, asked: Option<u32>) -> Option<String> {
-    let mut changes = run.plan.changes();
-    let must = changes.any(|(index, change)| {
-        guarded(&run.desired.resources[index], change, (&run.way_in, asked)).is_some()
-    });
-    (must && !run.way_in.outlives_boot).then(|| {
-        "where it starts anew before a change is confirmed, nobody puts that back: this takes root, and systemd, \
-         OpenRC or cron"
-            .to_owned()
-    })
 }
 
 /// What is told of a host's memory.

@@ -191,8 +191,7 @@ impl Applying {
     ) -> Option<Armed> {
         let [seqs @ .., undo, arming] =
             [session.seq(), session.seq(), session.seq(), session.seq()];
-        let run = settings.run.as_ref().map(|mark| mark.id.as_str().to_owned());
-        let mut body = Wave { run: run.unwrap_or_default(), ..Wave::default() };
+        let mut body = Wave { run: steps.run.clone(), ..Wave::default() };
         body.changes(&self.run, &self.plan, (wave, session));
         let armed = if let Some(mark) = &settings.run {
             let (begun, prune) = (self.begun, settings.prune.is_asked());

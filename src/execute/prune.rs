@@ -1,5 +1,6 @@
 //! What nobody declares any more, made into resources that are absent, where that is asked for.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -106,12 +107,12 @@ pub(super) async fn going(
 }
 
 /// The resources of a host with those that are to go from it, and the states of all.
-pub(super) fn beside(
-    (desired, observed): (&Arc<Desired>, &[Result<Erased, String>]),
+pub(super) fn beside<'o>(
+    (desired, observed): (&Arc<Desired>, &'o [Result<Erased, String>]),
     going: &[Going],
-) -> (Arc<Desired>, Vec<Result<Erased, String>>) {
+) -> (Arc<Desired>, Cow<'o, [Result<Erased, String>]>) {
     if going.is_empty() {
-        return (Arc::clone(desired), observed.to_vec());
+        return (Arc::clone(desired), Cow::Borrowed(observed));
     }
     let (all, places) =
         desired.with_orphans(going.iter().map(|one| one.instance.clone()).collect());

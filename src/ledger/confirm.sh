@@ -66,9 +66,9 @@ booting() {
 wayin() {
   booted
   if started 1; then
-    a= b=
-    { read -r a </etc/machine-id; read -r b </proc/sys/kernel/hostname; } 2>/dev/null
-    echo "@machine $boot $T ${a:-none} $b"
+    a=
+    { read -r a </etc/machine-id; } 2>/dev/null
+    echo "@machine $boot $T ${a:-none} $machine"
   fi
   booting
   [ -z "$E" ] || echo @boot
@@ -192,8 +192,6 @@ undecided() {
 # guarding WHAT STATE ID: the whole life of who watches.
 guarding() {
   state=$2 c=$2/confirm/$3
-  started $$
-  born=$T
   booted
   read -r run a b p E pid start <"$c/run" || exit 0
   # Behind the network, by somebody who may also be started again while the host goes on.
@@ -203,7 +201,7 @@ guarding() {
     set -- boot
   fi
   if [ "$1" = watch ] && [ ! -e "$c/reverting" ]; then
-    echo "$$ $T" >"$c/alive"
+    echo "$$ $born" >"$c/alive"
     waited "$b" "$p" || return 0
   fi
   revert "$1"

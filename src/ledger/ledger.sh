@@ -226,8 +226,9 @@ settle() {
 note() {
   booted
   M=$({ printf '\nboot %s\nword %s %s\n' "$boot" "$R" "$keeping" >>"$state/journal"; } 2>&1) || return 1
-  receive 5>>"$state/journal" && ondisk "$state" || return
+  receive 5>>"$state/journal" || return
   [ -z "$journal" ] || return 0
+  ondisk "$state" || return
   exec 7>>"$state/journal"
   journal=1
 }

@@ -1,7 +1,8 @@
 //! What the files declared once and declare no more: whose it is now, what it is still needed for, and what becomes
 //! of it. A thing that another address declares is no orphan: its entry goes over to that address.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt::Write as _;
 
 use super::{Entry, Ledger, Parted};
 use crate::model::Address;
@@ -23,7 +24,6 @@ pub struct Orphan {
 
 /// All that the files declare for a host, whether it is selected or not.
 struct Declared<'d> {
-    addresses: BTreeSet<String>,
     all: Vec<&'d Instance>,
 }
 
@@ -31,14 +31,26 @@ impl<'d> Declared<'d> {
     /// Nothing where not all that the files declare is known.
     fn of(desired: &'d Desired) -> Option<Self> {
         let beside = desired.beside.as_ref()?;
-        let all: Vec<&Instance> =
-            desired.resources.iter().chain(beside).map(|instance| &**instance).collect();
-        let addresses = all.iter().map(|instance| instance.address.to_string()).collect();
-        Some(Self { addresses, all })
+        Some(Self { all: desired.resources.iter().chain(beside).map(|one| &**one).collect() })
+    }
+
+    /// The addresses of which `entries` knows something, each once.
+    fn known<'l, V>(&self, entries: &'l BTreeMap<String, V>) -> HashSet<&'l str> {
+        let mut text = String::new();
+        let known = self.all.iter().filter_map(|instance| {
+            text.clear();
+            write!(text, "{}", instance.address).expect("a string takes all that is written");
+            entries.get_key_value(&text).map(|(address, _)| address.as_str())
+        });
+        known.collect()
     }
 
     fn gone<'l>(&self, ledger: &'l Ledger) -> Vec<(&'l String, &'l Entry)> {
-        ledger.entries.iter().filter(|(address, _)| !self.addresses.contains(*address)).collect()
+        let known = self.known(&ledger.entries);
+        if known.len() == ledger.entries.len() {
+            return Vec::new();
+        }
+        ledger.entries.iter().filter(|(address, _)| !known.contains(address.as_str())).collect()
     }
 
     /// By what they are on the host.
@@ -177,9 +189,13 @@ impl Ledger {
         let Some(declared) = Declared::of(desired).filter(|_| !self.entries.is_empty()) else {
             return;
         };
+        let addresses: HashSet<String> = match moved {
+            [] => HashSet::new(),
+            _ => declared.all.iter().map(|instance| instance.address.to_string()).collect(),
+        };
         for (from, to) in moved {
-            if declared.addresses.contains(to)
-                && !declared.addresses.contains(from)
+            if addresses.contains(to)
+                && !addresses.contains(from)
                 && self.entries.contains_key(from)
                 && !self.entries.contains_key(to)
             {

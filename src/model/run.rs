@@ -61,6 +61,12 @@ impl RunId {
         humantime::format_rfc3339_seconds(begun).to_string()
     }
 
+    /// The day on which its run began: RFC 3339, UTC.
+    #[must_use]
+    pub fn day(&self) -> String {
+        self.since().chars().take(10).collect()
+    }
+
     /// When its run began, in milliseconds after 1970.
     #[must_use]
     pub fn milliseconds(&self) -> u64 {

@@ -67,7 +67,7 @@ fn fired(change: &Change) -> Option<String> {
 /// That the host moved, and since when.
 fn moved(origin: &Origin) -> Option<String> {
     let since = |run: &str| match RunId::parse(run) {
-        Some(id) => format!("run {} ({})", visible(run), day(&id)),
+        Some(id) => format!("run {} ({})", visible(run), id.day()),
         None => format!("run {}", visible(run)),
     };
     match origin {
@@ -77,11 +77,6 @@ fn moved(origin: &Origin) -> Option<String> {
             Some(format!("drift: changed in the files, and on the host after {}", since(run)))
         }
     }
-}
-
-/// The day on which a run began, UTC.
-fn day(run: &RunId) -> String {
-    run.since()[..10].to_owned()
 }
 
 /// Where a value comes from.
