@@ -266,9 +266,8 @@ fn refusal(
     let outcome = Outcome::Refused;
     let desired = &*run.desired;
     if let Some(by) = &run.memory.spent {
-        let by = RunId::parse(by).map_or_else(String::new, |by| {
-            format!(", by run {by} ({})", by.day())
-        });
+        let by =
+            RunId::parse(by).map_or_else(String::new, |by| format!(", by run {by} ({})", by.day()));
         let message = format!("this plan was applied here already{by}");
         let help = format!(
             "A saved plan is used up where it was applied, also where that failed.\n{again}"
