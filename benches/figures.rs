@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::machine::Machine;
+use super::machine::Machine;
 
 /// All that was measured, by the names of the rows.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -96,9 +96,11 @@ impl Line {
         let mut sorted = self.runs.clone();
         sorted.sort_by(f64::total_cmp);
         let (first, last) = (sorted.first(), sorted.last());
-        let middle = sorted.get(sorted.len() / 2);
         let or_none = |figure: Option<&f64>| figure.copied().unwrap_or(f64::NAN);
-        (or_none(middle), or_none(first), or_none(last))
+        // Of an even number of runs, the mean of the two in the middle.
+        let upper = or_none(sorted.get(sorted.len() / 2));
+        let lower = or_none(sorted.get(sorted.len().saturating_sub(1) / 2));
+        (f64::midpoint(lower, upper), or_none(first), or_none(last))
     }
 
     /// Whether the median reaches the aim.
@@ -152,9 +154,4 @@ pub fn ratios(runs: &[Duration], by: &[Duration]) -> Vec<f64> {
 /// Seconds by which runs took longer than others, pair by pair.
 pub fn over(runs: &[Duration], bare: &[Duration]) -> Vec<f64> {
     runs.iter().zip(bare).map(|(run, bare)| run.as_secs_f64() - bare.as_secs_f64()).collect()
-}
-
-/// KiB as MiB.
-pub fn mib(memory: &[u64]) -> Vec<f64> {
-    memory.iter().map(|kib| *kib as f64 / 1024.0).collect()
 }

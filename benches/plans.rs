@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::figures::{Aim, Part, Row, mib, over, ratios, seconds};
+use crate::figures::{Aim, Part, Row, over, ratios, seconds};
 use crate::lab::{Hosts, Lab};
 use crate::program::{PLAN, Program, Run};
 use crate::rows::{Bench, runs};
@@ -55,7 +55,7 @@ pub fn walls(runs: &[Run]) -> Vec<Duration> {
 
 /// The memory of runs, in MiB.
 pub fn memory(runs: &[Run]) -> Vec<f64> {
-    mib(&runs.iter().map(|run| run.memory).collect::<Vec<_>>())
+    runs.iter().map(|run| run.memory as f64 / 1024.0).collect()
 }
 
 /// 4 hosts × 113, cold and warm.

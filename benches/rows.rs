@@ -31,11 +31,6 @@ const ROWS: [Named; 14] = [
     ("crowd", crowd::crowd),
 ];
 
-/// The names of all rows, as the page has them.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    ROWS.iter().map(|row| row.0)
-}
-
 /// What rows measure with: a folder of their own, and the hosts that the last one asked for.
 pub struct Bench {
     lab: Option<(Hosts, Lab)>,
@@ -78,7 +73,7 @@ pub fn runs() -> usize {
 /// Measures the rows of these names, or all, and writes page and results after each.
 pub fn measure(names: &[&str]) -> Result<(), String> {
     if let Some(name) = names.iter().find(|name| ROWS.iter().all(|row| row.0 != **name)) {
-        let all: Vec<&str> = self::names().collect();
+        let all: Vec<&str> = ROWS.iter().map(|row| row.0).collect();
         return Err(format!("no row of this name: {name}; there are {}", all.join(", ")));
     }
     let folder = tempfile::Builder::new().prefix("tb").tempdir().map_err(|e| e.to_string())?;

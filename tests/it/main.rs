@@ -24,6 +24,7 @@ mod ledger;
 mod machines;
 mod manual;
 mod mistakes;
+mod performance;
 mod plans;
 mod resources;
 mod rollback;
