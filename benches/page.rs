@@ -136,7 +136,7 @@ fn missing(text: &mut String, part: Part, name: &str, results: &Results) {
 fn ends(text: &str) -> String {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first = lines.next().unwrap_or_default().to_owned();
-    lines.last().map_or_else(|| first.clone(), |last| format!("{first} … {}", last.trim()))
+    lines.next_back().map_or_else(|| first.clone(), |last| format!("{first} … {}", last.trim()))
 }
 
 fn aims(text: &mut String, row: &Row) {
