@@ -187,15 +187,13 @@ fn reached(line: &Line) -> &'static str {
     }
 }
 
-/// Three digits that mean something.
+/// As many digits as tell a figure from an aim beside it.
 fn number(figure: f64) -> String {
     let size = figure.abs();
     if size >= 100.0 {
         format!("{figure:.0}")
     } else if size >= 10.0 {
         format!("{figure:.1}")
-    } else if size >= 1.0 {
-        format!("{figure:.2}")
     } else {
         format!("{figure:.3}")
     }

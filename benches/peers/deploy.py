@@ -5,9 +5,12 @@ from pyinfra.operations import apt, files, server, systemd
 apt.packages(packages=[f"lab-pkg{number:02}" for number in range(1, 21)])
 for number in range(1, 11):
     server.user(user=f"work{number}", shell="/bin/bash", comment=f"worker {number}")
+for number in range(1, 11):
     files.directory(path=f"/srv/work-d{number}", mode="750", user=f"work{number}")
+for number in range(1, 11):
     files.link(path=f"/srv/work-l{number}", target=f"/srv/work-d{number}")
-    path = "/etc/issue" if number % 2 == 0 else "/etc/issue.net"
+for number in range(1, 11):
+    path = "/etc/issue" if number <= 5 else "/etc/issue.net"
     files.line(path=path, line=f"^# work line {number}$", replace=f"# work line {number}")
 for number in range(1, 51):
     files.template(

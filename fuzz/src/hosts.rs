@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 use toml::de::DeTable;
-use trueup::model::{Diagnostic, FileId, Located, Span};
+use trueup::model::{Body, Diagnostic, FileId, Located, Span};
 use trueup::resources::{Bodies, Erased, Input, Part, REGISTRY, Verdict};
 use trueup::shell::{Answer, FrameError, Limits, Reader};
 
@@ -112,12 +112,12 @@ struct Case {
 struct Texts(BTreeMap<String, String>);
 
 impl Bodies for Texts {
-    fn template(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
-        let text = self.0.get(name).map(|text| text.as_bytes().into());
+    fn template(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
+        let text = self.0.get(name).map(|text| Body::of(text.as_bytes()));
         text.ok_or_else(|| Diagnostic::at(span, "there is no such body"))
     }
 
-    fn source(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+    fn source(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
         self.template(name, span)
     }
 }

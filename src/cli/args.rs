@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use clap_complete::{ArgValueCandidates, ArgValueCompleter};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCandidates;
 
 use super::completers;
 
+mod everywhere;
 mod memory;
 mod rollback;
 mod runs;
@@ -14,9 +15,10 @@ mod trust;
 
 use super::forms::{CheckOutput, Form, ShowAs};
 use crate::model::window_argument;
+pub(super) use everywhere::Common;
 pub(super) use memory::{Drift, Ledger, Pruning, Reach, Unlock};
 pub(super) use rollback::Rollback;
-pub(super) use runs::{Runs, RunsShow, RunsWhat};
+pub(super) use runs::{Runs, RunsMerge, RunsShow, RunsWhat};
 pub(super) use trust::Trust;
 
 /// Brings hosts true to what TOML files say: plans the exact difference over SSH and applies it.
@@ -33,40 +35,10 @@ const EXIT_STATUSES: &str = "Exit status: 0 good; 1 a mistake in the arguments o
     2 there are changes (with --detailed-exitcode); 3 a host failed, was unreachable, refused or unknown; \
     4 a host put back what a run changed.";
 
-/// What every verb takes.
-#[derive(Debug, Clone, ClapArgs)]
-pub(super) struct Common {
-    /// The project's folder
-    #[arg(short = 'C', long = "directory", value_name = "DIR", default_value = ".", global = true)]
-    pub(super) directory: PathBuf,
-    /// The inventory, instead of the one that trueup.toml names
-    #[arg(short, long, value_name = "FILE", global = true)]
-    pub(super) inventory: Option<PathBuf>,
-    /// Only these hosts: a pattern of hosts and groups, such as "web and not web9"
-    #[arg(short, long, value_name = "PATTERN", global = true, add = ArgValueCompleter::new(completers::pattern))]
-    pub(super) limit: Option<String>,
-    /// Sets a var over all others; VALUE is TOML, or a string
-    #[arg(long = "var", value_name = "NAME=VALUE", action = ArgAction::Append, global = true)]
-    pub(super) vars: Vec<String>,
-    /// Seconds that making one host's resources may take: a loop in a template may have no end [default: 60]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..), global = true)]
-    render_timeout: Option<u64>,
-    /// When to use colours
-    #[arg(long, value_name = "WHEN", value_parser = ["auto", "always", "never"], default_value = "auto", global = true)]
-    pub(super) color: String,
-}
-
-impl Common {
-    /// Seconds that making one host's resources may take.
-    pub(super) fn render_timeout(&self) -> u64 {
-        self.render_timeout.unwrap_or(60)
-    }
-}
-
 impl Args {
-    /// A flag of those that every verb takes, where this one has no use for it and it was given.
-    pub(super) fn unheeded(&self) -> Option<&'static str> {
-        let Common { limit, inventory, vars, render_timeout, .. } = &self.common;
+    /// A flag of those that every verb takes, where this one has no use for it and it was given; and why it has none.
+    pub(super) fn unheeded(&self) -> Option<(&'static str, &'static str)> {
+        let Common { limit, shard, inventory, vars, render_timeout, .. } = &self.common;
         let hosts = !matches!(
             self.verb,
             Verb::Runs(_)
@@ -76,13 +48,27 @@ impl Args {
                 | Verb::Completions(_)
                 | Verb::Man(_)
         );
+        let many = matches!(
+            self.verb,
+            Verb::Plan(_)
+                | Verb::Apply(_)
+                | Verb::Rollback(_)
+                | Verb::Drift(_)
+                | Verb::Check(_)
+                | Verb::Inventory(_)
+        );
+        if hosts && !many && shard.is_some() {
+            return Some(("--shard", "it is not about many hosts"));
+        }
         let given = [
             ("--limit", limit.is_some()),
+            ("--shard", shard.is_some()),
             ("--inventory", inventory.is_some()),
             ("--var", !vars.is_empty()),
             ("--render-timeout", render_timeout.is_some()),
         ];
-        given.into_iter().find(|(_, given)| *given && !hosts).map(|(flag, _)| flag)
+        let (flag, _) = given.into_iter().find(|(_, given)| *given && !hosts)?;
+        Some((flag, "it looks neither at hosts nor at their vars"))
     }
 }
 
@@ -339,6 +325,8 @@ pub(super) enum SchemaOf {
     Events,
     /// What `trueup runs show --json` prints
     Run,
+    /// What `trueup runs merge --json` prints
+    Merged,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -23,7 +23,10 @@ pub(super) fn run(common: &Common, verb: &Inventory) -> Exit {
     let result = match (examined.resolver, limit) {
         // A mistake in a module does not stand between a reader and the inventory.
         (Some(resolver), Ok(limit)) if !examined.project.inventory.doubtful => {
-            resolver.hosts(limit.as_ref()).and_then(|hosts| show(&resolver, &hosts, verb))
+            resolver.hosts(limit.as_ref()).and_then(|mut hosts| {
+                hosts.retain(|&index| common.holds(&resolver.targets[index].host.name));
+                show(&resolver, &hosts, verb)
+            })
         }
         (_, Err(mistake)) => Err(vec![mistake]),
         _ => Err(found),

@@ -14,6 +14,7 @@ mod inventory;
 mod key;
 mod ledger;
 mod man;
+mod merge;
 mod plan;
 mod project;
 mod record;
@@ -54,10 +55,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(args) => args,
         Err(error) => return mistaken(error).into(),
     };
-    if let Some(flag) = args.unheeded() {
-        report::print_error(&format!(
-            "error: this verb takes no {flag}: it looks neither at hosts nor at their vars\n"
-        ));
+    if let Some((flag, why)) = args.unheeded() {
+        report::print_error(&format!("error: this verb takes no {flag}: {why}\n"));
         return Exit::Mistake.into();
     }
     let exit = match args.verb {

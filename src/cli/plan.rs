@@ -23,7 +23,8 @@ pub(super) fn run(common: &Common, verb: &Plan) -> Exit {
     runtime().block_on(async {
         let Some(results) = run.look().await else { return STOPPED };
         let Some(plan) = run.plan_view(style, &results) else { return Exit::Mistake };
-        let kept = verb.out.as_ref().map(|path| saved::save(path, &run, &plan, &results));
+        let kept =
+            verb.out.as_ref().map(|path| saved::save((path, common.shard), &run, &plan, &results));
         let counts = run.fleet.close(results.into_iter().filter_map(Result::ok).collect()).await;
         telling.plan(&plan);
         tell_cost(&verb.hosts, counts);

@@ -67,7 +67,7 @@ pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPatt
     let resolver = whole.then(|| Resolver::new(&project, overrides, &mut found));
     if let Some(resolver) = &resolver {
         match resolver.select(limit) {
-            Ok(every) => survey = look(resolver, &every, common.render_timeout()),
+            Ok(every) => survey = surveyed(common, resolver, every, &found),
             Err(mistakes) => found.extend(mistakes),
         }
         found.extend(survey.mistakes(resolver, &found));
@@ -93,6 +93,23 @@ pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPatt
     }
     sort(&mut found);
     Examined { project, resolver, survey, found }
+}
+
+/// Looks at the hosts of the run's shard. Where something is wrong there all others are looked at too: what names
+/// nothing on these may name something on those. What is wrong with those is for their own shards to say.
+fn surveyed(
+    common: &Common,
+    resolver: &Resolver,
+    every: Vec<usize>,
+    found: &[Diagnostic],
+) -> Survey {
+    let ours = |index: &usize| common.holds(&resolver.targets[*index].host.name);
+    let (ours, others): (Vec<usize>, Vec<usize>) = every.into_iter().partition(ours);
+    let mut survey = look(resolver, &ours, common.render_timeout());
+    if !others.is_empty() && !survey.mistakes(resolver, found).is_empty() {
+        survey.beside(look(resolver, &others, common.render_timeout()));
+    }
+    survey
 }
 
 /// Looks at hosts on all cores. Where one host takes longer than `seconds` the program ends: nothing
@@ -198,34 +215,60 @@ fn choose(
         Err(_) if select.allow_empty => Vec::new(),
         selected => selected?,
     };
-    let mut ready = Vec::with_capacity(selected.len());
-    for index in selected {
+    let held = |index: &usize| common.holds(&resolver.targets[*index].host.name);
+    let (ours, others): (Vec<usize>, Vec<usize>) = selected.into_iter().partition(held);
+    let count = ours.len() + others.len();
+    let mut ready = Vec::with_capacity(ours.len());
+    for &index in &ours {
         let name = &resolver.targets[index].host.name;
         if only.is_some_and(|only| !only.contains(name)) {
             continue;
         }
-        if resolver.uses_facts() {
-            // What stands in shows what selectors may select, and says nothing about this host.
-            let selecting = if all { Vec::new() } else { Facts::stand_ins(name) };
-            for facts in &selecting {
-                let _ = resolver.desired(index, facts);
-            }
-            ready.push((index, None));
-            continue;
-        }
-        let desired = resolver.desired(index, &Facts::stand_in(name))?;
+        let desired = selected_of(&resolver, index)?;
         // A host of which nothing is selected is not contacted.
-        if all || !desired.resources.is_empty() {
-            ready.push((index, Some(Arc::new(desired))));
+        if all || desired.as_ref().is_none_or(|desired| !desired.resources.is_empty()) {
+            ready.push((index, desired.map(Arc::new)));
         }
+    }
+    // What selects nothing in this shard may select something in another one.
+    let matched = || resolver.selection().is_none_or(Selection::matched);
+    for index in others {
+        if matched() {
+            break;
+        }
+        let _ = selected_of(&resolver, index);
     }
     let unmatched = resolver
         .selection()
         .map(|selection| Selection::unmatched(selection, &tags, &survey.addresses()));
     match unmatched {
-        Some(unmatched) if !unmatched.is_empty() && !select.allow_empty => Err(unmatched),
-        _ => Ok((resolver, ready)),
+        Some(unmatched) if !unmatched.is_empty() && !select.allow_empty => return Err(unmatched),
+        _ => {}
     }
+    if let Some(shard) = common.shard.filter(|_| ready.is_empty()) {
+        let what = if ours.is_empty() {
+            format!("no host of {count} is in shard {shard}")
+        } else {
+            format!("nothing that is selected is on a host of shard {shard}")
+        };
+        report::print_error(&format!("note: {what}: there is nothing to do\n"));
+    }
+    Ok((resolver, ready))
+}
+
+/// What is selected of a host; `None` where its facts must be known first.
+fn selected_of(resolver: &Resolver, index: usize) -> Result<Option<Desired>, Vec<Diagnostic>> {
+    let name = &resolver.targets[index].host.name;
+    if !resolver.uses_facts() {
+        return resolver.desired(index, &Facts::stand_in(name)).map(Some);
+    }
+    // What stands in shows what selectors may select, and says nothing about this host.
+    if resolver.selection().is_some() {
+        for facts in &Facts::stand_ins(name) {
+            let _ = resolver.desired(index, facts);
+        }
+    }
+    Ok(None)
 }
 
 /// The host of this name.

@@ -177,11 +177,14 @@ fn selection(about: &About<'_>, ready: &Ready) -> SelectionJson {
         skip_tags.clone_from(&selected.skip_tags);
         targets.clone_from(&selected.targets);
     }
+    let made_for = about.opened.and_then(|opened| opened.saved.selected.shard.clone());
+    let shard = about.common.shard.map(|shard| shard.to_string()).or(made_for);
     let mut sensitive_vars: Vec<String> = sensitive.into_iter().map(|(name, _)| name).collect();
     sensitive_vars.sort();
     sensitive_vars.dedup();
     SelectionJson {
         limit: about.common.limit.clone(),
+        shard,
         tags,
         skip_tags,
         targets,

@@ -113,6 +113,25 @@ pub(super) fn prune(folder: &Path, keep: Runs, now: SystemTime) -> io::Result<()
     Ok(())
 }
 
+/// A path as it may be shown: names of files may come from another machine too.
+pub(super) fn shown(path: &Path) -> String {
+    report::visible(&path.display().to_string())
+}
+
+/// The run whose record a folder is, if it is one.
+pub(super) fn at(folder: &Path) -> Result<Option<Recorded>, String> {
+    if !folder.join(RUN).exists() {
+        return Ok(None);
+    }
+    let nameless = RunId::new(0, 0);
+    let recorded = Recorded { id: nameless, folder: folder.to_owned() };
+    let run: RunJson = recorded.form(RUN)?;
+    let id = RunId::parse(&run.id);
+    let wrong =
+        || format!("{}: its id is none: {}", shown(&folder.join(RUN)), run.id.escape_debug());
+    Ok(Some(Recorded { id: id.ok_or_else(wrong)?, ..recorded }))
+}
+
 impl Records {
     /// Those of the project in a folder; where there is none, those of plans applied without one.
     pub(super) fn beside(directory: &Path) -> io::Result<Self> {
@@ -183,14 +202,19 @@ impl Records {
 impl Recorded {
     fn text(&self, name: &str) -> Result<String, String> {
         let path = self.folder.join(name);
-        let said = |error: io::Error| format!("cannot read {}: {error}", path.display());
+        let said = |error: io::Error| format!("cannot read {}: {error}", shown(&path));
         let mut text = Vec::new();
         File::open(&path).and_then(|file| file.take(MOST).read_to_end(&mut text)).map_err(said)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        Ok(String::from_utf8(text)
+            .unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned()))
     }
 
     fn form<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T, String> {
-        let wrong = |error| format!("{}: {error}", self.folder.join(name).display());
+        // What is wrong may be told in letters of the file, which may come from another machine.
+        let wrong = |error: serde_json::Error| {
+            let why = error.to_string();
+            format!("{}: {}", shown(&self.folder.join(name)), report::visible(&why))
+        };
         serde_json::from_str(&self.text(name)?).map_err(wrong)
     }
 

@@ -53,7 +53,10 @@ fn render(resolver: &Resolver, verb: &Render) -> Result<Vec<u8>, Vec<Diagnostic>
     match chosen.as_slice() {
         [] => Err(vec![no_address(&verb.host, address, &all)]),
         [one] => Ok(match &one.content {
-            Some(content) if !one.sensitive => content.to_vec(),
+            Some(content) if !one.sensitive => content.whole().map_err(|error| {
+                let message = format!("the content of {} cannot be read: {error}", one.address);
+                vec![Diagnostic::error(message).code("unreadable")]
+            })?,
             _ => report::rendered(&[view(resolver, one)]).into_bytes(),
         }),
         many => {
@@ -87,7 +90,11 @@ fn view(resolver: &Resolver, rendered: &Rendered) -> RenderedView {
         address: rendered.address.to_string(),
         place: resolver.place(rendered.place),
         keys: keys.collect(),
-        content: content
-            .map(|content| String::from_utf8(content.to_vec()).map_err(|_| content.len())),
+        content: content.map(|content| match content.bytes() {
+            Some(bytes) => {
+                String::from_utf8(bytes.to_vec()).map_err(|_| ("binary", content.size()))
+            }
+            None => Err(("large", content.size())),
+        }),
     }
 }

@@ -86,7 +86,8 @@ fn hosts(
             "no host keeps a run: the inventory {file} has no hosts"
         ))]);
     }
-    let hosts = resolver.hosts(limit.as_ref())?;
+    let mut hosts = resolver.hosts(limit.as_ref())?;
+    hosts.retain(|&index| common.holds(&resolver.targets[index].host.name));
     Ok((resolver, hosts))
 }
 

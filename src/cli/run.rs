@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{mpsc, oneshot};
 
 use super::args::{Hosts, Select};
@@ -56,8 +57,23 @@ pub(super) struct Run<'r> {
 
 /// The runtime in which hosts are worked on.
 pub(super) fn runtime() -> tokio::runtime::Runtime {
+    raise_files();
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all().build().expect("this machine can start threads")
+}
+
+/// Files that this program lets itself open at most, whatever it may.
+const FILES: u64 = 1 << 18;
+
+/// Lets this program open as many files as it may: every host of a run takes four, and the usual 1,024 would be the end
+/// of a run of 250 hosts.
+fn raise_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(FILES).min(FILES);
+    if limit.current.is_some_and(|current| current < most) {
+        // Where it cannot be raised it stays, and what is too much then is told of the host.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
+    }
 }
 
 impl<'r> Run<'r> {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::args::{Common, Runs, RunsShow, RunsWhat};
 use super::exit::Exit;
+use super::merge;
 use super::project;
 use super::records::{self, Records};
 use super::settings;
@@ -18,6 +19,7 @@ pub(super) fn run(common: &Common, verb: &Runs) -> Exit {
     let style = settings::style(common, Zoom::Plain);
     let said = match &verb.what {
         Some(RunsWhat::Show(show)) => shown(common, show, style),
+        Some(RunsWhat::Merge(merge)) => return merge::run(common, merge, style),
         None => listed(common, verb, style),
     };
     match said {

@@ -14,7 +14,7 @@ use super::settings;
 use crate::config::HostPattern;
 use crate::execute::failpoint::failpoint;
 use crate::execute::{HostResult, HostRun};
-use crate::model::{Connection, Host, Key, Outcome, RunId};
+use crate::model::{Connection, Host, Key, Outcome, RunId, Shard};
 use crate::plan::json::PlanJson;
 use crate::plan::saved::{Saved, SavedError, Selected};
 use crate::plan::{Document, HostPlan, HostState, moved};
@@ -26,7 +26,7 @@ const MOST: u64 = 1 << 30;
 
 /// Saves a plan with the hosts of it that change.
 pub(super) fn save(
-    path: &Path,
+    (path, shard): (&Path, Option<Shard>),
     run: &Run<'_>,
     plan: &Document,
     results: &[HostResult],
@@ -46,9 +46,9 @@ pub(super) fn save(
     // Named as runs are: by when it was made.
     let id = settings::mark().id;
     (saved.id, saved.created) = (id.to_string(), id.since());
-    let Select { tags, skip_tags, targets, .. } = run.select;
-    saved.selected =
-        Selected { tags: tags.clone(), skip_tags: skip_tags.clone(), targets: targets.clone() };
+    let Select { tags, skip_tags, targets, .. } = run.select.clone();
+    let shard = shard.map(|shard| shard.to_string());
+    saved.selected = Selected { tags, skip_tags, targets, shard };
     let stages = ready.project.stages.iter().filter(|stage| stage.rollback_on_failure);
     saved.retreats = stages.map(|stage| stage.name.value.clone()).collect();
     write(path, saved.seal(key).as_bytes())
@@ -116,6 +116,7 @@ fn opened(
     let key = ProjectKey::new(&shown.plan.project);
     let saved = Saved::open(&text, key.get()?).map_err(named)?;
     let limit = settings::limit(common).map_err(|mistake| mistake.message)?;
+    let common = &Common { shard: shard(&saved, path, common)?, ..common.clone() };
     let Some(mut ready) = hosts_of(&saved, (path, key), common, style)? else { return Ok(None) };
     let planned: Vec<&str> = saved.hosts().collect();
     if let Some(limit) = &limit {
@@ -131,7 +132,8 @@ fn opened(
     }
     let targets = &ready.resolver.targets;
     let gone = |name: &&&str| {
-        limited(limit.as_ref(), name) && !targets.iter().any(|target| target.host.name == ***name)
+        limited(limit.as_ref(), common, name)
+            && !targets.iter().any(|target| target.host.name == ***name)
     };
     if let Some(gone) = planned.iter().find(gone) {
         return Err(format!(
@@ -142,11 +144,34 @@ fn opened(
     ready.hosts.retain(|(target, _)| {
         let host = &targets[*target].host;
         planned.contains(&host.name.as_str())
+            && common.holds(&host.name)
             && limit.as_ref().is_none_or(|limit| limit.matches(host))
     });
-    let outside = outside(&saved, limit.as_ref())
+    let outside = outside(&saved, limit.as_ref(), common)
         .map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
+    if let Some(shard) = common.shard.filter(|_| ready.hosts.is_empty() && outside.is_empty()) {
+        let path = path.display();
+        report::print_error(&format!(
+            "note: no host of {path} is in shard {shard}: there is nothing to do\n"
+        ));
+    }
     Ok(Some(Opened { saved, ready, outside }))
+}
+
+/// The shard that is applied of a plan: the one that it was made for, else the one that the command line names, so that
+/// a plan for a whole fleet can be applied by several controllers.
+fn shard(saved: &Saved, path: &Path, common: &Common) -> Result<Option<Shard>, String> {
+    let path = path.display();
+    let Some(text) = &saved.selected.shard else { return Ok(common.shard) };
+    let made = Shard::parse(text);
+    let made = made
+        .ok_or_else(|| format!("{path} is for a shard that is none: `{}`", text.escape_debug()))?;
+    match common.shard.filter(|given| *given != made) {
+        Some(given) => {
+            Err(format!("{path} is the plan for shard {made}, and --shard says {given}"))
+        }
+        None => Ok(Some(made)),
+    }
 }
 
 /// What was chosen when the plan was made cannot be chosen again.
@@ -178,7 +203,7 @@ fn hosts_of(
     style: Style,
 ) -> Result<Option<Ready>, String> {
     let path = path.display();
-    let Some(kept) = saved.kept_back().next() else {
+    let Some((kept, why)) = saved.kept_back().next() else {
         let restored = saved.restore();
         let (resolver, desired) =
             restored.map_err(|why| format!("{path} cannot be read: {why}"))?;
@@ -189,15 +214,16 @@ fn hosts_of(
     };
     if !common.directory.join("trueup.toml").exists() {
         return Err(format!(
-            "{path} holds {kept} as a digest only, because a sensitive value goes into it: the value \
-             comes from the project again, and {} is no project folder\n  \
+            "{path} holds {kept} as a digest only, because {why} comes from the project again, and {} is no project folder\n  \
              apply it in the project's folder, or name that with -C DIR",
             common.directory.display()
         ));
     }
-    let Selected { tags, skip_tags, targets } = saved.selected.clone();
+    let Selected { tags, skip_tags, targets, .. } = saved.selected.clone();
     let select = Select { tags, skip_tags, targets, allow_empty: false };
     let asked = Asked { select: &select, keep: true, only: None };
+    // Hosts are told by the plan.
+    let common = &Common { shard: None, ..common.clone() };
     let Some(ready) = project::ready(common, &asked, style) else { return Ok(None) };
     if ready.project.name == saved.plan.project {
         return Ok(Some(ready));
@@ -207,15 +233,22 @@ fn hosts_of(
 }
 
 /// The hosts of a plan that could not be planned when it was made.
-fn outside(saved: &Saved, limit: Option<&HostPattern>) -> Result<Vec<(String, Outcome)>, String> {
+fn outside(
+    saved: &Saved,
+    limit: Option<&HostPattern>,
+    common: &Common,
+) -> Result<Vec<(String, Outcome)>, String> {
     let hosts = saved.plan.document()?.hosts.into_iter();
-    let ended =
-        hosts.filter(|host| host.outcome() > Outcome::Changed && limited(limit, &host.host));
+    let ended = hosts
+        .filter(|host| host.outcome() > Outcome::Changed && limited(limit, common, &host.host));
     Ok(ended.map(|host| (host.host.clone(), host.outcome())).collect())
 }
 
-/// Whether a limit names a host of which nothing but its name is known.
-fn limited(limit: Option<&HostPattern>, name: &str) -> bool {
+/// Whether the command line selects a host of which nothing but its name is known.
+fn limited(limit: Option<&HostPattern>, common: &Common, name: &str) -> bool {
+    if !common.holds(name) {
+        return false;
+    }
     let (name, address, groups) = (name.to_owned(), String::new(), Vec::new());
     let host = Host { name, address, groups, connection: Connection::default() };
     limit.is_none_or(|limit| limit.matches(&host))

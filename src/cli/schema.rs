@@ -7,7 +7,7 @@ use super::args::{Schema, SchemaOf};
 use super::exit::Exit;
 use crate::manual::{self, Document};
 use crate::plan::json::PlanJson;
-use crate::report::{self, events::EventJson, record::SummaryJson};
+use crate::report::{self, events::EventJson, merged::MergedJson, record::SummaryJson};
 
 /// Runs the verb.
 pub(super) fn run(verb: &Schema) -> Exit {
@@ -16,6 +16,7 @@ pub(super) fn run(verb: &Schema) -> Exit {
         SchemaOf::Inventory => Document::Inventory,
         SchemaOf::Module => Document::Module,
         SchemaOf::Plan => return print(&schema::<PlanJson>()),
+        SchemaOf::Merged => return print(&schema::<MergedJson>()),
         SchemaOf::Run => return print(&schema::<SummaryJson>()),
         SchemaOf::Events => return print(&schema::<EventJson>()),
     };

@@ -2,10 +2,13 @@
 #![expect(clippy::disallowed_methods, reason = "the one reader of project files")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, Metadata};
-use std::io::Read as _;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::model::{Body, Filed};
 
 /// The largest TOML file or template that is read, in bytes.
 const TEXT_MAX: u64 = 16 << 20;
@@ -41,6 +44,24 @@ impl Tree {
             }
             Self::Folder(root) => read(&root.join(path)).map_err(|error| why(&error)),
         }
+    }
+
+    /// The content of a regular file, or why it cannot be read. A large one is opened only.
+    pub(super) fn body(&self, path: &Path) -> Result<Body, String> {
+        let Self::Folder(root) = self else { return self.bytes(path).map(Body::of) };
+        let full = root.join(path);
+        let body = || {
+            let mut file = regular(&full)?;
+            let size = file.metadata()?.len();
+            if size > Body::HELD_MAX {
+                let shown = path.display().to_string();
+                return Ok(Body::filed(size, Arc::new(ProjectFile { full: full.clone(), shown })));
+            }
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(Body::of(bytes))
+        };
+        body().map_err(|error| why(&error))
     }
 
     /// The text of a regular file of a bounded size, or why it cannot be read.
@@ -112,25 +133,47 @@ impl Tree {
     }
 }
 
-/// Reads a regular file; a pipe or a device would never end.
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+/// A file of the project that is too large to be held.
+struct ProjectFile {
+    full: PathBuf,
+    /// Its path below the project.
+    shown: String,
+}
+
+impl Filed for ProjectFile {
+    fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(regular(&self.full)?))
+    }
+
+    fn shown(&self) -> &str {
+        &self.shown
+    }
+}
+
+/// Opens a regular file; a pipe or a device would never end.
+fn regular(path: &Path) -> io::Result<File> {
     /// open(2): do not wait for the other end of a pipe.
     const O_NONBLOCK: i32 = 0o4000;
-    let mut file = fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
+    let file = fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {
-        return Err(std::io::Error::other("it is not a regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
+    Ok(file)
+}
+
+/// Reads a regular file.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+    regular(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
 /// An I/O error in few words.
-fn why(error: &std::io::Error) -> String {
+fn why(error: &io::Error) -> String {
     match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::NotADirectory => "part of its path is no folder".to_owned(),
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::NotADirectory => "part of its path is no folder".to_owned(),
         _ => error.to_string(),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 
 use include_dir::Dir;
 
@@ -14,7 +13,7 @@ use super::project::{self, ModuleUse, Project, ProjectFile};
 use super::source::Sources;
 use super::{standard, table};
 use crate::model::suggest::wrong_character;
-use crate::model::{Diagnostic, FileId, Located, Span};
+use crate::model::{Body, Diagnostic, FileId, Located, Span};
 
 /// What was read of a project. Where there are mistakes the project holds what could be read.
 #[derive(Debug)]
@@ -284,16 +283,16 @@ impl Loader<'_> {
         }
         let (paths, lost) = self.files_below(&folder.join("files"));
         for path in &lost {
-            module.files.insert(relative(path, &folder), Arc::default());
+            module.files.insert(relative(path, &folder), Body::of([]));
         }
         for path in paths {
             self.check_access(&path);
-            let bytes = self.tree.bytes(&path).unwrap_or_else(|why| {
+            let body = self.tree.body(&path).unwrap_or_else(|why| {
                 let message = format!("cannot read {}: {why}", path.display());
                 self.found.push(Diagnostic::error(message).code("unreadable"));
-                Vec::new()
+                Body::of([])
             });
-            module.files.insert(relative(&path, &folder), Arc::from(bytes));
+            module.files.insert(relative(&path, &folder), body);
         }
         Some(module)
     }
@@ -362,7 +361,7 @@ impl Loader<'_> {
                     let file = self.sources.add(shown(entry.path()), text.to_owned());
                     module.templates.insert(template.to_owned(), file);
                 } else if key.starts_with("files/") {
-                    module.files.insert(key, Arc::from(entry.contents()));
+                    module.files.insert(key, Body::of(entry.contents()));
                 }
             }
         }

@@ -1,7 +1,6 @@
 //! module.toml: params and resource declarations, in the order of the document.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use toml::de::DeValue;
 
@@ -10,7 +9,7 @@ use super::param::{Param, check_name, read_param};
 use super::project::{ModuleUse, module_uses};
 use super::set::{self, FileSet};
 use super::table::{TomlTable, TomlValue, located, to_value, wrong_type};
-use crate::model::{Diagnostic, FileId, Located, Span, Value, key_text};
+use crate::model::{Body, Diagnostic, FileId, Located, Span, Value, key_text};
 
 /// A module: typed inputs and the resources made from them.
 #[derive(Debug)]
@@ -39,8 +38,8 @@ pub struct Module {
     pub strange: Vec<(Located<String>, Value)>,
     /// Text under templates/, by its path below that folder.
     pub templates: BTreeMap<String, FileId>,
-    /// Bytes under files/, by their path below the module (`files/…`).
-    pub files: BTreeMap<String, Arc<[u8]>>,
+    /// Contents under files/, by their path below the module (`files/…`).
+    pub files: BTreeMap<String, Body>,
 }
 
 impl Module {

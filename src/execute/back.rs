@@ -9,8 +9,9 @@ use super::Settings;
 use super::apply::Emit;
 use super::failpoint::failpoint;
 use super::fleet::{Fleet, HostResult, in_order};
-use super::host::{Ended, HostRun, ended, failed, libraries};
+use super::host::{Ended, HostRun, ended, failed};
 use super::look::Look;
+use super::purpose::Purpose;
 use super::remember::{Recall, state, took_back};
 use super::session::{Counts, Program, Session, SessionError};
 use crate::ledger::{self, Kept, KeptRun, Memory, Trail, WayBack};
@@ -136,7 +137,7 @@ async fn keeper(
     (settings, emit): (&Settings, Emit<'_>),
 ) -> Result<Keeper, Ended> {
     let host = &resolver.targets[target].host;
-    let mut session = Session::open(host, &libraries(), settings)
+    let mut session = Session::open(host, Purpose::Work, settings)
         .await
         .map_err(|error| ended(target, host, error))?;
     let whose = (resolver.project().name.as_str(), host.name.as_str());

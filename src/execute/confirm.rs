@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 use super::Settings;
 use super::apply::Applying;
 use super::failpoint::failpoint;
-use super::host::{HostRun, libraries};
+use super::host::HostRun;
+use super::purpose::{Purpose, libraries};
 use super::remember::state;
 use super::session::{Program, Session, random_word};
 use super::stop::{Stop, Stopper};
@@ -176,7 +177,7 @@ impl Applying {
     ) -> Result<(String, super::Counts), String> {
         let end = Instant::now() + Duration::from_secs((armed.seconds + MARGIN).into());
         loop {
-            let why = match before.again(&libraries(), settings).await {
+            let why = match before.again(Purpose::Work, settings).await {
                 Ok(mut session) => {
                     let mut program = Program { seconds: BACK + MARGIN, ..Program::default() };
                     let seq = session.seq();

@@ -1,20 +1,19 @@
 //! A host until it has a plan: connect, facts where they are named, probe, compare.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::apply::Emit;
 use super::back::Back;
 use super::failpoint::failpoint;
 use super::look::Look;
+use super::purpose::Purpose;
 use super::remember::Recall;
 use super::session::{Counts, Program, Session, SessionError};
-use super::{Settings, facts, prune};
-use crate::ledger::{self, Memory};
+use super::{Settings, digest, facts, prune};
+use crate::ledger::Memory;
 use crate::model::{Diagnostic, Facts, Host, Outcome, WayIn};
 use crate::plan::Plan;
 use crate::resolve::{Desired, Resolver};
-use crate::resources::REGISTRY;
 use crate::shell::Script;
 use crate::transport::TransportError;
 
@@ -59,15 +58,6 @@ impl HostRun {
     }
 }
 
-/// The functions that probes and steps of all types call.
-pub(super) fn libraries() -> Vec<&'static str> {
-    let mut seen = BTreeSet::new();
-    let all = REGISTRY.iter().flat_map(|kind| kind.library().iter().copied());
-    all.chain([ledger::LIBRARY, ledger::KEPT, ledger::BACK, ledger::CONFIRM])
-        .filter(|library| seen.insert(*library))
-        .collect()
-}
-
 /// A host that was connected to and asked for its facts, or why it could not be.
 pub(super) type Met = Result<(Session, Facts), Ended>;
 
@@ -75,7 +65,7 @@ pub(super) type Met = Result<(Session, Facts), Ended>;
 pub(super) async fn meet(target: usize, resolver: &Resolver, settings: &Settings) -> Met {
     let host = &resolver.targets[target].host;
     let ended = |error: SessionError| ended(target, host, error);
-    let mut session = Session::open(host, &libraries(), settings).await.map_err(ended)?;
+    let mut session = Session::open(host, Purpose::of(settings), settings).await.map_err(ended)?;
     let facts = ask_facts(&mut session, settings).await.map_err(ended)?;
     match facts {
         Ok(facts) => Ok((session, facts)),
@@ -98,9 +88,10 @@ pub(super) async fn look(
         return look_with(target, resolver, (session, &facts), (settings, emit)).await;
     };
     let host = &resolver.targets[target].host;
-    let session = Session::open(host, &libraries(), settings)
-        .await
-        .map_err(|error| ended(target, host, error))?;
+    let opened = Session::open(host, Purpose::of(settings), settings);
+    // Contents are read while the host is connected to.
+    let (session, _) = tokio::join!(opened, digest::settled(&desired));
+    let session = session.map_err(|error| ended(target, host, error))?;
     probe((target, resolver), host, (session, desired), (settings, emit)).await
 }
 
@@ -133,6 +124,10 @@ async fn probe(
     (mut session, desired): (Session, Arc<Desired>),
     (settings, emit): (&Settings, Emit<'_>),
 ) -> Result<HostRun, Ended> {
+    if let Err(why) = digest::settled(&desired).await {
+        session.close().await;
+        return Err(failed(target, why));
+    }
     let mut program = Program::default();
     let whose = (resolver.project().name.as_str(), host.name.as_str());
     let recall = Recall::ask(whose, settings, &mut session, &mut program);
@@ -225,27 +220,4 @@ async fn ask_facts(
     program.ask(session.seq(), &inner);
     let answers = session.exchange(program, |_| {}).await?;
     Ok(facts::read(&answers[0].payload))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::libraries;
-
-    /// All libraries run in one shell: a second function of one name would take the place of the first.
-    #[test]
-    fn no_two_libraries_have_a_function_of_one_name() {
-        let prelude = include_str!("../shell/prelude.sh");
-        let mut seen = BTreeSet::new();
-        for text in libraries().into_iter().chain([prelude]) {
-            let names = text.lines().filter_map(|line| line.split_once("() {"));
-            for (name, _) in names.filter(|(name, _)| {
-                name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-            }) {
-                assert!(seen.insert(name.to_owned()), "two functions are called {name}");
-            }
-        }
-        assert!(seen.len() > 50, "the functions are seen");
-    }
 }

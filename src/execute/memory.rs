@@ -1,7 +1,8 @@
 //! One host's memory, looked at by itself: read, unlocked, forgotten.
 
 use super::Settings;
-use super::host::{Ended, ended, libraries};
+use super::host::{Ended, ended};
+use super::purpose::Purpose;
 use super::remember::{Recall, state};
 use super::session::{Program, Session};
 use crate::ledger::Memory;
@@ -14,7 +15,7 @@ use crate::shell::Script;
 /// When the host cannot be asked.
 pub async fn remembered(host: &Host, project: &str, settings: &Settings) -> Result<Memory, Ended> {
     let wrong = |error| ended(0, host, error);
-    let mut session = Session::open(host, &libraries(), settings).await.map_err(wrong)?;
+    let mut session = Session::open(host, Purpose::Work, settings).await.map_err(wrong)?;
     let (whose, mut program) = ((project, host.name.as_str()), Program::default());
     let recall = Recall::ask(whose, settings, &mut session, &mut program);
     program.seconds = settings.probe_timeout;
@@ -35,7 +36,7 @@ pub async fn end(
     settings: &Settings,
 ) -> Result<String, Ended> {
     let wrong = |error| ended(0, host, error);
-    let mut session = Session::open(host, &libraries(), settings).await.map_err(wrong)?;
+    let mut session = Session::open(host, Purpose::Work, settings).await.map_err(wrong)?;
     let mut inner = Script::new();
     inner.text(if run.is_some() { "unlock" } else { "forget" });
     inner.args(state((project, &host.name), settings)).args(run.into_iter().flatten());

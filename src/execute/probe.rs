@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use super::session::{Program, Session};
 use crate::resolve::Desired;
-use crate::resources::{Erased, REGISTRY, ResourceType};
+use crate::resources::{Erased, REGISTRY, ResourceType, Stats};
 use crate::shell::{Answer, Script};
 
 /// The questions about all resources of a host: one for each type.
 pub(super) struct Probe {
+    /// The number of the question about all paths.
+    paths: Option<u64>,
     /// For each question: its number, its type and the resources that it is about.
     pub(super) asked: Vec<(u64, &'static dyn ResourceType, Vec<usize>)>,
     /// Seconds that programs of the user's may take in it.
@@ -19,26 +21,35 @@ impl Probe {
     /// Adds the questions to a program.
     pub(super) fn ask(desired: &Desired, session: &mut Session, program: &mut Program) -> Self {
         let (mut asked, mut seconds) = (Vec::new(), 0_u32);
-        for &kind in REGISTRY {
-            let items = desired.resources.iter().enumerate();
-            let these: Vec<usize> = items
-                .filter(|(_, instance)| instance.kind.name() == kind.name())
-                .map(|(index, _)| index)
-                .collect();
-            if these.is_empty() {
-                continue;
-            }
-            let wanted: Vec<&Erased> =
-                these.iter().map(|&index| &desired.resources[index].desired).collect();
+        let kinds = by_kind(desired);
+        let wanted = |these: &[usize]| -> Vec<&Erased> {
+            these.iter().map(|&index| &desired.resources[index].desired).collect()
+        };
+        let all = kinds.iter().flat_map(|(kind, these)| kind.paths(&wanted(these)));
+        let paths = Self::paths(all.collect(), session, program);
+        for (kind, these) in kinds {
+            let wanted = wanted(&these);
             let slow = wanted.iter().map(|item| kind.probe_seconds(item));
             seconds = slow.fold(seconds, u32::saturating_add);
             let mut inner = Script::new();
-            kind.probe(&wanted, &mut inner);
+            kind.rest(&wanted, &mut inner);
             let seq = session.seq();
             program.ask(seq, &inner);
             asked.push((seq, kind, these));
         }
-        Self { asked, seconds }
+        Self { paths, asked, seconds }
+    }
+
+    /// Adds the question about paths, if there are any.
+    fn paths(paths: Vec<&str>, session: &mut Session, program: &mut Program) -> Option<u64> {
+        if paths.is_empty() {
+            return None;
+        }
+        let (seq, mut inner) = (session.seq(), Script::new());
+        Stats::ask(paths.into_iter(), &mut inner);
+        program.ask(seq, &inner);
+        program.script.text(Stats::ODD);
+        Some(seq)
     }
 
     /// What the answers say of each resource.
@@ -51,11 +62,16 @@ impl Probe {
             answers.iter().map(|answer| (answer.seq, answer)).collect();
         let mut observed: Vec<Result<Erased, String>> =
             desired.resources.iter().map(|_| Err("the host was not asked".to_owned())).collect();
+        let stats = self.paths.and_then(|seq| by_seq.get(&seq));
+        let stats = Stats::read(stats.map(|answer| answer.payload.as_slice()).unwrap_or_default());
         for (seq, kind, these) in &self.asked {
             let wanted: Vec<&Erased> =
                 these.iter().map(|&index| &desired.resources[index].desired).collect();
             let states = match by_seq.get(seq) {
-                Some(answer) => kind.observe(&wanted, &answer.payload),
+                Some(answer) => match kind.paths(&wanted).as_slice() {
+                    [] => kind.observe(&wanted, &answer.payload),
+                    paths => kind.observe(&wanted, &stats.with(paths, &answer.payload)),
+                },
                 None => these.iter().map(|_| Err("the host did not answer".to_owned())).collect(),
             };
             for (&index, state) in these.iter().zip(states) {
@@ -64,4 +80,22 @@ impl Probe {
         }
         observed
     }
+}
+
+/// The resources of each type that there are any of, in the order of the registry.
+fn by_kind(desired: &Desired) -> Vec<(&'static dyn ResourceType, Vec<usize>)> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut kinds: Vec<(&'static dyn ResourceType, Vec<usize>)> = REGISTRY
+        .iter()
+        .enumerate()
+        .map(|(at, kind)| {
+            places.insert(kind.name(), at);
+            (*kind, Vec::new())
+        })
+        .collect();
+    for (index, instance) in desired.resources.iter().enumerate() {
+        kinds[places[instance.kind.name()]].1.push(index);
+    }
+    kinds.retain(|(_, these)| !these.is_empty());
+    kinds
 }

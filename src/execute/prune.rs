@@ -51,8 +51,9 @@ fn orphans(ledger: &Ledger, desired: &Desired, resolver: &Resolver, prune: Prune
     let made = |orphan: &Orphan, table: &str| {
         let address = Address::read(&orphan.address)?;
         let chosen = resolver.selection().is_none_or(|selection| selection.names(&address));
-        let made = Source::restore(address, (table, Vec::new()), nowhere).ok()?;
-        chosen.then_some(Instance { orphan: true, ..made })
+        let mut made = Source::restore(address, (table, Vec::new()), nowhere).ok()?;
+        made.orphan = true;
+        chosen.then_some(made)
     };
     let goes = |orphan: &Orphan| match &orphan.parting {
         Parted::Goes(table) | Parted::Made(table) if prune >= Prune::Things => made(orphan, table),

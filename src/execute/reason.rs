@@ -7,7 +7,7 @@ use crate::resolve::{Desired, Together};
 const WITHHELD: &str = "what was said is not shown, because a sensitive value went into it";
 
 /// First lines of what a step says that are ours and name nothing; `#` stands for a number.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "it is not what this was planned against",
     "it was not there when this was planned, and is there now",
     "it is gone, and was there when this was planned",
@@ -16,6 +16,7 @@ const OURS: [&str; 14] = [
     "what is in it is not what this was planned against",
     "its password, its lock or the day on which it ends is not what this was planned against",
     "the file that brought the same content is another one now",
+    "the file that it comes from was changed after this was planned: plan again",
     "the old content stays, because validate said (exit status #):",
     "timed out after # s",
     "exit status #",
@@ -150,7 +151,7 @@ fn numberless(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::host::libraries;
+    use super::super::purpose::libraries;
     use super::*;
 
     #[test]

@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::Settings;
 use super::apply::Applying;
-use super::host::libraries;
 use super::probe::Probe;
+use super::purpose::Purpose;
 use super::reading::last_line;
 use super::remember::state;
 use super::session::{Program, Remote, Session, SessionError};
@@ -226,7 +226,7 @@ impl Cause {
 async fn reach(before: &Session, settings: &Settings) -> Result<Session, SessionError> {
     let end = Instant::now() + Duration::from_secs(AGAIN);
     loop {
-        match before.again(&libraries(), settings).await {
+        match before.again(Purpose::Work, settings).await {
             Err(SessionError::Transport(TransportError::Unreachable(_)))
                 if Instant::now() < end =>
             {

@@ -16,10 +16,12 @@ use super::Settings;
 use super::failpoint::failpoint;
 use super::login;
 use super::password::Password;
+use super::purpose::Purpose;
 use super::reading::{Kept, Reading};
+use super::sending;
 use crate::model::{Become, Host};
-use crate::shell::frame::{opening, program, seal};
-use crate::shell::{Answer, AnswerKind, FrameError, Reader, Script, prelude};
+use crate::shell::frame::{opening, program};
+use crate::shell::{Answer, AnswerKind, Content, FrameError, Reader, Script, with_first};
 use crate::transport::{Link, TransportError, Wire};
 
 /// What a session cost.
@@ -52,8 +54,8 @@ pub(super) struct Session {
     wire: Wire,
     reader: Reader,
     nonce: String,
-    /// What is written before the first program.
-    opening: Option<Vec<u8>>,
+    /// What is written with the first program.
+    prelude: Option<Vec<u8>>,
     kept: Kept,
     next: u64,
     password: Arc<Password>,
@@ -95,7 +97,7 @@ impl Remote {
 #[derive(Debug, Default)]
 pub(super) struct Program {
     pub(super) script: Script,
-    pub(super) contents: Vec<Arc<[u8]>>,
+    pub(super) contents: Vec<Content>,
     /// The answers that it gives, in their order, its end not counted.
     pub(super) expected: Vec<(u64, Expected)>,
     /// Seconds in which the next answer must come.
@@ -158,7 +160,7 @@ impl Session {
     /// Connects; nothing is written yet.
     pub(super) async fn open(
         host: &Host,
-        libraries: &[&str],
+        purpose: Purpose,
         settings: &Settings,
     ) -> Result<Self, SessionError> {
         let seconds = greeting(settings);
@@ -166,17 +168,17 @@ impl Session {
         let link = timeout(Duration::from_secs(seconds.into()), link).await.map_err(|_| {
             TransportError::Unreachable(format!("no connection within {seconds} s"))
         })??;
-        Self::on(link, host, (libraries, settings)).await
+        Self::on(link, host, (purpose, settings)).await
     }
 
     /// A shell on a link that is there.
     async fn on(
         link: Link,
         host: &Host,
-        (libraries, settings): (&[&str], &Settings),
+        (purpose, settings): (Purpose, &Settings),
     ) -> Result<Self, SessionError> {
         let nonce = random_word();
-        let prelude = prelude(&nonce, &random_word()[..16], libraries);
+        let prelude = purpose.prelude(&nonce, &random_word()[..16]);
         let seconds = settings.host_timeout;
         let end = (Instant::now() + Duration::from_secs(seconds.into()), seconds);
         let greeting = greeting(settings);
@@ -190,7 +192,7 @@ impl Session {
             wire,
             reader: Reader::new(&nonce, settings.limits),
             nonce,
-            opening: Some(opening(&prelude)),
+            prelude: Some(prelude),
             kept: Kept::new(settings.limits),
             next: 1,
             password: Arc::clone(&settings.password),
@@ -205,10 +207,10 @@ impl Session {
     /// Connects to the same host anew.
     pub(super) async fn again(
         &self,
-        libraries: &[&str],
+        purpose: Purpose,
         settings: &Settings,
     ) -> Result<Self, SessionError> {
-        Self::open(&self.host, libraries, settings).await
+        Self::open(&self.host, purpose, settings).await
     }
 
     /// Whether the login becomes root.
@@ -257,20 +259,18 @@ impl Session {
         each: &mut impl FnMut(&Answer),
     ) -> Result<Vec<Answer>, SessionError> {
         let hello = self.remote.is_none();
-        let mut pieces: Vec<Vec<u8>> = self.opening.iter().cloned().collect();
-        pieces.push(program(end, work.script.bytes()));
-        let seal = seal(&self.nonce);
+        let piece = match &self.prelude {
+            Some(prelude) => opening(&with_first(prelude, (end, work.script.bytes()))),
+            None => program(end, work.script.bytes()),
+        };
+        let nonce = &self.nonce;
         let Wire { input, output, errors, .. } = &mut self.wire;
         let counts = &mut self.counts;
         let write = async {
-            for piece in &pieces {
-                input.write_all(piece).await?;
-                counts.bytes_out += piece.len() as u64;
-            }
+            input.write_all(&piece).await?;
+            counts.bytes_out += piece.len() as u64;
             for content in &work.contents {
-                input.write_all(content).await?;
-                input.write_all(&seal).await?;
-                counts.bytes_out += content.len() as u64;
+                counts.bytes_out += sending::content(&mut **input, content, nonce).await?;
             }
             let flushed = input.flush().await;
             failpoint!("sent");
@@ -303,7 +303,7 @@ impl Session {
         self.counts.bytes_in += reading.bytes;
         let answers = std::mem::take(&mut reading.answers);
         if self.remote.is_some() {
-            self.opening = None;
+            self.prelude = None;
         }
         match read {
             Ok(()) => Ok(answers),
@@ -354,7 +354,8 @@ impl Beside {
     /// Asks the shell to begin no further step: what runs now ends as it would.
     pub(super) async fn ask_to_stop(self) -> Result<(), SessionError> {
         let Some(remote) = self.remote else { return Ok(()) };
-        let mut session = Session::on(self.link, &self.host, (&[], &self.settings)).await?;
+        let mut session =
+            Session::on(self.link, &self.host, (Purpose::Signal, &self.settings)).await?;
         let mut program = Program { seconds: 20, whole: Some(20), ..Program::default() };
         let mut inner = Script::new();
         inner.text("process ").number(remote.process).text(" ").number(remote.started);

@@ -8,16 +8,20 @@ use super::remember::Base;
 use super::session::{Expected, Program, Session};
 use super::{Keep, Settings, sets};
 use crate::ledger::{Undo, lines};
-use crate::model::RunMark;
+use crate::model::{Body, RunMark};
 use crate::plan::{Plan, Status};
 use crate::resources::Part;
-use crate::shell::{Script, Step};
+use crate::shell::{Joint, Script, Step};
 
 /// The longest that any type lets a step take unless the files say more.
 pub(super) const STEP_LONGEST: u32 = 1800;
 
 /// The longest pause before a step is tried again: prelude.sh, `again`.
 const PAUSE_LONGEST: u32 = 60;
+
+/// Steps that one call does at most, and bytes of what they say.
+const TOGETHER: usize = 200;
+const TOGETHER_SIZE: usize = 256 << 10;
 
 /// The largest file of which a copy is kept, in bytes.
 const LARGEST: &str = "67108864";
@@ -61,7 +65,7 @@ impl Wave {
         for (seq, (word, text)) in seqs.into_iter().zip(texts) {
             let mut script = Script::new();
             script.text(word);
-            let step = Step::new(script).reading(Some(text.into_bytes().into()));
+            let step = Step::new(script).reading(Some(Body::of(text.into_bytes())));
             self.add(seq, &step, 0);
             self.program.contents.extend(step.content);
             self.steps.push((seq, Vec::new()));
@@ -79,7 +83,7 @@ impl Wave {
         let armed = Armed::over(run, (plan, wave), (settings, mark))?;
         let mut script = Script::new();
         script.text("arm").args(armed.words());
-        let step = Step::new(script).reading(Some(armed.guard().into()));
+        let step = Step::new(script).reading(Some(Body::of(armed.guard())));
         self.add(seq, &step, 0);
         self.program.contents.extend(step.content);
         self.steps.push((seq, Vec::new()));
@@ -106,7 +110,7 @@ impl Wave {
         }
         let mut script = Script::new();
         script.text("changing").arg(mark.who()).args(of);
-        let step = Step::new(script).reading(Some(lines(all).into_bytes().into()));
+        let step = Step::new(script).reading(Some(Body::of(lines(all).into_bytes())));
         self.add(seq, &step, 0);
         self.program.contents.extend(step.content);
         self.steps.push((seq, Vec::new()));
@@ -157,18 +161,66 @@ impl Wave {
                     vec![((0..group.len()).collect(), step)]
                 }
             };
-            for (covers, step) in steps {
-                let seq = session.seq();
-                let retries = covers.iter().map(|&at| run.desired.resources[group[at]].retries);
-                self.add(seq, &step, retries.max().unwrap_or(0));
-                folders.extend(step.folder);
-                self.program.contents.extend(step.content);
-                self.steps.push((seq, covers.into_iter().map(|at| group[at]).collect()));
-            }
+            let steps: Vec<(Vec<usize>, Step)> = steps
+                .into_iter()
+                .map(|(covers, step)| (covers.into_iter().map(|at| group[at]).collect(), step))
+                .collect();
+            self.numbered(run, steps, (session, &mut folders));
         }
         if !folders.is_empty() {
             self.landed(&folders, session.seq());
         }
+    }
+
+    /// Adds steps with numbers of their own; those that can be done together are.
+    fn numbered(
+        &mut self,
+        run: &HostRun,
+        steps: Vec<(Vec<usize>, Step)>,
+        (session, folders): (&mut Session, &mut BTreeSet<String>),
+    ) {
+        let retries = |covers: &[usize]| {
+            covers.iter().map(|&index| run.desired.resources[index].retries).max().unwrap_or(0)
+        };
+        let mut steps = steps.into_iter().peekable();
+        while let Some((covers, step)) = steps.next() {
+            folders.extend(step.folder.clone());
+            let mut all = vec![(session.seq(), covers, step)];
+            let mut size = 0;
+            let alone = |covers: &[usize], step: &Step| step.joint.is_none() || retries(covers) > 0;
+            while !alone(&all[0].1, &all[0].2)
+                && let Some((covers, step)) = steps.next_if(|(covers, step)| {
+                    let joints = all[0].2.joint.as_ref().zip(step.joint.as_ref());
+                    size += step.joint.as_ref().map_or(0, Joint::size);
+                    all.len() < TOGETHER
+                        && size < TOGETHER_SIZE
+                        && !alone(covers, step)
+                        && joints.is_some_and(|(one, other)| one.fits(other))
+                })
+            {
+                all.push((session.seq(), covers, step));
+            }
+            if let [(seq, covers, step)] = all.as_slice() {
+                self.add(*seq, step, retries(covers));
+                self.program.contents.extend(step.content.clone());
+            } else {
+                self.join(&all);
+            }
+            self.steps.extend(all.into_iter().map(|(seq, covers, _)| (seq, covers)));
+        }
+    }
+
+    /// Steps that one call does.
+    fn join(&mut self, all: &[(u64, Vec<usize>, Step)]) {
+        let joints = || all.iter().filter_map(|(seq, _, step)| Some((seq, step.joint.as_ref()?)));
+        let Some((_, first)) = joints().next() else { return };
+        let script = &mut self.program.script;
+        script.text(first.call).args(&first.shared);
+        for (seq, joint) in joints() {
+            script.text(" ").number(*seq).args(&joint.words);
+        }
+        script.text("\n");
+        self.program.expected.extend(joints().map(|(seq, _)| (*seq, Expected::Step)));
     }
 
     /// Puts folders in which something was changed on disk, whatever failed before: nothing is told to be done that may
@@ -188,8 +240,7 @@ impl Wave {
     /// One guarded step, closed in itself, which may be done again after a failure.
     fn add(&mut self, seq: u64, step: &Step, retries: u32) {
         let script = &mut self.program.script;
-        let bytes = step.content.as_ref().map_or(-1, |content| content.len() as i128);
-        script.text("go ").number(seq).text(" ").number(bytes).text(" && {\n");
+        script.text("go ").number(seq).text(" ").number(step.bytes()).text(" && {\n");
         if retries == 0 {
             script.script(&step.script).text("\nend $?\n}\n");
         } else {

@@ -257,7 +257,7 @@ fn instance(
     if piece.kept {
         let copy = match kept.of(&piece.address.name) {
             Copied::File(_, body)
-                if piece.was.as_ref().is_some_and(|was| *was != short(&body.digest)) =>
+                if piece.was.as_ref().is_some_and(|was| *was != short(body.digest())) =>
             {
                 return Err("its copy is damaged: it is not what stood there".to_owned());
             }
@@ -340,7 +340,7 @@ impl Trail {
 fn now(difference: &Difference) -> Option<String> {
     Some(match difference {
         Difference::Value { before, .. } => short(before.as_deref().unwrap_or_default()),
-        Difference::Content { before, .. } => short(&before.as_ref()?.digest),
+        Difference::Content { before, .. } => short(before.as_ref()?.digest()),
         Difference::Secret { before, .. } => {
             short(&String::from_utf8_lossy(before.as_ref()?.reveal()))
         }

@@ -3,6 +3,65 @@
 # $state/confirm. `token` in it decides: it is renamed once, by who confirms or by who puts back. Behind
 # that, what became of it stands in `fate` beside the copies that the run kept.
 
+# booting: E, by what somebody can be started when this host starts anew: `units` of systemd, before the network;
+# `local` of OpenRC or `cron`, behind it; or nothing.
+booting() {
+  E=
+  if [ "$U" -ne 0 ]; then return; fi
+  if [ -d /run/systemd/system ]; then
+    E=units
+  elif [ -d /etc/local.d ] && { [ -e /etc/runlevels/default/local ] || [ -e /etc/runlevels/boot/local ]; }; then
+    E=local
+  elif [ -d /etc/cron.d ] && { read -r k </run/crond.pid; } 2>/dev/null && started "$k" && [ ! "/proc/$k/exe" -ef /bin/busybox ]; then
+    E=cron
+  fi
+}
+# wayin HOW: `@machine` and what tells this machine from all others: its boot, when process 1 began, its name and number;
+# `@boot` where somebody can be started at a boot; then who logged in, as `@login NAME:HOME:SHELL`, and a line
+# of his groups. HOW is `sudo` where the login becomes root: the nearest process above us that is not root's is his.
+wayin() {
+  booted
+  if started 1; then
+    a=
+    { read -r a </etc/machine-id; } 2>/dev/null
+    echo "@machine $boot $T ${a:-none} $machine"
+  fi
+  booting
+  [ -z "$E" ] || echo @boot
+  k=$$ n=$U
+  if [ "$1" = sudo ]; then
+    while [ "$n" -eq 0 ] && [ "$k" -gt 0 ]; do
+      a=0
+      { while read -r p b E; do
+        case $p in
+          PPid:) a=$b ;;
+          Uid:) n=$b; break ;;
+        esac
+      done <"/proc/$k/status"; } 2>/dev/null || return 0
+      k=$a
+    done
+    [ "$n" -ne 0 ] || return 0
+  fi
+  lister "$n" </etc/passwd || database passwd "$n" | lister "$n"
+}
+# lister NUMBER: a line for the user of that number, of lines of the user database, and one of his groups: a root whose
+# login gave him no other than his own is asked no more about them.
+lister() {
+  while IFS=: read -r a p b E E o E; do
+    [ "$b" = "$1" ] || continue
+    printf '@login %s:%s:%s\n' "$a" "$o" "$E"
+    k=
+    [ "$1" -ne 0 ] || while read -r p k; do
+      [ "$p" != Groups: ] || break
+    done </proc/self/status
+    case $k in 0) echo root ;; *) id -Gn -- "$a" ;; esac
+    return 0
+  done 2>/dev/null
+  return 1
+}
+
+# The rest is for steps.
+
 # arm RUN ID SECONDS PATIENCE TOKEN: somebody watches from now on, who outlives us, and is seen to. The program that he
 # runs comes on the wire. A step may take PATIENCE seconds; SECONDS after the last one ended it is put back.
 arm() {
@@ -46,49 +105,6 @@ by_units() {
     *tmpfs* | *ramfs*) fail "/etc or $state is in memory only: nobody would put it back when the host starts anew"; return ;;
   esac
   systemctl is-enabled --quiet -- "${3##*/}-boot.service" && M=$(systemctl start -- "${3##*/}.service" 2>&1)
-}
-# booting: E, by what somebody can be started when this host starts anew: `units` of systemd, before the network;
-# `local` of OpenRC or `cron`, behind it; or nothing.
-booting() {
-  E=
-  if [ "$U" -ne 0 ]; then return; fi
-  if [ -d /run/systemd/system ]; then
-    E=units
-  elif [ -d /etc/local.d ] && { [ -e /etc/runlevels/default/local ] || [ -e /etc/runlevels/boot/local ]; }; then
-    E=local
-  elif [ -d /etc/cron.d ] && { read -r k </run/crond.pid; } 2>/dev/null && started "$k" && [ ! "/proc/$k/exe" -ef /bin/busybox ]; then
-    E=cron
-  fi
-}
-# wayin HOW: `@machine` and what tells this machine from all others: its boot, when process 1 began, its name and number;
-# `@boot` where somebody can be started at a boot; then who logged in, as `@login NAME:HOME:SHELL`, and a line
-# of his groups. HOW is `sudo` where the login becomes root: the nearest process above us that is not root's is his.
-wayin() {
-  booted
-  if started 1; then
-    a=
-    { read -r a </etc/machine-id; } 2>/dev/null
-    echo "@machine $boot $T ${a:-none} $machine"
-  fi
-  booting
-  [ -z "$E" ] || echo @boot
-  k=$$ n=$U
-  if [ "$1" = sudo ]; then
-    while [ "$n" -eq 0 ] && [ "$k" -gt 0 ]; do
-      a=0
-      { while read -r p b E; do
-        case $p in
-          PPid:) a=$b ;;
-          Uid:) n=$b; break ;;
-        esac
-      done <"/proc/$k/status"; } 2>/dev/null || return 0
-      k=$a
-    done
-    [ "$n" -ne 0 ] || return 0
-  fi
-  database passwd "$n" | while IFS=: read -r a p b E E o E; do
-    [ "$b" != "$n" ] || { printf '@login %s:%s:%s\n' "$a" "$o" "$E"; id -Gn -- "$a"; break; } 2>/dev/null
-  done
 }
 # lasting: does what a login leaves behind go on?
 lasting() {
@@ -187,7 +203,7 @@ undecided() {
   return 1
 }
 
-# The rest is for who watches.
+# What follows is for who watches.
 
 # guarding WHAT STATE ID: the whole life of who watches.
 guarding() {

@@ -20,7 +20,7 @@ impl Ledger {
         let record = instance.kind.record(&instance.desired).into_iter();
         let record = record.map(|(key, value)| (key.to_owned(), short(&value))).collect();
         Entry {
-            mark: instance.mark.clone(),
+            mark: instance.mark().to_owned(),
             identity: instance.kind.identity(&instance.desired),
             record,
             parting: parted(instance),
@@ -34,7 +34,7 @@ impl Ledger {
     #[must_use]
     pub fn knows(&self, instance: &Instance) -> bool {
         let known = self.entries.get(&instance.address.to_string());
-        known.is_some_and(|known| known.mark == instance.mark && !known.unsettled)
+        known.is_some_and(|known| known.mark == instance.mark() && !known.unsettled)
     }
 
     /// Triggers that are owed, by the places of their resources.
@@ -79,7 +79,7 @@ fn origin(entry: &Entry, instance: &Instance, change: &Change) -> Origin {
     if always || matches!(change.action, Action::Trigger | Action::KnownAfter) {
         return Origin::New;
     }
-    let files = entry.mark != instance.mark;
+    let files = entry.mark != instance.mark();
     if entry.unsettled && entry.coming.is_none() {
         // It never held as this apply wanted it.
         return Origin::Files;
@@ -104,7 +104,7 @@ fn moved(entry: &Entry, attribute: &Attribute) -> bool {
     let Some(then) = entry.record.get(attribute.name) else { return false };
     let now = match &attribute.difference {
         Difference::Value { before, .. } => before.as_deref().map(short),
-        Difference::Content { before, .. } => before.as_ref().map(|body| short(&body.digest)),
+        Difference::Content { before, .. } => before.as_ref().map(|body| short(body.digest())),
         Difference::Secret { before, .. } => {
             before.as_ref().map(|value| short(&String::from_utf8_lossy(value.reveal())))
         }

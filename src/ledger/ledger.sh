@@ -50,6 +50,17 @@ living() {
   booted
   [ "$a" = "$boot" ] && process "$k" "$l"
 }
+# spent PROJECT/HOST BASE ID: which run used this saved plan up here, where one did.
+spent() {
+  remembers "$1" "$2"
+  [ -d "$state/spent/$3" ] && own "$state" || return 0
+  l=
+  { read -r l <"$state/spent/$3/run"; } 2>/dev/null
+  echo "${l:-unknown}"
+}
+
+# The rest is for steps.
+
 # hold PROJECT/HOST BASE SECONDS WHO SEQ: the lock of this host and project, for as long as this shell lives. Who comes
 # second says at once, in a frame beside the answer SEQ, who is first, and waits so long. With flock(1) the kernel keeps
 # it; without, a folder does, which is taken away where its holder is gone.
@@ -151,7 +162,6 @@ grab() {
   holder || { mv -T -- "$state/lock.d" "$lock.gone" 2>/dev/null && rm -rf -- "$lock.gone"; }
   return 1
 }
-
 # unlock PROJECT/HOST BASE RUN WHO: ends the apply of that run, which holds the lock, and writes down for it who did.
 # Its shell ends behind the step that it is in; 20 s later at once, and what the step started may go on.
 unlock() {
@@ -184,15 +194,6 @@ forget() {
   ! holder || { echo "lock $who"; return; }
   rm -rf -- "$state" 2>&1
 }
-
-# spent PROJECT/HOST BASE ID: which run used this saved plan up here, where one did.
-spent() {
-  remembers "$1" "$2"
-  [ -d "$state/spent/$3" ] && own "$state" || return 0
-  l=
-  { read -r l <"$state/spent/$3/run"; } 2>/dev/null
-  echo "${l:-unknown}"
-}
 # spend ID RUN: uses a saved plan up here; of two at once one is first. Of so many only the newest are known: what an
 # older one was made against is gone since.
 spend() {
@@ -206,7 +207,6 @@ spend() {
   (cd "$n" && ls -t | tail -n +1001 | while read -r l; do rm -rf -- "./$l"; done) 2>/dev/null
   :
 }
-
 # settle: the ledger anew, from the wire; then the journal, which it has taken in, goes.
 settle() {
   [ ! -e "$state/ledger" ] || [ "${1:-}" != aside ] || mv -f -- "$state/ledger" "$state/ledger.damaged"

@@ -244,7 +244,7 @@ impl Ledger {
         let mut same = declared.all.iter().filter(|one| {
             one.address.kind == address.kind
                 && one.address.name == address.name
-                && one.mark == entry.mark
+                && one.mark() == entry.mark
                 && !self.entries.contains_key(&one.address.to_string())
         });
         same.next().copied().filter(|_| same.next().is_none())

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::short;
 use super::{Entry, Ledger, is_false};
-use crate::model::change::{Body, TriggerKind, sha256_hex};
+use crate::model::Body;
+use crate::model::change::{TriggerKind, sha256_hex};
 use crate::model::{Change, RunId};
 use crate::resolve::Instance;
 use crate::resources::{Back, Erased, Inverse, LOGIN};
@@ -256,15 +257,15 @@ impl Kept {
             && digest.len() == 64
             && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
         {
-            let body = Body { size, digest: (*digest).to_owned(), bytes: None };
+            let body = Body::away(size, *digest);
             self.copies.insert(number.to_owned(), body);
         } else if let Some(number) = line.strip_prefix("b ") {
             let text: String = lines.by_ref().take_while(|line| *line != ".").collect();
             let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok();
             if let (Some(body), Some(bytes)) = (self.copies.get_mut(number), bytes)
-                && sha256_hex(&bytes) == body.digest
+                && sha256_hex(&bytes) == body.digest()
             {
-                body.bytes = Some(bytes.into());
+                *body = Body::of(bytes);
             }
         }
     }
@@ -377,7 +378,7 @@ mod tests {
         let kept = Kept::read(answer.as_bytes());
         assert_eq!((kept.changes.as_slice(), kept.damaged), ([undo].as_slice(), 1));
         let Copied::File("1", body) = kept.of("/etc/a b") else { panic!("it is kept") };
-        assert_eq!(body.bytes.as_deref(), Some(b"old\n".as_slice()));
+        assert_eq!(body.bytes().map(AsRef::as_ref), Some(b"old\n".as_slice()));
         assert_eq!(kept.of("/etc/large"), Copied::Large);
         assert_eq!(kept.of("/etc/none"), Copied::Missing);
         assert!(Kept::read(b"").is_empty());
@@ -391,7 +392,7 @@ mod tests {
         );
         let kept = Kept::read(answer.as_bytes());
         let Copied::File(_, body) = kept.of("/a") else { panic!("it is kept") };
-        assert_eq!(body.bytes, None);
+        assert_eq!(body.bytes(), None);
     }
 
     #[test]

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Address, Key, Secret};
+use super::{Address, Body, Key, Secret};
 
 /// What is done to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,40 +46,6 @@ impl Action {
             Self::Trigger => "trigger",
             Self::KnownAfter => "known after",
         }
-    }
-}
-
-/// A content: its size and SHA-256 always, its bytes where they are at hand.
-#[derive(Debug, Clone)]
-pub struct Body {
-    pub size: u64,
-    /// SHA-256 in lowercase hex, as `sha256sum` prints it.
-    pub digest: String,
-    /// `None` where the host's bytes were not fetched because they are too many.
-    pub bytes: Option<Arc<[u8]>>,
-}
-
-impl PartialEq for Body {
-    /// Two contents are one when their digests are.
-    fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest && self.bytes.is_some() == other.bytes.is_some()
-    }
-}
-
-impl Eq for Body {}
-
-impl Hash for Body {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.digest.hash(state);
-    }
-}
-
-impl Body {
-    /// The body of these bytes.
-    #[must_use]
-    pub fn of(bytes: impl Into<Arc<[u8]>>) -> Self {
-        let bytes = bytes.into();
-        Self { size: bytes.len() as u64, digest: sha256_hex(&bytes), bytes: Some(bytes) }
     }
 }
 
@@ -173,7 +138,7 @@ impl Attribute {
         let text = |value: &Option<String>| {
             value.as_ref().map(|value| key.digest(&sha256_hex(value.as_bytes())))
         };
-        let body = |body: &Option<Body>| body.as_ref().map(|body| key.digest(&body.digest));
+        let body = |body: &Option<Body>| body.as_ref().map(|body| key.digest(body.digest()));
         let secret = |value: &Option<Secret>| {
             value.as_ref().map(|value| key.digest(&sha256_hex(value.reveal())))
         };

@@ -214,12 +214,12 @@ impl ContentJson {
     /// The content of a body.
     #[must_use]
     pub fn of(body: &Body) -> Self {
-        let bytes = body.bytes.as_deref();
+        let bytes = body.bytes().map(AsRef::as_ref);
         let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(ToOwned::to_owned);
         let base64 = bytes
             .filter(|_| text.is_none())
             .map(|bytes| base64::engine::general_purpose::STANDARD.encode(bytes));
-        Self { size: body.size, text, base64 }
+        Self { size: body.size(), text, base64 }
     }
 
     /// Its bytes, if they are there.

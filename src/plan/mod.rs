@@ -300,7 +300,10 @@ fn known_after(mut then: Change, opaque: &Address) -> Change {
         then.attributes.as_slice()
         && then.action == Action::Update
     {
-        let text = String::from_utf8_lossy(after.bytes.as_deref().unwrap_or_default()).into_owned();
+        let text = after
+            .bytes()
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         note.push_str(if lines.len() == 1 { ": + " } else { ":\n+ " });
         note.push_str(&lines.join("\n+ "));

@@ -81,9 +81,9 @@ fn before(change: &Change) -> String {
                 format!("{name} {}", before.as_deref().unwrap_or("none"))
             }
             Difference::Content { before: Some(body), .. } => {
-                let digest = body.digest.get(..12).unwrap_or(&body.digest);
-                let word = if body.size == 1 { "byte" } else { "bytes" };
-                format!("{name} sha256:{digest} ({} {word})", body.size)
+                let digest = body.digest().get(..12).unwrap_or_else(|| body.digest());
+                let word = if body.size() == 1 { "byte" } else { "bytes" };
+                format!("{name} sha256:{digest} ({} {word})", body.size())
             }
             Difference::Content { before: None, .. } => format!("no {name}"),
             Difference::Secret { .. } => format!("{name} (sensitive)"),

@@ -12,8 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod connection;
+mod selected;
 
 use connection::SavedConnection;
+pub use selected::Selected;
 
 use super::document::Document;
 use super::json::{ContentJson, FORMAT, PlanJson};
@@ -42,14 +44,6 @@ pub struct Saved {
     resources: Vec<SavedResource>,
     /// Contents by their SHA-256.
     contents: BTreeMap<String, ContentJson>,
-}
-
-/// Which resources the plan is about.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Selected {
-    pub tags: Vec<String>,
-    pub skip_tags: Vec<String>,
-    pub targets: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -89,7 +83,7 @@ struct SavedResource {
     /// Whether it goes because nobody declares it any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     orphan: bool,
-    /// Its table as TOML; not there where it is sensitive.
+    /// Its table as TOML; not there where it is sensitive, or a content of it is not held in memory.
     table: Option<String>,
     /// The contents that its table names, by their digests.
     contents: Vec<(String, String)>,
@@ -201,10 +195,11 @@ impl Saved {
         self.kept_back().next().is_some()
     }
 
-    /// The addresses of which it holds a digest only.
-    pub fn kept_back(&self) -> impl Iterator<Item = &str> {
-        let kept = self.resources.iter().filter(|resource| resource.sensitive);
-        kept.map(|resource| resource.address.as_str())
+    /// The addresses of which it holds a digest only, each with why.
+    pub fn kept_back(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let kept = self.resources.iter().filter(|resource| resource.table.is_none());
+        let why = ["it is larger than 1 MiB: it", "a sensitive value goes into it: the value"];
+        kept.map(move |one| (one.address.as_str(), why[usize::from(one.sensitive)]))
     }
 
     /// The hosts that change.
@@ -283,8 +278,8 @@ impl Saved {
         let table = saved.table.as_deref().ok_or("a table is missing")?;
         let bodies = saved.contents.iter().map(|(name, digest)| {
             let bytes = self.contents.get(digest).and_then(ContentJson::bytes);
-            let bytes = bytes.filter(|bytes| sha256_hex(bytes) == *digest);
-            Ok((name.clone(), bytes.ok_or("a content is missing")?))
+            let body = bytes.map(Body::of).filter(|body| body.digest() == digest);
+            Ok((name.clone(), body.ok_or("a content is missing")?))
         });
         let bodies = bodies.collect::<Result<Vec<_>, &str>>()?;
         let place = places.span(&saved.place);
@@ -316,7 +311,7 @@ fn digest(instance: &Instance, key: &Key) -> String {
     let (timeout, retries) = (instance.timeout.unwrap_or(0), instance.retries);
     let mut text = format!("{}\n{timeout} {retries} {:?}", source.text(), instance.confirm);
     for (name, body) in &source.bodies {
-        let _ = write!(text, "\n{} {name}", sha256_hex(body));
+        let _ = write!(text, "\n{} {name}", body.digest());
     }
     let plain = sha256_hex(text.as_bytes());
     if instance.kept_back() { key.digest(&plain) } else { plain }
@@ -371,13 +366,14 @@ impl<P: Fn(&Instance) -> String> Saving<'_, P> {
         if let Some(&known) = self.known.get(&Arc::as_ptr(instance)) {
             return known;
         }
-        let source = instance.source.as_ref().filter(|_| !instance.kept_back());
+        let large = |source: &Source| source.bodies.iter().any(|(_, body)| body.file().is_some());
+        let source = instance.source.as_ref();
+        let source = source.filter(|source| !instance.kept_back() && !large(source));
         let mut contents = Vec::new();
         for (name, body) in source.iter().flat_map(|source| &source.bodies) {
-            let body = Body::of(Arc::clone(body));
-            contents.push((name.clone(), body.digest.clone()));
-            let kept = ContentJson::of(&body);
-            self.saved.contents.entry(body.digest).or_insert(kept);
+            contents.push((name.clone(), body.digest().to_owned()));
+            let kept = ContentJson::of(body);
+            self.saved.contents.entry(body.digest().to_owned()).or_insert(kept);
         }
         let index = self.saved.resources.len();
         self.saved.resources.push(SavedResource {

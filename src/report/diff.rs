@@ -21,11 +21,11 @@ const SHOWN: (usize, usize) = (1 << 20, 20_000);
 pub(super) fn lines(style: Style, before: Option<&Body>, after: Option<&Body>) -> Vec<String> {
     // Where something is written out, a backslash of the content's own is told from it.
     let bodies = before.into_iter().chain(after);
-    let doubled = bodies.filter_map(|body| body.bytes.as_ref()).any(|bytes| written_out(bytes));
+    let doubled = bodies.filter_map(|body| body.bytes()).any(|bytes| written_out(bytes));
     let text = |body: Option<&Body>| match body {
         None => Some(String::new()),
         Some(body) => {
-            let bytes = body.bytes.as_ref().filter(|bytes| small(bytes))?;
+            let bytes = body.bytes().filter(|bytes| small(bytes))?;
             legible(bytes, doubled)
         }
     };
@@ -35,7 +35,7 @@ pub(super) fn lines(style: Style, before: Option<&Body>, after: Option<&Body>) -
     let whole = before.is_none() || after.is_none();
     if old == new {
         // Both are empty, or differ in bytes that are written alike.
-        let empty = old.is_empty() && before.is_none_or(|body| body.size == 0);
+        let empty = old.is_empty() && before.is_none_or(|body| body.size() == 0);
         return vec![if empty {
             "content  empty".to_owned()
         } else {
@@ -96,11 +96,15 @@ fn binary(style: Style, before: Option<&Body>, after: Option<&Body>) -> String {
         body.map_or_else(
             || "none".into(),
             |body| {
-                format!("{} ({})", bytes(body.size), body.digest.get(..12).unwrap_or(&body.digest))
+                format!(
+                    "{} ({})",
+                    bytes(body.size()),
+                    body.digest().get(..12).unwrap_or_else(|| body.digest())
+                )
             },
         )
     };
-    let large = |body: &Body| !body.bytes.as_ref().is_some_and(|bytes| small(bytes));
+    let large = |body: &Body| !body.bytes().is_some_and(|bytes| small(bytes));
     let word = if before.into_iter().chain(after).any(large) { "large" } else { "binary" };
     format!("content  {word}, {} {} {}", size(before), style.arrow(), size(after))
 }

@@ -2,7 +2,7 @@
 
 /// `text` with every control character, bidirectional override, zero-width character and other
 /// invisible mark as `\xNN` or `\u{…}`. Tabs stay; line breaks are for the caller to split at.
-pub(super) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     use std::fmt::Write as _;
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {

@@ -83,6 +83,9 @@ pub struct EndJson {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct HostEndJson {
     pub host: String,
+    /// Of runs that were merged: the one that says this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// `ok`, `changed`, `failed`, `unreachable`, `refused`, `unknown`, `rolled back`, `not attempted`; of a run that
     /// goes on also `at work`.
     pub outcome: String,
@@ -268,6 +271,7 @@ fn host(host: &HostEndView) -> HostEndJson {
     let triggered = all().filter(|(_, change)| change.fired.is_some());
     HostEndJson {
         host: host.host.clone(),
+        run: None,
         outcome: host.outcome.word().to_owned(),
         done: addresses(&host.done),
         not_done: addresses(&host.not_done),

@@ -199,8 +199,8 @@ pub fn rendered(all: &[RenderedView]) -> String {
                     text.push_str("  (no newline at the end)\n");
                 }
             }
-            Some(Err(size)) => {
-                let _ = writeln!(text, "  | binary, {size} bytes");
+            Some(Err((what, size))) => {
+                let _ = writeln!(text, "  | {what}, {size} bytes");
             }
             None => {}
         }

@@ -17,6 +17,7 @@ mod ledger;
 mod log;
 mod markdown;
 mod memory;
+pub mod merged;
 mod outlier;
 mod page;
 mod palette;
@@ -35,6 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use check::{json as check_json, sarif as check_sarif};
 pub use diagnostics::render as render_diagnostics;
+pub use escape::visible;
 pub use inventory::{explained, explained_json, graph, hosts, hosts_json, rendered};
 pub use junit::render as junit;
 pub use ledger::LedgerJson;

@@ -7,11 +7,13 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod heard;
+
 use super::events::{EndJson, EventJson, HostEndJson, NoteJson};
 use super::view::{EndView, HostEndView};
 use crate::model::{Change, Outcome, change::Fired};
 use crate::plan::Problem;
-use crate::plan::json::{HostJson, PlanJson, ProblemJson, SetJson, acted};
+use crate::plan::json::{PlanJson, acted};
 
 /// The version of these forms: the first number changes when a reader of the old form would fail.
 pub const FORMAT: &str = "1.0";
@@ -33,10 +35,13 @@ pub struct RunJson {
 }
 
 /// What the command line said of hosts, resources and vars.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct SelectionJson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
+    /// The part of the fleet that it was about, such as `2/3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -148,8 +153,7 @@ impl SummaryJson {
     /// A run whose end is not written, from its plan and what happened.
     #[must_use]
     pub fn open(run: RunJson, status: RunStatus, plan: &PlanJson, events: &[EventJson]) -> Self {
-        let hosts: Vec<HostEndJson> =
-            plan.hosts.iter().map(|host| so_far(plan, host, (events, status))).collect();
+        let hosts: Vec<HostEndJson> = heard::hosts(plan, events, status);
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for host in &hosts {
             for action in host.done.iter().filter_map(|address| host.actions.get(address)).flatten()
@@ -225,141 +229,12 @@ impl EventJson {
     }
 }
 
-/// What events say of one host.
-#[derive(Default)]
-struct Heard {
-    /// Whether anything was begun on it.
-    begun: bool,
-    done: Vec<String>,
-    /// Addresses that failed, and why.
-    failed: Vec<(String, String)>,
-    /// Addresses for which there was nothing to do.
-    needless: Vec<NoteJson>,
-    /// Addresses whose step was begun and did not end.
-    running: Vec<String>,
-    outcome: Option<String>,
-}
-
-impl Heard {
-    fn of(name: &str, events: &[EventJson]) -> Self {
-        let mut heard = Self::default();
-        for event in events {
-            match event {
-                EventJson::HostStarted { host, .. } if host == name => heard.begun = true,
-                EventJson::StepStarted { host, address, .. } if host == name => {
-                    heard.running.push(address.clone());
-                }
-                EventJson::StepDone { host, address, .. } if host == name => {
-                    heard.done.push(address.clone());
-                    heard.over(address);
-                }
-                EventJson::StepFailed { host, address, message, .. } if host == name => {
-                    heard.failed.push((address.clone(), message.clone()));
-                    heard.over(address);
-                }
-                EventJson::StepNeedless { host, address, message, .. } if host == name => {
-                    heard.needless.push(NoteJson::needless(address, message.as_deref()));
-                    heard.over(address);
-                }
-                EventJson::StepSkipped { host, address, .. } if host == name => {
-                    heard.over(address);
-                }
-                EventJson::HostFinished { host, outcome, .. } if host == name => {
-                    heard.outcome = Some(outcome.clone());
-                    heard.running.clear();
-                }
-                _ => {}
-            }
-        }
-        heard
-    }
-
-    /// A step of this address ended.
-    fn over(&mut self, address: &String) {
-        self.running.retain(|running| running != address);
-    }
-
-    /// How the host ended, as far as that was said.
-    fn outcome(&self, status: RunStatus) -> String {
-        let open = match status {
-            _ if !self.begun => Outcome::NotAttempted.word(),
-            RunStatus::Running => AT_WORK,
-            RunStatus::Ended | RunStatus::Interrupted => Outcome::Unknown.word(),
-        };
-        self.outcome.clone().unwrap_or_else(|| open.to_owned())
-    }
-
-    /// What is to be said of a host whose end was not heard.
-    fn told(&self, status: RunStatus, outcome: &str) -> Option<String> {
-        match (status, outcome) {
-            _ if self.outcome.is_some() => None,
-            (RunStatus::Running, AT_WORK) if self.running.is_empty() => None,
-            (RunStatus::Running, AT_WORK) => Some(self.running.join(", ")),
-            (RunStatus::Running, _) => Some("its turn is still to come".to_owned()),
-            (_, word) if word == Outcome::Unknown.word() => {
-                Some("the run was at work on it when something was last heard".to_owned())
-            }
-            _ => None,
-        }
-    }
-}
-
-/// What is known of a host of a run whose end is not written.
-fn so_far(
-    plan: &PlanJson,
-    planned: &HostJson,
-    (events, status): (&[EventJson], RunStatus),
-) -> HostEndJson {
-    let set = planned.set.and_then(|set| plan.sets.get(set));
-    let changes = set.map_or(&[][..], |set: &SetJson| &set.changes);
-    let heard = Heard::of(&planned.name, events);
-    let problem = |address: &String, message: &str| {
-        let change = changes.iter().find(|change| change.address == *address);
-        let (message, place) = (message.to_owned(), change.map(|change| change.place.clone()));
-        ProblemJson { address: Some(address.clone()), place, message }
-    };
-    let begun = planned.outcome == Outcome::Changed.word();
-    let outcome = if begun { heard.outcome(status) } else { planned.outcome.clone() };
-    let ran = "it ran then, and whether it was done is not known";
-    let open = if begun { heard.told(status, &outcome) } else { None };
-    let message = planned.message.iter().cloned().chain(open).map(|message| {
-        let (address, place) = (None, None);
-        ProblemJson { address, place, message }
-    });
-    let running = heard.running.iter().filter(|_| status != RunStatus::Running);
-    let problems = message
-        .chain(planned.problems.iter().cloned())
-        .chain(heard.failed.iter().map(|(address, why)| problem(address, why)))
-        .chain(running.map(|address| problem(address, ran)));
-    // What ran then is neither done nor not done.
-    let over = |address: &String| {
-        let needless = |note: &NoteJson| note.address.as_ref() == Some(address);
-        let lists = [&heard.done, &heard.running];
-        lists.iter().any(|list| list.contains(address)) || heard.needless.iter().any(needless)
-    };
-    let left = changes.iter().filter(|change| !over(&change.address));
-    let actions = changes.iter().map(|change| (change.address.clone(), change.actions.clone()));
-    let triggered = changes.iter().filter(|change| !change.because.is_empty());
-    HostEndJson {
-        host: planned.name.clone(),
-        outcome,
-        not_done: left.map(|change| change.address.clone()).collect(),
-        actions: actions.collect(),
-        triggered: triggered.map(|change| change.address.clone()).collect(),
-        problems: problems.collect(),
-        needless: heard.needless,
-        notes: Vec::new(),
-        help: planned.help.clone(),
-        lost: Vec::new(),
-        done: heard.done,
-    }
-}
-
 /// A host at the end of a run, as apply has it.
-fn host_view(host: &HostEndJson) -> Result<HostEndView, String> {
+pub(super) fn host_view(host: &HostEndJson) -> Result<HostEndView, String> {
     let at_work = host.outcome == AT_WORK;
     let outcome = Outcome::of(&host.outcome).or_else(|| at_work.then_some(Outcome::Unknown));
-    let outcome = outcome.ok_or_else(|| format!("an unknown outcome `{}`", host.outcome));
+    let outcome =
+        outcome.ok_or_else(|| format!("an unknown outcome `{}`", host.outcome.escape_debug()));
     let changes = |addresses: &[String]| {
         let each = addresses.iter().map(|address| {
             let words = host.actions.get(address).map_or(&[][..], Vec::as_slice);

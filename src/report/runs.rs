@@ -1,9 +1,8 @@
 //! Runs that are recorded: as a list, and one of them as its apply ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-use super::Style;
 use super::escape::visible;
 use super::inventory::columns;
 use super::palette::{Label, paint};
@@ -11,7 +10,8 @@ use super::plan::{bad, counts, names};
 use super::record::{AT_WORK, ListedJson, RunStatus, SelectionJson, SummaryJson};
 use super::summary::{last_line, troubles};
 use super::view::{EndView, HostEndView};
-use crate::model::{Action, Outcome, RunId};
+use super::{Style, counted};
+use crate::model::{Action, Change, Outcome, RunId};
 
 /// All runs, one a line.
 #[must_use]
@@ -25,7 +25,8 @@ pub fn list(style: Style, runs: &[ListedJson]) -> String {
             |of| format!("rollback of {}", visible(of.get(..RunId::SHORT).unwrap_or(of))),
         );
         let (since, changes) = (moment(&run.since), changes(&run.counts));
-        vec![run.short.clone(), what, since, took, hosts(run), changes, visible(&run.way_back)]
+        let hosts = outcomes(run.status, &run.hosts);
+        vec![run.short.clone(), what, since, took, hosts, changes, visible(&run.way_back)]
     });
     let text = columns(&[vec![head], rows.collect()].concat());
     let (head, rest) = text.split_once('\n').unwrap_or_default();
@@ -33,23 +34,22 @@ pub fn list(style: Style, runs: &[ListedJson]) -> String {
 }
 
 /// Hosts by outcome, and what is to be said of the run itself.
-fn hosts(run: &ListedJson) -> String {
+pub(super) fn outcomes(status: RunStatus, hosts: &BTreeMap<String, usize>) -> String {
     let mut parts = Vec::new();
-    match run.status {
+    match status {
         RunStatus::Ended => {}
         RunStatus::Running => parts.push("running:".to_owned()),
         RunStatus::Interrupted => parts.push("interrupted:".to_owned()),
     }
     let words = std::iter::once(AT_WORK).chain(Outcome::ALL.iter().rev().map(|one| one.word()));
-    let counts: Vec<String> = words
-        .filter_map(|word| run.hosts.get(word).map(|count| format!("{count} {word}")))
-        .collect();
+    let counts: Vec<String> =
+        words.filter_map(|word| hosts.get(word).map(|count| format!("{count} {word}"))).collect();
     parts.push(if counts.is_empty() { "no host".to_owned() } else { counts.join(", ") });
     parts.join(" ")
 }
 
 /// `2 creates, 1 reload`: each kind of change with its number.
-fn changes(counts: &BTreeMap<String, usize>) -> String {
+pub(super) fn changes(counts: &BTreeMap<String, usize>) -> String {
     let each = counts.iter().map(|(word, count)| {
         // As apply counts what it ran.
         let word = if word == "run" { Action::Run.word() } else { word };
@@ -64,13 +64,13 @@ fn changes(counts: &BTreeMap<String, usize>) -> String {
 }
 
 /// A time of a record without its letters.
-fn moment(time: &str) -> String {
+pub(super) fn moment(time: &str) -> String {
     let time = visible(time).replace('T', " ");
     time.split(['.', 'Z']).next().unwrap_or_default().to_owned()
 }
 
 /// How long something took.
-fn took(seconds: f64) -> String {
+pub(super) fn took(seconds: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole seconds")]
     let whole = seconds.max(0.0).round() as u64;
     match whole {
@@ -94,7 +94,7 @@ pub fn show(style: Style, summary: &SummaryJson) -> Result<String, String> {
     about.retain(|word| !word.is_empty());
     let _ = writeln!(text, "{}", about.join(", "));
     let _ = writeln!(text, "trueup {}\n", visible(&run.trueup_version));
-    done(style, &mut text, &end);
+    done(style, &mut text, (&end, usize::MAX));
     text.push_str(&troubles(style, &end));
     let last = match summary.status {
         RunStatus::Ended => last_line(&end),
@@ -119,6 +119,7 @@ pub fn show(style: Style, summary: &SummaryJson) -> Result<String, String> {
 fn selection(selection: &SelectionJson) -> Vec<String> {
     let mut words = Vec::new();
     words.extend(selection.limit.iter().map(|limit| format!("--limit {}", visible(limit))));
+    words.extend(selection.shard.iter().map(|shard| format!("--shard {}", visible(shard))));
     let lists = [
         ("--tags", &selection.tags),
         ("--skip-tags", &selection.skip_tags),
@@ -137,19 +138,22 @@ fn selection(selection: &SelectionJson) -> Vec<String> {
     words
 }
 
-/// What was done, each list once with the hosts that share it.
-fn done(style: Style, text: &mut String, end: &EndView) {
+/// What was done on a host, and how it ended.
+type Done<'e> = (&'e [(String, Change)], &'e str);
+
+/// What was done, each list once with the hosts that share it; `most` lists.
+pub(super) fn done(style: Style, text: &mut String, (end, most): (&EndView, usize)) {
     let mut alike: Vec<Vec<&HostEndView>> = Vec::new();
+    let mut known: HashMap<Done<'_>, usize> = HashMap::new();
     for host in &end.hosts {
-        let same = alike
-            .iter_mut()
-            .find(|hosts| hosts[0].done == host.done && hosts[0].word() == host.word());
-        match same {
-            Some(hosts) => hosts.push(host),
-            None => alike.push(vec![host]),
+        let place = *known.entry((&host.done, host.word())).or_insert(alike.len());
+        if place == alike.len() {
+            alike.push(Vec::new());
         }
+        alike[place].push(host);
     }
-    for hosts in alike {
+    let left: usize = alike.iter().skip(most).map(Vec::len).sum();
+    for hosts in alike.into_iter().take(most) {
         let (done, outcome, word) = (&hosts[0].done, hosts[0].outcome, hosts[0].word());
         // Who did nothing and did not end well stands below, with why.
         if done.is_empty() && outcome > Outcome::Changed {
@@ -165,6 +169,9 @@ fn done(style: Style, text: &mut String, end: &EndView) {
             let _ = writeln!(text, "  {glyph} {}{}", visible(address), fired.unwrap_or_default());
         }
         text.push('\n');
+    }
+    if left > 0 {
+        let _ = writeln!(text, "{}: --json lists all.\n", counted(left, "more host"));
     }
 }
 

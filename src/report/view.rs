@@ -101,6 +101,6 @@ pub struct RenderedView {
     pub address: String,
     pub place: String,
     pub keys: Vec<(String, String)>,
-    /// Its content, or the size of one that is no text.
-    pub content: Option<Result<String, usize>>,
+    /// Its content, or the size of one that is no text, or of one that is large.
+    pub content: Option<Result<String, (&'static str, u64)>>,
 }

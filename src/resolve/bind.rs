@@ -14,7 +14,7 @@ use super::template::{Compiler, Engine, Needs, Peers, is_template, within};
 use super::undefined;
 use super::wanted::{self, Wanted};
 use crate::config::{Declaration, MODULE_KEYS, Module, ModuleUse, Project, TomlTable, TomlValue};
-use crate::model::{AddressPattern, Diagnostic, FileId, Located, Span, Value, key_text};
+use crate::model::{AddressPattern, Body, Diagnostic, FileId, Located, Span, Value, key_text};
 use crate::resources::{self, Bodies, Input};
 
 use super::meta::META_KEYS;
@@ -268,11 +268,11 @@ struct Named<'m> {
 }
 
 impl Bodies for Named<'_> {
-    fn template(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
-        self.engine.missing_file(name, span).map_or_else(|| Ok(Arc::default()), Err)
+    fn template(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
+        self.engine.missing_file(name, span).map_or_else(|| Ok(Body::of([])), Err)
     }
 
-    fn source(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+    fn source(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
         super::expand::source(self.module, name, span)
     }
 }

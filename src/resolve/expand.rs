@@ -13,13 +13,13 @@ use super::meta::META_KEYS;
 use super::order::Draft;
 use super::record::{Rendered, content, written};
 use super::secret::Secrets;
-use super::source::{Recording, mark};
+use super::source::{Mark, Recording};
 use super::template::{Engine, Root, Scope, named};
 use super::toml_value::to_toml;
 use super::wanted::{self, Wanted};
 use super::{Instance, Resolver};
 use crate::config::{Declaration, Module, TomlTable, TomlValue, to_value};
-use crate::model::{Address, AddressPattern, Diagnostic, Located, Span, Value, a};
+use crate::model::{Address, AddressPattern, Body, Diagnostic, Located, Span, Value, a};
 use crate::resources::{self, Bodies, Input};
 
 /// What was made of one declaration.
@@ -48,17 +48,17 @@ pub(super) struct ModuleBodies<'e> {
 }
 
 impl Bodies for ModuleBodies<'_> {
-    fn template(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
-        self.engine.file(name, span, self.scope).map(|text| text.into_bytes().into())
+    fn template(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
+        self.engine.file(name, span, self.scope).map(|text| Body::of(text.into_bytes()))
     }
 
-    fn source(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+    fn source(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
         source(self.module, name, span)
     }
 }
 
 /// The file of a module that `source` names.
-pub(super) fn source(module: &Module, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+pub(super) fn source(module: &Module, name: &str, span: Span) -> Result<Body, Diagnostic> {
     module.files.get(name).cloned().ok_or_else(|| {
         let mistake =
             Diagnostic::at(span, format!("module `{}` has no file `{name}`", module.name))
@@ -267,7 +267,7 @@ impl Expansion<'_> {
         let source = self.resolver.keeping.then(|| Arc::new(recording.source(&table)));
         let secret = kind.secret().iter().any(|key| table.contains_key(*key));
         let instance = Instance {
-            mark: mark(kind, &table, &desired),
+            mark: Mark::new(&table),
             address,
             kind,
             desired,

@@ -49,7 +49,7 @@ pub use order::Order;
 pub use record::Rendered;
 pub use select::Selection;
 pub use sets::Together;
-pub use source::{Places, Source};
+pub use source::{Mark, Places, Source};
 pub use survey::Survey;
 pub use variables::{Layer, Said};
 
@@ -87,8 +87,8 @@ pub struct Instance {
     pub sensitive: bool,
     /// Whether it holds a value that is sensitive whatever the files say, such as a password's hash.
     pub secret: bool,
-    /// Stands for all that the files say of it: another one where they say anything else.
-    pub mark: String,
+    /// Stands for all that the files say of it.
+    pub mark: Mark,
     /// Whether nobody declares it any more, and it is to go for that.
     pub orphan: bool,
     /// What it was made from, where that is kept.
@@ -96,6 +96,12 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// Stands for all that the files say of it: another one where they say anything else.
+    #[must_use]
+    pub fn mark(&self) -> &str {
+        self.mark.get(|| self.kind.record(&self.desired))
+    }
+
     /// Whether what it was made from stays out of files that outlive the run.
     #[must_use]
     pub const fn kept_back(&self) -> bool {

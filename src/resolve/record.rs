@@ -1,10 +1,8 @@
 //! Resources as they are written for a host, for `render`.
 
-use std::sync::Arc;
-
 use super::expand::ModuleBodies;
 use crate::config::{Declaration, TomlTable, to_value};
-use crate::model::{Address, Span, Value};
+use crate::model::{Address, Body, Span, Value};
 use crate::resources::Bodies as _;
 
 /// A resource as it is written for one host, every expression evaluated.
@@ -18,11 +16,11 @@ pub struct Rendered {
     /// Its keys and values as they are written, but for its content.
     pub keys: Vec<(String, Value)>,
     /// What `content`, `template` or `source` stands for.
-    pub content: Option<Arc<[u8]>>,
+    pub content: Option<Body>,
 }
 
 /// What `content`, `template` or `source` of a table stands for.
-pub(super) fn content(table: &TomlTable, bodies: &ModuleBodies<'_>) -> Option<Arc<[u8]>> {
+pub(super) fn content(table: &TomlTable, bodies: &ModuleBodies<'_>) -> Option<Body> {
     let text = |key: &str| {
         let value = table.get(key)?;
         match to_value(value.get_ref()) {
@@ -37,7 +35,7 @@ pub(super) fn content(table: &TomlTable, bodies: &ModuleBodies<'_>) -> Option<Ar
     if let Some(name) = text("source") {
         return bodies.source(&name, nowhere).ok();
     }
-    text("content").map(|text| text.into_bytes().into())
+    text("content").map(|text| Body::of(text.into_bytes()))
 }
 
 /// The keys of a table in the order in which they are written, but for the content; without the

@@ -75,6 +75,14 @@ impl Selection {
             && targets.any(|wanted| wanted.check(wanted.what.matches(address, &address.module)))
     }
 
+    /// Whether each of its selectors selected something on some host that was resolved.
+    #[must_use]
+    pub fn matched(&self) -> bool {
+        let mut tags = self.tags.iter().chain(&self.skip);
+        tags.all(|wanted| wanted.found.load(Ordering::Relaxed))
+            && self.targets.iter().all(|wanted| wanted.found.load(Ordering::Relaxed))
+    }
+
     /// Selectors that selected nothing on any host that was resolved. `tags` and `addresses` are all
     /// that there are, in any stage.
     #[must_use]

@@ -3,21 +3,21 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use sha2::{Digest as _, Sha256};
 use toml::de::DeValue;
 
 use super::{Desired, Instance, Order, Resolver, Target};
 use crate::config::{HostPattern, Project, Stage, TomlTable, TomlValue, to_value};
-use crate::model::change::{TriggerKind, sha256_hex};
-use crate::model::{Address, Diagnostic, FileId, Host, Located, Span, Value};
-use crate::resources::{self, Bodies, Erased, Input, ResourceType};
+use crate::model::change::{TriggerKind, hex};
+use crate::model::{Address, Body, Diagnostic, FileId, Host, Located, Span, Value};
+use crate::resources::{self, Bodies, Input, Record};
 
 /// Contents under the names that a type asked for them by.
-pub type NamedBodies = Vec<(String, Arc<[u8]>)>;
+pub type NamedBodies = Vec<(String, Body)>;
 
 /// For each place of an order what goes off there, when which other places change.
 pub type TriggersOf = Vec<Vec<(TriggerKind, Vec<usize>)>>;
@@ -34,7 +34,7 @@ pub struct Source {
 /// Keeps every content that a type asks for.
 pub(super) struct Recording<'b> {
     inner: &'b dyn Bodies,
-    asked: RefCell<Vec<(String, Arc<[u8]>)>>,
+    asked: RefCell<Vec<(String, Body)>>,
 }
 
 impl<'b> Recording<'b> {
@@ -42,13 +42,9 @@ impl<'b> Recording<'b> {
         Self { inner, asked: RefCell::new(Vec::new()) }
     }
 
-    fn keep(
-        &self,
-        name: String,
-        body: Result<Arc<[u8]>, Diagnostic>,
-    ) -> Result<Arc<[u8]>, Diagnostic> {
+    fn keep(&self, name: String, body: Result<Body, Diagnostic>) -> Result<Body, Diagnostic> {
         if let Ok(body) = &body {
-            self.asked.borrow_mut().push((name, Arc::clone(body)));
+            self.asked.borrow_mut().push((name, body.clone()));
         }
         body
     }
@@ -61,45 +57,64 @@ impl<'b> Recording<'b> {
 }
 
 impl Bodies for Recording<'_> {
-    fn template(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+    fn template(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
         self.keep(format!("template {name}"), self.inner.template(name, span))
     }
 
-    fn source(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+    fn source(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
         self.keep(format!("source {name}"), self.inner.source(name, span))
     }
 }
 
 /// Contents that were kept.
-struct Kept<'k>(&'k [(String, Arc<[u8]>)]);
+struct Kept<'k>(&'k [(String, Body)]);
 
 impl Kept<'_> {
-    fn find(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+    fn find(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
         let found = self.0.iter().find(|(known, _)| known == name);
         let missing = || Diagnostic::at(span, format!("`{name}` was not kept"));
-        found.map(|(_, body)| Arc::clone(body)).ok_or_else(missing)
+        found.map(|(_, body)| body.clone()).ok_or_else(missing)
     }
 }
 
 impl Bodies for Kept<'_> {
-    fn template(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+    fn template(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
         self.find(&format!("template {name}"), span)
     }
 
-    fn source(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+    fn source(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
         self.find(&format!("source {name}"), span)
     }
 }
 
-/// Stands for what a table says, contents that it names included: 16 hex digits of a SHA-256.
-pub(super) fn mark(kind: &dyn ResourceType, table: &TomlTable, desired: &Erased) -> String {
-    let mut text = to_value(&DeValue::Table(table.clone())).to_string();
-    for (key, value) in kind.record(desired) {
-        let _ = write!(text, "\n{key} {value}");
+/// Stands for what a table says, contents that it names included: 16 hex digits of a SHA-256, made when it is
+/// first asked for, since a large content is read for it.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    table: Sha256,
+    made: OnceLock<String>,
+}
+
+impl Mark {
+    /// Of a resource with this table.
+    #[must_use]
+    pub fn new(table: &TomlTable) -> Self {
+        let text = to_value(&DeValue::Table(table.clone())).to_string();
+        Self { table: Sha256::new_with_prefix(text), made: OnceLock::new() }
     }
-    let mut mark = sha256_hex(text.as_bytes());
-    mark.truncate(16);
-    mark
+
+    /// The mark of a resource with this record.
+    pub(super) fn get(&self, record: impl FnOnce() -> Record) -> &str {
+        self.made.get_or_init(|| {
+            let mut sum = self.table.clone();
+            for (key, value) in record() {
+                sum.update(format!("\n{key} {value}"));
+            }
+            let mut mark = hex(&sum.finalize());
+            mark.truncate(16);
+            mark
+        })
+    }
 }
 
 impl Source {
@@ -139,7 +154,7 @@ impl Source {
         let desired = desired.map_err(|mistakes| {
             mistakes.first().map_or_else(String::new, |mistake| mistake.message.clone())
         })?;
-        let mark = mark(kind, table, &desired);
+        let mark = Mark::new(table);
         let source = Some(Arc::new(Self { table: to_value(value.get_ref()), bodies }));
         Ok(Instance {
             address,
@@ -300,7 +315,7 @@ mod tests {
     fn a_resource_is_made_again_from_what_it_was_made_from() {
         let address = Address { module: "m".into(), kind: "file", name: "/etc/x".into() };
         let text = "{ mode = \"0640\", template = \"x.tera\", owner = 0 }";
-        let bodies = vec![("template x.tera".to_owned(), b"content".as_slice().into())];
+        let bodies = vec![("template x.tera".to_owned(), Body::of(*b"content"))];
         let place = Span::new(FileId(0), 0..0);
         let made = Source::restore(address.clone(), (text, bodies), place).unwrap();
         let source = made.source.clone().unwrap();

@@ -91,6 +91,13 @@ impl Survey {
         self.resources += other.resources;
     }
 
+    /// Takes what other hosts have from another survey, and nothing of what is wrong with them.
+    pub fn beside(&mut self, other: Self) {
+        self.present.extend(other.present);
+        self.failed.extend(other.failed);
+        self.tags.extend(other.tags);
+    }
+
     /// Hosts that were looked at.
     #[must_use]
     pub const fn hosts(&self) -> usize {

@@ -24,6 +24,9 @@ keyfiles() {
   stat -c 's %f %u %g %s %h %U %G %n' -- "$@" 2>&1
   for k do case $k in */.ssh/authorized_keys) [ -L "${k%/*}" ] || texts "$k" ;; esac; done
 }
+
+# The rest is for steps.
+
 # keys USER HOME FOLDER FILE DIGEST SECONDS: puts a new file in, and makes what leads to it.
 keys() {
   n=$(database passwd "$1" | while IFS=: read -r k l a b l h l; do [ "$k" != "$1" ] || echo "$a:$b:$h"; done)

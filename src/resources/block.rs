@@ -140,6 +140,11 @@ impl Resource for Block {
             content: content.unwrap_or_else(|| Body::of([])),
             position,
         };
+        if block.content.file().is_some() {
+            let message =
+                "a block's content has at most 1 MiB, as the files that lines are edited in";
+            found.push(Diagnostic::at(span, message));
+        }
         let foreign = |line: &&&[u8]| block.is_marker(bare(line));
         if let Some(line) = Lines::of(&block.content).all.iter().find(foreign) {
             let line = String::from_utf8_lossy(bare(line)).into_owned();
@@ -165,6 +170,10 @@ impl Resource for Block {
         text::claims(desired)
     }
 
+    fn paths<'d>(items: &[&'d Self]) -> Vec<&'d str> {
+        items.iter().map(|edit| edit.path.as_str()).collect()
+    }
+
     fn probe(items: &[&Self], script: &mut Script) {
         text::probe(items, script);
     }
@@ -178,7 +187,7 @@ impl Resource for Block {
     }
 
     fn record(desired: &Self) -> Record {
-        vec![("block", desired.content.digest.clone())]
+        vec![("block", desired.content.digest().to_owned())]
     }
 
     fn cuts(desired: &Self, change: &Change, way_in: &WayIn) -> Option<&'static str> {
@@ -337,7 +346,7 @@ mod tests {
 
     fn edit(block: &Block, text: &str) -> Result<String, String> {
         let (body, _) = block.edited(&Body::of(text.as_bytes()))?;
-        Ok(String::from_utf8(body.bytes.unwrap().to_vec()).unwrap())
+        Ok(String::from_utf8(body.bytes().unwrap().to_vec()).unwrap())
     }
 
     #[test]

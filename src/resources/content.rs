@@ -36,11 +36,11 @@ impl Given<'_> {
             found.push(Diagnostic::at(input.span(first), message));
             return None;
         }
-        let bytes = match (self.template, self.source) {
+        let body = match (self.template, self.source) {
             (Some(name), _) => input.bodies.template(name.get_ref(), input.span(name)),
             (_, Some(name)) => input.bodies.source(name.get_ref(), input.span(name)),
-            _ => Ok(first.get_ref().as_bytes().into()),
+            _ => Ok(Body::of(first.get_ref().as_bytes())),
         };
-        bytes.map(Body::of).map_err(|mistake| found.push(mistake)).ok()
+        body.map_err(|mistake| found.push(mistake)).ok()
     }
 }

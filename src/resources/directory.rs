@@ -12,6 +12,7 @@ use super::input::{Mode, Presence, parent};
 use super::inverse::{Left, unlike};
 use super::path::{self, Access, Answers, FileKind, Meta};
 use super::record::{absent, at_path};
+use super::several::{self, New};
 use super::{
     About, Back, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work, access,
 };
@@ -98,7 +99,8 @@ impl Resource for Directory {
                  A rollback does not bring back what was purged.",
             )
             .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
+    const LIBRARY: &'static [&'static str] =
+        &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS, several::LIBRARY];
     const IN_FOLDER: bool = true;
     const RETURNS: bool = true;
 
@@ -169,8 +171,11 @@ impl Resource for Directory {
         purges.then_some("what comes into it until then and nobody declares goes too")
     }
 
+    fn paths<'d>(items: &[&'d Self]) -> Vec<&'d str> {
+        items.iter().map(|directory| directory.path.as_str()).collect()
+    }
+
     fn probe(items: &[&Self], script: &mut Script) {
-        path::ask_stat(items.iter().map(|directory| directory.path.as_str()), script);
         for directory in items.iter().filter(|directory| directory.lists()) {
             script.text("entries").arg(&directory.path).args(directory.staying()).text("\n");
         }
@@ -344,7 +349,8 @@ fn step(work: &Work<'_, Directory>) -> Step {
     let Observed::Directory(meta, entries) = work.observed else {
         let mode = directory.access.mode.unwrap_or(NEW_MODE).octal();
         script.text("folder").args([path, &mode, &owner]);
-        return Step::inside(script, parent(path));
+        let step = Step::inside(script, parent(path));
+        return several::joint(step, path, New::Folder, (&mode, &owner));
     };
     let seen = if meta.seen.is_empty() { "-" } else { &meta.seen };
     let goes = work.change.action == Action::Delete;

@@ -26,6 +26,9 @@ entries() {
   printf 'p %s\n' "$1"
   listing "$@"
 }
+
+# The rest is for steps.
+
 # unmoved FOLDER META SUM NAME…: is the listing still the one of which SUM is the SHA-256?
 unmoved() {
   at "$1" && same "$T" "$2" - || return

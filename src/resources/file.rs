@@ -13,6 +13,7 @@ use super::inverse::{Left, differs, unlike};
 use super::path::{self, Access, Answers, FileKind, Meta};
 use super::record::{absent, at_path};
 use super::set::{self, Member};
+use super::several::{self, New};
 use super::{
     About, Back, Claim, Copy, Input, Inverse, Parting, Record, Resource, STEP_SECONDS, Subject,
     Verdict, Work, access,
@@ -105,7 +106,7 @@ impl Resource for File {
         .notes("It is written beside its target and moved over it, so that it is the old one or the new one at any time; ACLs and extended attributes of the old one are kept. A rollback brings content, owner, mode and time back; hard links that it was parted from stay parted.")
         .examples(EXAMPLES);
     const LIBRARY: &'static [&'static str] =
-        &[path::LIBRARY, super::account::LIBRARY, set::LIBRARY, REGAIN];
+        &[path::LIBRARY, super::account::LIBRARY, set::LIBRARY, REGAIN, several::LIBRARY];
     const IN_FOLDER: bool = true;
     const RETURNS: bool = true;
     const IN_SETS: bool = true;
@@ -137,6 +138,10 @@ impl Resource for File {
         &desired.path
     }
 
+    fn body(desired: &Self) -> Option<&Body> {
+        desired.body.as_ref()
+    }
+
     fn provides(desired: &Self) -> Vec<Subject> {
         path::made(&desired.path, desired.state)
     }
@@ -160,17 +165,13 @@ impl Resource for File {
         vec![if framed { Claim::Frame(path) } else { Claim::Whole(path) }]
     }
 
+    fn paths<'d>(items: &[&'d Self]) -> Vec<&'d str> {
+        items.iter().map(|file| file.path.as_str()).collect()
+    }
+
     fn probe(items: &[&Self], script: &mut Script) {
-        path::ask_stat(items.iter().map(|file| file.path.as_str()), script);
-        let digest = |file: &Self| match (&file.body, file.state) {
-            (Some(body), _) => Some(body.digest.clone()),
-            // What goes is shown, and goes only while it is still that.
-            (None, Presence::Absent) => Some(NO_DIGEST.to_owned()),
-            (None, Presence::Present) => None,
-        };
-        let asked: Vec<(&str, String)> =
-            items.iter().filter_map(|file| Some((file.path.as_str(), digest(file)?))).collect();
-        path::ask_contents(asked.iter().map(|(path, digest)| (*path, digest.as_str())), script);
+        let asked = items.iter().filter_map(|file| Some((file.path.as_str(), file.asked()?)));
+        path::ask_contents(asked, script);
     }
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
@@ -213,7 +214,7 @@ impl Resource for File {
             (Presence::Present, Observed::Regular { meta, body }) => {
                 let mut attributes = desired.access.differences(meta);
                 if let (Some(wanted), Some(found)) = (&desired.body, body)
-                    && wanted.digest != found.digest
+                    && wanted.digest() != found.digest()
                 {
                     attributes.push(Attribute::content(Some(found.clone()), Some(wanted.clone())));
                 }
@@ -236,7 +237,7 @@ impl Resource for File {
     }
 
     fn record(desired: &Self) -> Record {
-        let content = desired.body.as_ref().map(|body| ("content", body.digest.clone()));
+        let content = desired.body.as_ref().map(|body| ("content", body.digest().to_owned()));
         desired.access.record().into_iter().chain(content).collect()
     }
 
@@ -307,9 +308,9 @@ impl Resource for File {
             let present = work.desired.state == Presence::Present;
             let whole = work.desired.body.as_ref().filter(|_| parted && present);
             let body = new_content(work.change).or(whole);
-            let from = body.and_then(|body| first.get(body.digest.as_str()).copied());
+            let from = body.and_then(|body| first.get(body.digest()).copied());
             if let Some(body) = body.filter(|_| work.desired.copy.is_none()) {
-                first.entry(&body.digest).or_insert(&work.desired.path);
+                first.entry(body.digest()).or_insert(&work.desired.path);
             }
             steps.push((vec![index], step(work, body, from)));
         }
@@ -325,22 +326,28 @@ fn new_content(change: &Change) -> Option<&Body> {
     })
 }
 
-/// A digest that no content has.
-const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// The largest content that is sent more than once, in bytes: it costs less than a program that copies it.
+const COPIED: usize = 1024;
 
 impl File {
+    /// The digest that the host is asked for: what goes is shown, and goes only while it is still that.
+    fn asked(&self) -> Option<&str> {
+        let goes = self.state == Presence::Absent;
+        self.body.as_ref().map(Body::digest).or_else(|| goes.then_some(Body::NO_DIGEST))
+    }
+
     /// Why a file with several names is left alone, and what to do.
     fn linked(&self, links: u64) -> String {
         let why = format!(
             "{} has {links} hard links, and a change would be one of all of them",
             self.path
         );
-        if self.body.is_none() {
-            return format!(
-                "{why}: give its content and `break_hardlinks = true` to part it from them"
-            );
+        match self.body {
+            None => {
+                format!("{why}: give its content and `break_hardlinks = true` to part it from them")
+            }
+            Some(_) => format!("{why}: `break_hardlinks = true` parts it from them"),
         }
-        format!("{why}: `break_hardlinks = true` parts it from them")
     }
 }
 
@@ -354,7 +361,7 @@ fn guard(file: &File, observed: &Observed) -> (String, String) {
             // A content that was not sent is the one wanted.
             body.as_ref()
                 .or(file.body.as_ref())
-                .map_or_else(|| "-".into(), |body| body.digest.clone()),
+                .map_or_else(|| "-".into(), |body| body.digest().to_owned()),
         ),
     }
 }
@@ -380,11 +387,12 @@ fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step 
     let owner = file.access.chown();
     let Some(body) = body else {
         script.text("access").args([&file.path, &meta, &digest, &mode, &owner]);
-        script.args(file.body.as_ref().map(|body| &body.digest));
+        script.args(file.body.as_ref().map(Body::digest));
         return Step::inside(script, parent(&file.path));
     };
     if let Some(copy) = &file.copy {
-        script.text("regain").args([&file.path, &meta, &digest, &mode, &owner, copy, &body.digest]);
+        script.text("regain").args([&file.path, &meta, &digest, &mode, &owner, copy]);
+        script.arg(body.digest());
         return Step::inside(script, parent(&file.path));
     }
     let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
@@ -393,7 +401,12 @@ fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step 
         .text("put")
         .args([&file.path, &meta, &digest, &mode, &owner])
         .args([validate, &seconds])
-        .arg(from.map_or_else(String::new, |from| format!("{} {from}", body.digest)));
-    let content = if from.is_none() { body.bytes.clone() } else { None };
-    Step::inside(script, parent(&file.path)).reading(content)
+        .arg(from.map_or_else(String::new, |from| format!("{} {from}", body.digest())));
+    let content = Some(body).filter(|body| from.is_none() && body.is_here());
+    let step = Step::inside(script, parent(&file.path)).reading(content.cloned());
+    let small = body.bytes().filter(|bytes| from.is_none() || bytes.len() <= COPIED);
+    match small.filter(|_| meta == "absent" && file.validate.is_none()) {
+        Some(bytes) => several::joint(step, &file.path, New::File(bytes), (&mode, &owner)),
+        None => step,
+    }
 }

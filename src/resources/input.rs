@@ -1,7 +1,5 @@
 //! A resource's table on its way to a typed struct, and the checks that several types share.
 
-use std::sync::Arc;
-
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -12,7 +10,7 @@ use super::Trigger;
 use super::mistake::{Error, at_fault};
 use crate::model::change::TriggerKind;
 use crate::model::suggest::wrong_character;
-use crate::model::{AddressPattern, Diagnostic, Located, Span};
+use crate::model::{AddressPattern, Body, Diagnostic, Located, Span};
 
 /// Contents that live in files of the module.
 pub trait Bodies {
@@ -20,12 +18,12 @@ pub trait Bodies {
     ///
     /// # Errors
     /// When there is none of that name or it cannot be rendered.
-    fn template(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic>;
-    /// The bytes of the file `name` of the module.
+    fn template(&self, name: &str, span: Span) -> Result<Body, Diagnostic>;
+    /// The content of the file `name` of the module.
     ///
     /// # Errors
     /// When there is none of that name.
-    fn source(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic>;
+    fn source(&self, name: &str, span: Span) -> Result<Body, Diagnostic>;
 }
 
 /// A resource's name and table, with all expressions evaluated.

@@ -97,7 +97,7 @@ impl Back {
     /// Its content is the copy's, which is to be this one.
     pub(super) fn kept(mut self, was: Option<&Body>) -> Self {
         self.kept = true;
-        self.was = was.map(|body| body.digest.clone());
+        self.was = was.map(|body| body.digest().to_owned());
         self
     }
 
@@ -123,7 +123,7 @@ impl Back {
 fn after(attribute: &Attribute) -> Option<(&'static str, String)> {
     let value = match &attribute.difference {
         Difference::Value { after, .. } => after.clone()?,
-        Difference::Content { after, .. } => after.as_ref()?.digest.clone(),
+        Difference::Content { after, .. } => after.as_ref()?.digest().to_owned(),
         Difference::Secret { after, .. } => {
             String::from_utf8_lossy(after.as_ref()?.reveal()).into_owned()
         }

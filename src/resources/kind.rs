@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::{
     About, Back, Claim, Copy, Input, Inverse, Left, Member, Parting, Record, Resource, Subject,
-    Trigger, Verdict, Work,
+    Trigger, Verdict, Work, path,
 };
-use crate::model::{Attribute, Change, Diagnostic, WayIn};
+use crate::model::{Attribute, Body, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 /// A desired or observed state of some type.
@@ -41,6 +41,7 @@ pub trait ResourceType: Sync {
     /// All mistakes in the table.
     fn parse(&self, input: &Input<'_>) -> Result<Erased, Vec<Diagnostic>>;
     fn subject<'d>(&self, desired: &'d Erased) -> &'d str;
+    fn body<'d>(&self, desired: &'d Erased) -> Option<&'d Body>;
     fn provides(&self, desired: &Erased) -> Vec<Subject>;
     fn frees(&self, desired: &Erased, observed: &Erased) -> Option<Subject>;
     fn removes<'d>(&self, desired: &'d Erased) -> Option<&'d str>;
@@ -50,7 +51,15 @@ pub trait ResourceType: Sync {
     fn among(&self, desired: &Erased, claims: &dyn Fn() -> Vec<Claim>) -> Option<Erased>;
     fn exposed(&self, desired: &Erased) -> Option<&'static str>;
     fn triggers<'d>(&self, desired: &'d Erased) -> &'d [Trigger];
-    fn probe(&self, items: &[&Erased], script: &mut Script);
+    /// The paths of which it must be known what stands there, and in which folders they are.
+    fn paths<'d>(&self, items: &[&'d Erased]) -> Vec<&'d str>;
+    /// What is asked besides.
+    fn rest(&self, items: &[&Erased], script: &mut Script);
+    /// All that is asked about resources of this type alone.
+    fn probe(&self, items: &[&Erased], script: &mut Script) {
+        path::ask_stat(self.paths(items).into_iter(), script);
+        self.rest(items, script);
+    }
     fn probe_seconds(&self, desired: &Erased) -> u32;
     fn observe(&self, items: &[&Erased], answer: &[u8]) -> Vec<Result<Erased, String>>;
     fn diff(&self, desired: &Erased, observed: &Erased) -> Verdict;
@@ -131,6 +140,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn subject<'d>(&self, desired: &'d Erased) -> &'d str {
         R::subject(typed(desired))
     }
+    fn body<'d>(&self, desired: &'d Erased) -> Option<&'d Body> {
+        R::body(typed(desired))
+    }
     fn provides(&self, desired: &Erased) -> Vec<Subject> {
         R::provides(typed(desired))
     }
@@ -158,7 +170,11 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn triggers<'d>(&self, desired: &'d Erased) -> &'d [Trigger] {
         R::triggers(typed(desired))
     }
-    fn probe(&self, items: &[&Erased], script: &mut Script) {
+    fn paths<'d>(&self, items: &[&'d Erased]) -> Vec<&'d str> {
+        let items: Vec<&R::Desired> = items.iter().map(|item| typed(item)).collect();
+        R::paths(&items)
+    }
+    fn rest(&self, items: &[&Erased], script: &mut Script) {
         let items: Vec<&R::Desired> = items.iter().map(|item| typed(item)).collect();
         R::probe(&items, script);
     }

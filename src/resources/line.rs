@@ -144,6 +144,10 @@ impl Resource for Line {
         text::claims(desired)
     }
 
+    fn paths<'d>(items: &[&'d Self]) -> Vec<&'d str> {
+        items.iter().map(|edit| edit.path.as_str()).collect()
+    }
+
     fn probe(items: &[&Self], script: &mut Script) {
         text::probe(items, script);
     }
@@ -250,7 +254,7 @@ mod tests {
 
     fn edit(line: &Line, text: &str) -> String {
         let (body, _) = line.edited(&Body::of(text.as_bytes())).unwrap();
-        String::from_utf8(body.bytes.unwrap().to_vec()).unwrap()
+        String::from_utf8(body.bytes().unwrap().to_vec()).unwrap()
     }
 
     #[test]

@@ -28,6 +28,8 @@ mod public_key;
 mod record;
 mod service;
 mod set;
+mod several;
+mod stats;
 mod symlink;
 mod text;
 mod user;
@@ -35,7 +37,7 @@ mod user;
 use std::fmt::Debug;
 
 use crate::model::change::TriggerKind;
-use crate::model::{AddressPattern, Attribute, Change, Diagnostic, Located, WayIn};
+use crate::model::{AddressPattern, Attribute, Body, Change, Diagnostic, Located, WayIn};
 use crate::shell::{Script, Step};
 
 pub use about::About;
@@ -45,6 +47,7 @@ pub use inverse::{Back, Copy, Inverse, LOGIN, Left};
 pub use kind::{Erased, Kind, Part, ResourceType};
 pub use record::{Parting, Record};
 pub use set::{Member, STAGED, SetStep};
+pub use stats::Stats;
 
 /// Every resource type, in the order in which hosts are asked about them.
 pub static REGISTRY: &[&dyn ResourceType] = &[
@@ -115,6 +118,11 @@ pub trait Resource: Send + Sync + 'static {
         vec![format!("{} {}", Self::NAME, Self::subject(desired))]
     }
 
+    /// The content that the files give it, if any.
+    fn body(_desired: &Self::Desired) -> Option<&Body> {
+        None
+    }
+
     /// What exists after it, for others to come after it.
     fn provides(_desired: &Self::Desired) -> Vec<Subject> {
         Vec::new()
@@ -153,6 +161,12 @@ pub trait Resource: Send + Sync + 'static {
     /// What makes it act although nothing of its own differs.
     fn triggers(_desired: &Self::Desired) -> &[Trigger] {
         &[]
+    }
+
+    /// The paths of which it must be known what stands there: asked once for all types, and in the answer before what
+    /// the probe asks.
+    fn paths<'d>(_items: &[&'d Self::Desired]) -> Vec<&'d str> {
+        Vec::new()
     }
 
     /// Asks a host about all of `items` with a handful of processes; changes nothing.

@@ -1,6 +1,6 @@
 //! What stands at paths: the question and the answer that all types about paths share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 
@@ -8,12 +8,13 @@ use toml::Spanned;
 
 use super::input::{Mode, Presence, parent};
 use super::inverse::differs;
+use super::stats::about;
 use super::{Input, Record, Subject, Verdict};
 use crate::model::{Attribute, Body, Change, Diagnostic, Value};
 use crate::shell::Script;
 
 /// Paths in one process of the host: 500 of the longest stay under the limit for arguments.
-const CHUNK: usize = 500;
+pub(super) const CHUNK: usize = 500;
 
 /// The largest content that is fetched to be shown or edited, in bytes.
 pub(super) const CONTENT_MAX: u64 = 1 << 20;
@@ -255,9 +256,11 @@ pub(super) struct Answers<'a> {
     contents: HashMap<&'a [u8], (&'a [u8], Vec<u8>)>,
     /// What was opened to read a content, as `%f %u %g`.
     opened: HashMap<&'a [u8], &'a [u8]>,
-    /// What stat said of paths that are not there.
-    absent: Vec<&'a [u8]>,
+    /// The paths of which stat said that they are not there.
+    absent: HashSet<&'a [u8]>,
     problems: Vec<String>,
+    /// Which of these is about a path.
+    problem_of: HashMap<&'a [u8], usize>,
 }
 
 impl<'a> Answers<'a> {
@@ -291,8 +294,9 @@ impl<'a> Answers<'a> {
                     None => answers.problem(line),
                 }
             } else if absent(line) {
-                answers.absent.push(line);
+                answers.absent.extend(about(line));
             } else {
+                answers.problem_of.extend(about(line).map(|path| (path, answers.problems.len())));
                 answers.problem(line);
             }
         }
@@ -310,14 +314,11 @@ impl<'a> Answers<'a> {
         }
         // stat names a path in quotes; where it had to write it in another way, an error about any
         // path is taken for one about this.
-        let named =
-            |line: &str| ["'", "\""].iter().any(|q| line.contains(&format!("{q}{path}{q}")));
-        if let Some(problem) = self.problems.iter().find(|problem| named(problem)) {
-            return Err(problem.clone());
+        if let Some(&problem) = self.problem_of.get(path.as_bytes()) {
+            return Err(self.problems[problem].clone());
         }
-        let gone = self.absent.iter().any(|line| named(&String::from_utf8_lossy(line)));
         match self.problems.first() {
-            Some(problem) if !gone => Err(problem.clone()),
+            Some(problem) if !self.absent.contains(path.as_bytes()) => Err(problem.clone()),
             _ => Ok(None),
         }
     }
@@ -342,7 +343,7 @@ impl<'a> Answers<'a> {
             } else {
                 return Err("its digest is none".into());
             };
-            return Ok(Some(Body { size, digest, bytes: None }));
+            return Ok(Some(Body::away(size, digest)));
         }
         let body = Body::of(bytes.clone());
         match digest.as_str() {
@@ -354,7 +355,7 @@ impl<'a> Answers<'a> {
             ),
             // Nobody asked for the host's own digest.
             "-" => Ok(Some(body)),
-            digest if digest == body.digest => Ok(Some(body)),
+            digest if digest == body.digest() => Ok(Some(body)),
             _ => Err("it changed while it was read".into()),
         }
     }
@@ -413,7 +414,7 @@ mod tests {
         assert_eq!(meta.seen, "81a4 0 33");
         assert_eq!(answers.meta("/etc/none").unwrap(), None);
         let body = answers.content("/etc/a b", 3).unwrap().unwrap();
-        assert_eq!(body.bytes.as_deref(), Some(&b"abc"[..]));
+        assert_eq!(body.bytes().map(AsRef::as_ref), Some(&b"abc"[..]));
     }
 
     #[test]

@@ -5,6 +5,9 @@ units() {
   command -v systemctl >/dev/null 2>&1 || { echo '!'; return; }
   systemctl show -p Id,Names,LoadState,LoadError,ActiveState,SubState,UnitFileState,FragmentPath,Type,RemainAfterExit -- "$@" 2>&1
 }
+
+# The rest is for steps.
+
 # reread: systemd reads its unit files again, which a file before may have changed.
 reread() {
   try "$1" systemctl daemon-reload && return

@@ -2,12 +2,11 @@
 //! has them validated as a whole and swaps them; set.sh says how. It never decides which they are.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 use super::STEP_SECONDS;
 use super::input::parent;
 use crate::model::Body;
-use crate::shell::{Script, Step};
+use crate::shell::{Content, Script, Step};
 
 /// Shell functions of sets, for steps and for what runs before a host is looked at.
 pub(super) const LIBRARY: &str = include_str!("set.sh");
@@ -87,34 +86,37 @@ impl SetStep<'_> {
         }
         let folders: BTreeSet<&str> = members.iter().map(|member| parent(&member.path)).collect();
         script.text(" &&\nswapped").arg(self.label).args(&folders).text(" ||\nundone");
-        Step::new(script).reading(contents.joined())
+        Step { content: contents.joined(), ..Step::new(script) }
     }
 }
 
 /// Contents one behind the other, each once.
 #[derive(Default)]
 struct Contents {
-    bytes: Vec<u8>,
-    places: HashMap<String, usize>,
+    bodies: Vec<Body>,
+    bytes: u64,
+    places: HashMap<String, u64>,
     any: bool,
 }
 
 impl Contents {
     /// Where a content begins, how long it is, and its digest.
     fn place(&mut self, body: Option<&Body>) -> [String; 3] {
-        let found = body.and_then(|body| Some((body, body.bytes.as_deref()?)));
-        let Some((body, bytes)) = found else { return ["-", "-", "-"].map(ToOwned::to_owned) };
+        let Some(body) = body.filter(|body| body.is_here()) else {
+            return ["-", "-", "-"].map(ToOwned::to_owned);
+        };
         self.any = true;
-        let new = self.bytes.len();
-        let at = *self.places.entry(body.digest.clone()).or_insert(new);
-        if at == new {
-            self.bytes.extend_from_slice(bytes);
-        }
-        [at.to_string(), bytes.len().to_string(), body.digest.clone()]
+        let digest = body.digest().to_owned();
+        let at = *self.places.entry(digest.clone()).or_insert_with(|| {
+            self.bodies.push(body.clone());
+            self.bytes += body.size();
+            self.bytes - body.size()
+        });
+        [at.to_string(), body.size().to_string(), digest]
     }
 
-    fn joined(self) -> Option<Arc<[u8]>> {
-        self.any.then(|| self.bytes.into())
+    fn joined(self) -> Option<Content> {
+        self.any.then_some(self.bodies)
     }
 }
 
@@ -195,7 +197,7 @@ mod tests {
             paths: &[],
         };
         let step = set.step(&members);
-        assert_eq!(step.content.as_deref(), Some(&b"same"[..]));
+        assert_eq!(step.content, Some(vec![body]));
         let text = String::from_utf8(step.script.bytes().to_vec()).unwrap();
         assert_eq!(text.matches(" '0' '4' '").count(), 2, "{text}");
         assert!(!text.contains("judged"), "{text}");

@@ -3,6 +3,16 @@
 # be, `gone` where some will be no more, `journal` what the swap is about to do. As long as a journal is there the old
 # files count, and whoever finds it puts them back; once it is called `done` the new ones count.
 
+# unfinished: a line for each set that a run left in the middle.
+unfinished() {
+  for k in "$state"/sets/*/journal; do
+    [ -s "$k" ] && IFS=' ' read -r l a o <"$k" && printf '= set %s\n' "$o"
+  done
+  :
+}
+
+# The rest is for steps.
+
 # each FUNCTION: the step itself makes it. It calls `member FUNCTION KIND PATH WAS …` for each member that changes:
 #   put PATH META DIGEST MODE OWNER VALIDATE SECONDS OFFSET LENGTH SUM    its content is so much of `content`; -: as it is
 #   gone PATH META DIGEST
@@ -134,7 +144,6 @@ $P"'
     remark 'validated in a private mount namespace: every path led to the new files'
   fi
 }
-
 # swapped LABEL FOLDER…: puts the staged members in their places, which are in these folders.
 swapped() {
   M=$({ printf 'word %s %s\n' "$R-$S" "$1" >"$swap/journal"; } 2>&1) && each listed || return 1
@@ -301,11 +310,4 @@ mend() {
   done
   cd /
   swap= M=$told
-}
-# unfinished: a line for each set that a run left in the middle.
-unfinished() {
-  for k in "$state"/sets/*/journal; do
-    [ -s "$k" ] && IFS=' ' read -r l a o <"$k" && printf '= set %s\n' "$o"
-  done
-  :
 }

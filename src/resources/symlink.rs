@@ -9,6 +9,7 @@ use super::input::{Presence, absolute_path, parent};
 use super::path::{self, Answers, FileKind};
 use super::record::{absent, at_path, text};
 use super::set::Member;
+use super::several::{self, New};
 use super::{
     About, Back, Claim, Input, Inverse, Parting, Record, Resource, Subject, Verdict, Work, access,
 };
@@ -56,6 +57,7 @@ done
 [ $# -eq 0 ] && return
 readlink -- "$@" 2>/dev/null || for p do readlink -- "$p"; done
 }
+# The rest is for steps.
 # link PATH TARGET WAS: makes a link, or replaces the one to WAS, in one rename.
 link() {
 at "$1" || return
@@ -91,7 +93,8 @@ impl Resource for Symlink {
     )
     .notes("What is there and is no symlink is never replaced. A rollback brings the target back.")
     .examples(EXAMPLES);
-    const LIBRARY: &'static [&'static str] = &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS];
+    const LIBRARY: &'static [&'static str] =
+        &[path::LIBRARY, super::account::LIBRARY, FUNCTIONS, several::LIBRARY];
     const IN_FOLDER: bool = true;
     const RETURNS: bool = true;
     const IN_SETS: bool = true;
@@ -144,10 +147,15 @@ impl Resource for Symlink {
         vec![Claim::Whole(desired.path.clone())]
     }
 
+    fn paths<'d>(items: &[&'d Self]) -> Vec<&'d str> {
+        items.iter().map(|link| link.path.as_str()).collect()
+    }
+
     fn probe(items: &[&Self], script: &mut Script) {
-        let paths = || items.iter().map(|link| link.path.as_str());
-        path::ask_stat(paths(), script);
-        script.text("echo @links\nlinks").args(paths()).text("\n");
+        script.text("echo @links\n");
+        for paths in Self::paths(items).chunks(path::CHUNK) {
+            script.text("links").args(paths).text("\n");
+        }
     }
 
     fn observe(items: &[&Self], answer: &[u8]) -> Vec<Result<Observed, String>> {
@@ -271,5 +279,9 @@ fn step(work: &Work<'_, Symlink>) -> Step {
     } else {
         script.text("link").args([&link.path, &link.target, &was]);
     }
-    Step::inside(script, parent(&link.path))
+    let step = Step::inside(script, parent(&link.path));
+    if was == "absent" && link.state == Presence::Present {
+        return several::joint(step, &link.path, New::Link(&link.target), ("-", ""));
+    }
+    step
 }

@@ -125,7 +125,7 @@ pub(super) struct Lines<'b> {
 
 impl<'b> Lines<'b> {
     pub(super) fn of(body: &'b Body) -> Self {
-        let bytes = body.bytes.as_deref().unwrap_or_default();
+        let bytes = body.bytes().map(AsRef::as_ref).unwrap_or_default();
         let all: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
         let end =
             if all.first().is_some_and(|line| line.ends_with(b"\r\n")) { "\r\n" } else { "\n" };
@@ -192,7 +192,6 @@ pub(super) fn probe(items: &[&impl Edit], script: &mut Script) {
     let mut paths: Vec<&str> = items.iter().map(|edit| edit.path()).collect();
     paths.sort_unstable();
     paths.dedup();
-    path::ask_stat(paths.iter().copied(), script);
     path::ask_texts(&paths, script);
 }
 
@@ -208,10 +207,10 @@ pub(super) fn file(answers: &Answers<'_>, path: &str) -> Result<Observed, String
         return Ok(Observed::Other(meta.kind));
     }
     match answers.content(path, meta.size)? {
-        Some(body) if body.bytes.is_some() => Ok(Observed::File { meta: meta.clone(), body }),
+        Some(body) if body.bytes().is_some() => Ok(Observed::File { meta: meta.clone(), body }),
         Some(body) => Err(format!(
             "{path} has {} bytes, more than the {} that are edited",
-            body.size,
+            body.size(),
             path::CONTENT_MAX
         )),
         None => Err("the host did not send its content".into()),
@@ -232,7 +231,7 @@ pub(super) fn diff<E: Edit>(desired: &E, observed: &Observed) -> Verdict {
         Ok(edited) => edited,
         Err(why) => return Verdict::Refused(why),
     };
-    if meta.is_some() && edited.digest == body.digest {
+    if meta.is_some() && edited.digest() == body.digest() {
         let not = if present { "" } else { "not " };
         return Verdict::Same(format!("{} is {not}there", E::WHAT));
     }
@@ -275,36 +274,48 @@ pub(super) fn predict(desired: &impl Edit, observed: &Observed) -> Observed {
     }
 }
 
-/// One step for each: the file is read, edited here and put in whole while it is still as it was.
+/// One step for neighbours in one file: it is read, edited here and put in whole while it is still as it was.
 pub(super) fn steps<R>(work: &[Work<'_, R>]) -> Vec<(Vec<usize>, Step)>
 where
     R: super::Resource<Desired = R, Observed = Observed> + Edit,
 {
-    work.iter().enumerate().map(|(index, work)| (vec![index], step(work))).collect()
+    let mut steps = Vec::new();
+    let mut at = 0;
+    for edits in work.chunk_by(|one, other| one.desired.path() == other.desired.path()) {
+        steps.push(((at..at + edits.len()).collect(), step(edits)));
+        at += edits.len();
+    }
+    steps
 }
 
-fn step<R>(work: &Work<'_, R>) -> Step
+/// Each edit was made from what the one before it leaves, so the last one has all of them.
+fn step<R>(edits: &[Work<'_, R>]) -> Step
 where
     R: super::Resource<Desired = R, Observed = Observed> + Edit,
 {
+    let (first, last) = (&edits[0], &edits[edits.len() - 1]);
     let empty = Body::of([]);
-    let (seen, body) = match work.observed {
-        Observed::File { meta, body } if !meta.seen.is_empty() => (meta.seen.as_str(), body),
-        Observed::File { body, .. } => ("-", body),
+    let body = |work: &Work<'_, R>| match work.observed {
+        Observed::File { body, .. } => body.clone(),
         // A file before it is about to be made.
-        _ => ("-", &empty),
+        _ => empty.clone(),
     };
-    let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
-    let path = work.desired.path();
+    let seen = match first.observed {
+        Observed::File { meta, .. } if !meta.seen.is_empty() => meta.seen.as_str(),
+        _ => "-",
+    };
+    let seconds = edits.iter().filter_map(|work| work.timeout).max().unwrap_or(STEP_SECONDS);
+    let path = first.desired.path();
     let mut script = Script::new();
-    match work.desired.edited(body) {
+    match last.desired.edited(&body(last)) {
         Err(why) => {
             script.text("fail").arg(why);
             Step::new(script)
         }
         Ok((edited, _)) => {
-            script.text("put").args([path, seen, &body.digest]).args(["-", "", "", &seconds, ""]);
-            Step::inside(script, parent(path)).reading(edited.bytes)
+            script.text("put").args([path, seen, body(first).digest()]);
+            script.args(["-", "", "", &seconds.to_string(), ""]);
+            Step::inside(script, parent(path)).reading(Some(edited))
         }
     }
 }

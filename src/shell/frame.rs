@@ -93,6 +93,13 @@ pub fn seal(nonce: &str) -> Vec<u8> {
     format!("{nonce}\n").into_bytes()
 }
 
+/// As [`seal`], after a content that was read while it was sent: with the digest that it had, or with a word
+/// that spoils it where it was not the content that was planned.
+#[must_use]
+pub fn seal_of(nonce: &str, digest: Option<&str>) -> Vec<u8> {
+    format!("{nonce} {}\n", digest.unwrap_or("spoiled")).into_bytes()
+}
+
 /// Reads answers out of a stream of bytes, whatever pieces they come in.
 #[derive(Debug)]
 pub struct Reader {

@@ -9,6 +9,7 @@ pub mod quote;
 
 pub use frame::{Answer, AnswerKind, FrameError, Limits, Reader};
 pub use program::{
-    Login, PATH, START, Script, Step, detached, login_line, login_words, prelude, prompt, ready,
+    Content, Joint, Login, PATH, START, Script, Step, asking, detached, login_line, login_words,
+    prelude, prompt, ready, with_first,
 };
 pub use quote::{NulByte, quote};

@@ -20,7 +20,7 @@ trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
 F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0 H=
-born= state= journal= lock= keeping= guard= swap= later= like=
+born= state= journal= lock= keeping= guard= swap= later= like= nest= given= known= wrote=
 trap 'leave' EXIT
 cd /
 
@@ -29,6 +29,7 @@ cd /
 leave() {
   [ -z "$X" ] || rm -f -- "$X"
   [ -z "$D" ] || rm -rf -- "$D"
+  [ -z "$nest" ] || unnest
   [ -z "$swap" ] || undone
   # Who finds this has nothing to look for that was left beside anything.
   [ -z "$journal" ] || echo "left $R" >&7
@@ -47,16 +48,88 @@ frame() {
   [ "${#P}" -eq "$2" ] || exit 1
   C=0
   eval "$P"
+  closing "$1"
+}
+
+# closing SEQ: a program is through.
+closing() {
   # Who hears the end may kill us at once.
   [ -z "$D" ] || rm -rf -- "$D"
   D=
   answer end "$1" 0 "$C"
 }
 
+# whoami: U, the number of the login: proc(5), or else a program says it.
+whoami() {
+  U=
+  { while read -r k l n a; do
+    case $k in Uid:) U=$n; break ;; esac
+  done </proc/self/status; } 2>/dev/null
+  case $U in '' | *[!0-9]*) U=$(id -u) ;; esac
+}
+
 # ask SEQ STATUS TEXT: the answer to a question of the probe.
 ask() {
   answer data "$1" "$2" "$3"
 }
+
+# fail TEXT: sets what the step says and fails.
+fail() {
+  M=$1
+  return 1
+}
+
+# late STATUS: was a program ended by timeout(1)? GNU says 124, busybox only which signal it sent.
+late() {
+  [ "$1" -ne 124 ] || return 0
+  [ "$1" -eq 143 ] || return 1
+  case $(timeout --help 2>&1) in *BusyBox*) ;; *) return 1 ;; esac
+}
+
+# lair: n is the folder of all that is kept on this host.
+lair() {
+  n=/var/lib/trueup
+  [ "$U" -eq 0 ] || {
+    home
+    n=$HOME/.local/state/trueup
+  }
+}
+
+# booted: which boot of which machine this is.
+booted() {
+  boot= machine=
+  [ -r /proc/sys/kernel/random/boot_id ] && read -r boot </proc/sys/kernel/random/boot_id
+  [ -r /proc/sys/kernel/hostname ] && read -r machine </proc/sys/kernel/hostname
+  boot=${boot:-unknown}
+}
+
+# home: HOME of the login, from the user database (env -i took the variable away).
+home() {
+  [ -z "${HOME:-}" ] || return 0
+  n=$(id -un)
+  case $n in
+    '' | *[!A-Za-z0-9._-]*) HOME=/ ;;
+    *) eval "HOME=~$n" ;;
+  esac
+  export HOME
+}
+
+# started PID: when a process was started, in T; the 22nd word of stat(5), if its name has no space. Who has
+# ended and was not waited for is gone.
+started() {
+  T=0
+  [ -r "/proc/$1/stat" ] && read -r E <"/proc/$1/stat" || return 1
+  set -- $E
+  [ "${3:-}" != Z ] || return 1
+  T=${22:-0}
+}
+
+# process PID START: whether the process that was started then is there.
+process() {
+  started "$1" && [ "$T" = "$2" ]
+}
+
+# The rest is for steps.
 
 # go SEQ BYTES: may this step run? It begins in /. BYTES of content follow on the wire (-1: none). After a failure
 # nothing more is done, and contents that still come are read and thrown away.
@@ -114,9 +187,18 @@ wire() {
   [ $(($1 % 1048576)) -eq 0 ] || dd bs=$(($1 % 1048576)) count=1 iflag=fullblock <&3
 }
 
-# After each content stands a line with the nonce: without it the content was cut, and we end.
+# After each content stands a line with the nonce: without it the content was cut, and we end. Behind the nonce of one
+# that was read from a file while it was sent stands its digest, or that it is not what was planned.
 sealed() {
-  IFS= read -r E <&3 && [ "$E" = "$N" ] || exit 1
+  IFS= read -r E <&3 || exit 1
+  known=
+  case $E in
+    "$N") ;;
+    "$N spoiled") return 1 ;;
+    "$N "*[!0-9a-f]*) exit 1 ;;
+    "$N "*) known=${E#* } ;;
+    *) exit 1 ;;
+  esac
 }
 
 # Throws away the content of a step that did not read it.
@@ -124,25 +206,35 @@ drop() {
   [ "$B" -ge 0 ] || return 0
   wire "$B" 2>/dev/null | cat >/dev/null
   B=-1
-  sealed
+  sealed || :
 }
 
 # receive: the step's content from the wire to file descriptor 5, on disk when it returns 0.
 receive() {
-  n=$B B=-1
-  if [ "$n" -eq 0 ]; then
-    r=0
-  elif [ "$n" -le 1048576 ]; then
-    M=$(dd bs="$n" count=1 iflag=fullblock conv=fsync <&3 2>&1 >&5) && r=0 || r=1
-  else
-    M=$(wire "$n" 2>/dev/null | {
-      dd bs=1048576 conv=fsync 2>&1 >&5 && exit 0
-      cat >/dev/null
-      exit 1
-    }) && r=0 || r=1
+  n=$B B=-1 r=0
+  set -- $((n / 1048576)) $((n % 1048576))
+  if [ "$1" -gt 0 ]; then
+    M=$(dd bs=1048576 count="$1" iflag=fullblock <&3 2>&1 >&5) || { r=1; rest "$n"; }
   fi
-  sealed
-  said "$r" "$n"
+  if [ "$2" -gt 0 ] && [ "$r" -eq 0 ]; then
+    M=$(dd bs="$2" count=1 iflag=fullblock conv=fsync <&3 2>&1 >&5) || r=1
+  elif [ "$r" -eq 0 ] && [ "$n" -gt 0 ]; then
+    M=$(dd count=0 conv=fsync </dev/null 2>&1 >&5) || r=1
+  fi
+  if sealed; then
+    said "$r" "$n"
+  else
+    fail 'the file that it comes from was changed after this was planned: plan again'
+  fi
+}
+
+# rest BYTES: dd, which said M, failed: what it did not read of so many bytes is thrown away. Where it does not say how
+# many blocks it read, nobody knows where the next thing on the wire begins, and we end.
+rest() {
+  case $M in *'+0 records in'*) ;; *) exit 1 ;; esac
+  set -- "$1" "${M%%'+0 records in'*}"
+  case ${2##*[!0-9]} in '') exit 1 ;; esac
+  wire $(($1 - ${2##*[!0-9]} * 1048576)) 2>/dev/null | cat >/dev/null
 }
 
 # said STATUS BYTES: nothing when dd did its work, else the last words of its first line.
@@ -169,12 +261,6 @@ room() {
 copy() {
   M=$(dd bs=1048576 conv=fsync <"$1" 2>&1 >&5) && r=0 || { r=1; n=$(command stat -c %s -- "$1" 2>&1); }
   said "$r" "${n:-}"
-}
-
-# fail TEXT: sets what the step says and fails.
-fail() {
-  M=$1
-  return 1
 }
 
 # moved PLANNED FOUND: what a step is to change is not what it was planned against. Never tried again.
@@ -210,13 +296,6 @@ $M"
     Y=$((Y * 2)) M= I= Q=0
     [ "$Y" -le 60 ] || Y=60
   done
-}
-
-# late STATUS: was a program ended by timeout(1)? GNU says 124, busybox only which signal it sent.
-late() {
-  [ "$1" -ne 124 ] || return 0
-  [ "$1" -eq 143 ] || return 1
-  case $(timeout --help 2>&1) in *BusyBox*) ;; *) return 1 ;; esac
 }
 
 # try SECONDS COMMAND…: runs a program with its output in M. Nothing of the wire is open in it.
@@ -312,50 +391,8 @@ private() {
   M=$({ echo "$$ $born $boot $machine" >"$D/holder"; } 2>&1)
 }
 
-# lair: n is the folder of all that is kept on this host.
-lair() {
-  n=/var/lib/trueup
-  [ "$U" -eq 0 ] || {
-    home
-    n=$HOME/.local/state/trueup
-  }
-}
-
-# booted: which boot of which machine this is.
-booted() {
-  boot= machine=
-  [ -r /proc/sys/kernel/random/boot_id ] && read -r boot </proc/sys/kernel/random/boot_id
-  [ -r /proc/sys/kernel/hostname ] && read -r machine </proc/sys/kernel/hostname
-  boot=${boot:-unknown}
-}
-
-# home: HOME of the login, from the user database (env -i took the variable away).
-home() {
-  [ -z "${HOME:-}" ] || return 0
-  n=$(id -un)
-  case $n in
-    '' | *[!A-Za-z0-9._-]*) HOME=/ ;;
-    *) eval "HOME=~$n" ;;
-  esac
-  export HOME
-}
-
-# started PID: when a process was started, in T; the 22nd word of stat(5), if its name has no space. Who has
-# ended and was not waited for is gone.
-started() {
-  T=0
-  [ -r "/proc/$1/stat" ] && read -r E <"/proc/$1/stat" || return 1
-  set -- $E
-  [ "${3:-}" != Z ] || return 1
-  T=${22:-0}
-}
-
-# process PID START: whether the process that was started then is there.
-process() {
-  started "$1" && [ "$T" = "$2" ]
-}
-
-U=$(id -u)
+# What all this is for.
+whoami
 started $$
 born=$T
 answer hello 0 0 "$U $$ $T"

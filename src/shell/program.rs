@@ -1,8 +1,9 @@
 //! Programs for the remote shell: the words that start it, scripts, and steps.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use super::quote;
+use crate::model::Body;
 
 /// PATH of everything that runs on a host; root-owned places only.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -139,34 +140,69 @@ impl Script {
     }
 }
 
+/// What a step reads from the wire: bodies one behind the other.
+pub type Content = Vec<Body>;
+
 /// One guarded step: a compound command that ends with 0 when it has done its work, and the content
 /// that it reads from the wire, if any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     pub script: Script,
-    pub content: Option<Arc<[u8]>>,
+    pub content: Option<Content>,
     /// The folder whose entries it changes: synced to disk before the program ends.
     pub folder: Option<String>,
+    /// How it is done together with its neighbours, where it can be.
+    pub joint: Option<Joint>,
+}
+
+/// What a step shares with others that can be done by one call of a shell function with it: `CALL SHARED… ITEM…`, where an
+/// item is the number of a step and its words. The function answers for each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Joint {
+    pub call: &'static str,
+    pub shared: Vec<String>,
+    pub words: Vec<Vec<u8>>,
+}
+
+impl Joint {
+    /// Whether one call can do both.
+    #[must_use]
+    pub fn fits(&self, other: &Self) -> bool {
+        (self.call, &self.shared) == (other.call, &other.shared)
+    }
+
+    /// Bytes of its words.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.words.iter().map(Vec::len).sum()
+    }
 }
 
 impl Step {
     /// A step without content.
     #[must_use]
     pub const fn new(script: Script) -> Self {
-        Self { script, content: None, folder: None }
+        Self { script, content: None, folder: None, joint: None }
     }
 
     /// A step that changes an entry of `folder`.
     #[must_use]
     pub fn inside(script: Script, folder: &str) -> Self {
-        Self { script, content: None, folder: Some(folder.to_owned()) }
+        Self { script, content: None, folder: Some(folder.to_owned()), joint: None }
     }
 
     /// Adds the content that it reads from the wire.
     #[must_use]
-    pub fn reading(mut self, content: Option<Arc<[u8]>>) -> Self {
-        self.content = content;
+    pub fn reading(mut self, content: Option<Body>) -> Self {
+        self.content = content.map(|body| vec![body]);
         self
+    }
+
+    /// How many bytes it reads from the wire; -1 where it reads none.
+    #[must_use]
+    pub fn bytes(&self) -> i128 {
+        let sum = |content: &Content| content.iter().map(|body| i128::from(body.size())).sum();
+        self.content.as_ref().map_or(-1, sum)
     }
 }
 
@@ -175,17 +211,28 @@ impl Step {
 #[must_use]
 pub fn detached((word, libraries): (&str, &[&str]), more: &Script, function: &str) -> Vec<u8> {
     let prelude = prelude("", word, libraries);
-    let end = prelude.len() - parts().1.len();
-    let tail = format!("U=$(id -u)\nstarted $$\nborn=$T\n{function} \"$@\"\n");
+    let end = prelude.len() - parts().tail.len();
+    let tail = format!("whoami\nstarted $$\nborn=$T\n{function} \"$@\"\n");
     [&prelude[..end], b"\n", more.bytes(), tail.as_bytes()].concat()
 }
 
-/// What comes before the libraries, and what behind them.
-fn parts() -> &'static (String, String) {
-    static PARTS: LazyLock<(String, String)> = LazyLock::new(|| {
-        let text = squeeze(include_str!("prelude.sh"));
-        let at = text.find("\nU=$(id -u)").expect("prelude.sh ends with its loop");
-        (text[..at].to_owned(), text[at..].to_owned())
+/// prelude.sh: what all programs need, what steps need besides, and the loop behind the libraries.
+struct Parts {
+    common: String,
+    steps: String,
+    tail: String,
+}
+
+/// What stands in a library before the functions that only steps call.
+const REST: &str = "# The rest is for steps.";
+
+fn parts() -> &'static Parts {
+    static PARTS: LazyLock<Parts> = LazyLock::new(|| {
+        let text = include_str!("prelude.sh");
+        let (common, steps) = text.split_once(REST).expect("prelude.sh says what is for steps");
+        let at = steps.rfind("\nwhoami\n").expect("prelude.sh ends with its loop");
+        let (steps, tail) = (squeeze(&steps[..at]), squeeze(&steps[at..]));
+        Parts { common: squeeze(common), steps, tail: format!("\n{tail}") }
     });
     &PARTS
 }
@@ -195,13 +242,36 @@ fn parts() -> &'static (String, String) {
 #[must_use]
 pub fn prelude(nonce: &str, word: &str, libraries: &[&str]) -> Vec<u8> {
     let parts = parts();
-    let mut text = format!("N={nonce} R={word}\n{}", parts.0);
-    for library in libraries {
+    let all = libraries.iter().map(|library| squeeze(library));
+    remote_end((nonce, word), std::iter::once(parts.steps.clone()).chain(all))
+}
+
+/// As [`prelude`], with which questions can be asked and no step be done: a third of it.
+#[must_use]
+pub fn asking(nonce: &str, word: &str, libraries: &[&str]) -> Vec<u8> {
+    let front =
+        |library: &&str| squeeze(library.split_once(REST).map_or(*library, |parts| parts.0));
+    remote_end((nonce, word), libraries.iter().map(front))
+}
+
+fn remote_end((nonce, word): (&str, &str), libraries: impl Iterator<Item = String>) -> Vec<u8> {
+    let parts = parts();
+    let mut text = format!("N={nonce} R={word}\n{}", parts.common);
+    for library in libraries.filter(|library| !library.is_empty()) {
         text.push('\n');
-        text.push_str(&squeeze(library));
+        text.push_str(&library);
     }
-    text.push_str(&parts.1);
+    text.push_str(&parts.tail);
     text.into_bytes()
+}
+
+/// A prelude that runs a program of this number before it reads others: one thing less to read on the host.
+#[must_use]
+pub fn with_first(prelude: &[u8], (seq, script): (u64, &[u8])) -> Vec<u8> {
+    let at = prelude.len() - parts().tail.len();
+    let looped = parts().tail.find("\nwhile ").expect("the loop is the end of prelude.sh") + at;
+    let end = format!("\nclosing {seq}");
+    [&prelude[..looped], b"\nC=0\n", script, end.as_bytes(), &prelude[looped..]].concat()
 }
 
 /// Shell text of ours without comment lines, empty lines and indentation.
@@ -240,7 +310,7 @@ mod tests {
     fn the_prelude_has_no_comments_and_ends_with_a_word() {
         let text = String::from_utf8(prelude("aa", "bb", &["# gone\n  f() { :; }\n"])).unwrap();
         assert!(text.starts_with("N=aa R=bb\nset -u\n"));
-        assert!(text.contains("\nf() { :; }\nU=$(id -u)\n"));
+        assert!(text.contains("\nf() { :; }\nwhoami\n"));
         assert!(text.ends_with("exit 0"), "command substitution takes final newlines away");
         assert!(!text.contains("\n#"));
     }

@@ -11,6 +11,7 @@ mod process;
 mod refusal;
 mod ssh;
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,9 +22,25 @@ use crate::shell::{Login, login_line, login_words};
 
 pub use control::Control;
 
+/// Bytes that a pipe to a program holds while much is written to it.
+const WIDE: usize = 512 << 10;
+
+/// Where what is written goes to a shell.
+pub trait Input: AsyncWrite + Send + Sync + Unpin {
+    /// Makes room for more at once, where much is to be written.
+    fn widen(&self);
+}
+
+impl<P: AsyncWrite + AsFd + Send + Sync + Unpin> Input for P {
+    fn widen(&self) {
+        // Where a user's pipes hold much already the system says no, and it goes on as it is.
+        let _ = rustix::pipe::fcntl_setpipe_size(self, WIDE);
+    }
+}
+
 /// A shell on a host: what is written to `input` is its standard input.
 pub struct Wire {
-    pub input: Box<dyn AsyncWrite + Send + Sync + Unpin>,
+    pub input: Box<dyn Input>,
     pub output: Box<dyn AsyncRead + Send + Sync + Unpin>,
     pub errors: Box<dyn AsyncRead + Send + Sync + Unpin>,
     /// What must live as long as the shell; dropping it ends the connection.

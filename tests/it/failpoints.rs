@@ -5,6 +5,8 @@
 #[cfg(feature = "failpoints")]
 mod confirmed;
 #[cfg(feature = "failpoints")]
+mod large;
+#[cfg(feature = "failpoints")]
 mod points;
 #[cfg(feature = "failpoints")]
 mod stalled;

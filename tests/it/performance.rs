@@ -85,7 +85,10 @@ fn a_figure_is_the_median_with_its_bounds_and_says_whether_it_reaches_its_aim() 
     some.aim("fast", "rate", Aim::AtLeast(0.9), vec![0.8, 1.0]);
     results.rows.insert("cold".into(), some);
     let page = page::page(&results);
-    assert!(page.contains("| slow | ratio | ≤ 1.25 | 2.00 | 1.00 | 3.00 | 3 | **no** |"), "{page}");
-    assert!(page.contains("| fast | rate | ≥ 0.9 | 0.900 | 0.800 | 1.00 | 2 | yes |"), "{page}");
+    assert!(
+        page.contains("| slow | ratio | ≤ 1.25 | 2.000 | 1.000 | 3.000 | 3 | **no** |"),
+        "{page}"
+    );
+    assert!(page.contains("| fast | rate | ≥ 0.9 | 0.900 | 0.800 | 1.000 | 2 | yes |"), "{page}");
     assert!(page.contains("| 2026-01-02 | abc1234 | 2 of a processor | 8 GiB |"), "{page}");
 }

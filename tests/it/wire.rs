@@ -15,6 +15,7 @@ mod client;
 mod cut;
 mod guards;
 mod kept;
+mod large;
 mod place;
 mod quoting;
 mod raced;
@@ -24,3 +25,5 @@ mod room;
 mod sets;
 mod tools;
 mod window;
+
+pub use window::traces;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{ChangeJson, ContentJson, PlanJson, UndoesJson};
-use crate::model::change::{Fired, TriggerKind, sha256_hex};
+use crate::model::change::{Fired, TriggerKind};
 use crate::model::{Action, Address, Attribute, Body, Change, Difference, Outcome, word};
 use crate::plan::danger::{Danger, Dangers};
 use crate::plan::document::{
@@ -138,11 +138,14 @@ impl PlanJson {
         let Some(side) = side else { return Ok(None) };
         let digest = side["sha256"].as_str().ok_or("a content has no digest")?.to_owned();
         let length = side["size"].as_u64().ok_or("a content has no size")?;
-        let bytes = self.contents.get(&digest).and_then(ContentJson::bytes);
-        if bytes.as_ref().is_some_and(|bytes| sha256_hex(bytes) != digest) {
+        let Some(bytes) = self.contents.get(&digest).and_then(ContentJson::bytes) else {
+            return Ok(Some(Body::away(length, digest)));
+        };
+        let body = Body::of(bytes);
+        if body.digest() != digest || body.size() != length {
             return Err("a content is another than its digest says".to_owned());
         }
-        Ok(Some(Body { size: length, digest, bytes }))
+        Ok(Some(body))
     }
 }
 
@@ -185,7 +188,7 @@ pub fn acted(words: &[String], triggered: bool) -> Result<(Action, Option<Trigge
             // A command that only a trigger runs has nothing else to do.
             "run" if index == 0 && (words.len() > 1 || !triggered) => action = Action::Run,
             "run" => fired = Some(TriggerKind::Run),
-            other => return Err(format!("an unknown action `{other}`")),
+            other => return Err(format!("an unknown action `{}`", other.escape_debug())),
         }
     }
     Ok((action, fired))

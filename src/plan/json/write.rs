@@ -122,8 +122,8 @@ impl Sides {
         let mut body = |body: &Option<Body>| match body {
             None => Value::Null,
             Some(body) => {
-                contents.entry(body.digest.clone()).or_insert_with(|| ContentJson::of(body));
-                json!({ "sha256": body.digest, "size": body.size })
+                contents.entry(body.digest().to_owned()).or_insert_with(|| ContentJson::of(body));
+                json!({ "sha256": body.digest(), "size": body.size() })
             }
         };
         for Attribute { name, difference } in &change.attributes {

@@ -19,6 +19,6 @@ pub(super) fn inverse(keys: &AuthorizedKey, observed: &Observed) -> Inverse {
         None => Back::gone("file", &path),
     };
     let made = folder.is_none().then(|| Back::gone("directory", parent(&path)).leaving(Vec::new()));
-    let back = back.leaving(vec![("content", body.digest)]);
+    let back = back.leaving(vec![("content", body.digest().to_owned())]);
     Inverse { back: made.into_iter().chain([back]).collect(), lost: Vec::new() }
 }

@@ -18,12 +18,12 @@ pub(super) fn step(work: &Work<'_, AuthorizedKey>) -> Step {
     let seen = folder.map_or_else(|| "absent".to_owned(), or_not_asked);
     let (meta, digest) = file.map_or_else(
         || ("absent".to_owned(), "-".to_owned()),
-        |(seen, body)| (or_not_asked(seen), body.digest.clone()),
+        |(seen, body)| (or_not_asked(seen), body.digest().to_owned()),
     );
     let seconds = work.timeout.unwrap_or(STEP_SECONDS).to_string();
     let (edited, _) = work.desired.edited(file.map_or(&empty, |(_, body)| body));
     let mut script = Script::new();
     script.text("keys").args([work.desired.user.as_str(), home.unwrap_or("-")]);
     script.args([&seen, &meta, &digest, &seconds]);
-    Step::new(script).reading(edited.bytes)
+    Step::new(script).reading(Some(edited))
 }

@@ -10,7 +10,17 @@ use super::VARIABLE;
 use crate::ledger::{Bench, kill, until};
 
 /// A program that is stopped does not outlive its test.
-struct Stopped(Option<Child>, #[expect(dead_code, reason = "it goes with the test")] TempDir);
+pub(super) struct Stopped(
+    Option<Child>,
+    #[expect(dead_code, reason = "it goes with the test")] TempDir,
+);
+
+impl Stopped {
+    /// The number of its process.
+    pub(super) fn process(&self) -> u32 {
+        self.0.as_ref().expect("a program that was not resumed").id()
+    }
+}
 
 impl Drop for Stopped {
     fn drop(&mut self) {
@@ -21,7 +31,7 @@ impl Drop for Stopped {
 }
 
 /// Starts an apply that stands still at a point, until the file at the path is gone.
-fn stopped(bench: &Bench, point: &str, words: &[&str]) -> Stopped {
+pub(super) fn stopped(bench: &Bench, point: &str, words: &[&str]) -> Stopped {
     let mark = bench.path("reached");
     let (mut command, home) = bench.project.command_cleared(words);
     command.env(VARIABLE, format!("{point}=wait {}", mark.display()));
@@ -35,7 +45,7 @@ fn stopped(bench: &Bench, point: &str, words: &[&str]) -> Stopped {
 }
 
 /// Lets it go on, and gives its status and what it said.
-fn resumed(bench: &Bench, mut stopped: Stopped) -> (Option<i32>, String) {
+pub(super) fn resumed(bench: &Bench, mut stopped: Stopped) -> (Option<i32>, String) {
     let child = stopped.0.take().expect("a program that was not resumed");
     fs::remove_file(bench.path("reached")).expect("a file");
     kill("CONT", child.id());

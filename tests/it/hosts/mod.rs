@@ -8,6 +8,7 @@ mod cost;
 mod crash;
 mod hostile;
 mod language;
+mod large;
 mod limits;
 mod links;
 mod logins;

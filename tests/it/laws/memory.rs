@@ -88,7 +88,8 @@ pub(super) fn rendered(
 ) -> Result<BTreeMap<String, String>, Vec<String>> {
     let all = resolver.render(host, facts).map_err(|found| errors(&found))?;
     let texts = all.into_iter().map(|rendered| {
-        let content = rendered.content.unwrap_or_default();
+        let content = rendered.content.map(|body| body.whole().expect("it is held"));
+        let content = content.unwrap_or_default();
         (rendered.address.to_string(), String::from_utf8_lossy(&content).into_owned())
     });
     Ok(texts.collect())

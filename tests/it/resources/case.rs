@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::de::DeTable;
-use trueup::model::{Diagnostic, FileId, Located, Span};
+use trueup::model::{Body, Diagnostic, FileId, Located, Span};
 use trueup::resources::{Bodies, Erased, Input, ResourceType};
 
 /// One file of `tests/cases/<type>/`.
@@ -57,12 +56,12 @@ pub struct Expected {
 struct Texts<'t>(&'t BTreeMap<String, String>);
 
 impl Bodies for Texts<'_> {
-    fn template(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
-        let text = self.0.get(name).map(|text| text.as_bytes().into());
+    fn template(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
+        let text = self.0.get(name).map(|text| Body::of(text.as_bytes()));
         text.ok_or_else(|| Diagnostic::at(span, format!("there is no `{name}`")))
     }
 
-    fn source(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+    fn source(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
         self.template(name, span)
     }
 }

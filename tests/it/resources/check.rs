@@ -7,6 +7,7 @@ use trueup::resources::{Back, Erased, Part, ResourceType, Verdict};
 use trueup::shell::{Script, Step};
 
 use super::case::{Case, told};
+use crate::support::sent;
 
 /// What is wrong with a case; empty when all is as expected.
 pub fn check(kind: &dyn ResourceType, case: &Case) -> Vec<String> {
@@ -93,8 +94,8 @@ impl Wrong {
         let steps: Vec<Step> = kind.steps(&[part]).into_iter().map(|(_, step)| step).collect();
         let program: Vec<String> = steps.iter().map(|step| text_of(&step.script)).collect();
         self.text("program", case.expected.program.as_deref(), &program.join("\n"));
-        let contents = steps.iter().filter_map(|step| step.content.as_deref());
-        let contents: Vec<u8> = contents.flatten().copied().collect();
+        let contents: Vec<_> = steps.iter().filter_map(sent).collect();
+        let contents = contents.concat();
         let sent = String::from_utf8_lossy(&contents);
         self.text("content", case.expected.content.as_deref(), &sent);
     }
@@ -174,7 +175,7 @@ const fn word(action: Action) -> &'static str {
 
 /// An attribute as `mode 0640 -> 0644`; a side that is not there is left out.
 fn line(attribute: &Attribute) -> String {
-    let size = |body: &Body| format!("{} bytes", body.size);
+    let size = |body: &Body| format!("{} bytes", body.size());
     let (before, after) = match &attribute.difference {
         Difference::Value { before, after } => (before.clone(), after.clone()),
         Difference::Content { before, after } => {

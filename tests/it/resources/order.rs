@@ -12,7 +12,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use trueup::model::{Address, FileId, Span};
 use trueup::plan::{History, Status, compare};
-use trueup::resolve::{Desired, Instance};
+use trueup::resolve::{Desired, Instance, Mark};
 use trueup::resources::Part;
 
 use crate::wire::bench::{Bench, States};
@@ -97,7 +97,7 @@ fn plan(items: &[Item], observed: &States) -> BTreeMap<String, String> {
         tags: BTreeSet::new(),
         sensitive: false,
         secret: false,
-        mark: String::new(),
+        mark: Mark::new(&toml::de::DeTable::new()),
         orphan: false,
         source: None,
     };

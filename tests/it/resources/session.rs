@@ -9,6 +9,8 @@ use trueup::resources::{Erased, REGISTRY, ResourceType};
 use trueup::shell::frame::{opening, program, seal};
 use trueup::shell::{Answer, AnswerKind, Limits, PATH, Reader, START, Script, Step, prelude};
 
+use crate::support::sent;
+
 const NONCE: &str = "00112233445566778899aabbccddeeff";
 
 /// A shell with the tools that it finds.
@@ -76,12 +78,10 @@ impl Shell {
     pub fn apply(&self, state: &Path, steps: &[Step]) -> Result<(), String> {
         let mut script = Script::new();
         for (seq, step) in (1_u32..).zip(steps) {
-            let bytes = step.content.as_ref().map_or(-1, |content| content.len() as i128);
-            script.text("go ").number(seq).text(" ").number(bytes).text(" && {\n");
+            script.text("go ").number(seq).text(" ").number(step.bytes()).text(" && {\n");
             script.script(&step.script).text("\nend $?\n}\n");
         }
-        let contents: Vec<Arc<[u8]>> =
-            steps.iter().filter_map(|step| step.content.clone()).collect();
+        let contents: Vec<Arc<[u8]>> = steps.iter().filter_map(sent).collect();
         let answers = self.run(state, &script, &contents);
         match answers.iter().position(|answer| answer.kind != AnswerKind::Done) {
             None if answers.len() == steps.len() => Ok(()),

@@ -8,6 +8,7 @@ use trueup::shell::Step;
 
 use super::case::parse;
 use super::check::text_of;
+use crate::support::sent;
 
 /// Resources of a type with their changes on a host that gives `answer`.
 fn steps(kind: &str, resources: &[(&str, &str)], answer: &str) -> Vec<(Vec<usize>, Step)> {
@@ -83,7 +84,8 @@ fn a_content_is_sent_once() {
         [("/etc/a", "content = 'x'"), ("/etc/b", "content = 'y'"), ("/etc/c", "content = 'x'")];
     let steps = steps("file", &wanted, "s 41ed 0 0 4096 20 root root /etc\n");
     let digest = trueup::model::change::sha256_hex(b"x");
-    let sent: Vec<Option<&[u8]>> = steps.iter().map(|(_, step)| step.content.as_deref()).collect();
+    let sent: Vec<_> = steps.iter().map(|(_, step)| sent(step)).collect();
+    let sent: Vec<Option<&[u8]>> = sent.iter().map(Option::as_deref).collect();
     assert_eq!(sent, [Some(&b"x"[..]), Some(b"y"), None]);
     let last = text_of(&steps[2].1.script);
     assert_eq!(last, format!("put '/etc/c' 'absent' '-' '00644' '' '' '300' '{digest} /etc/a'"));

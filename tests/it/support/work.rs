@@ -57,6 +57,7 @@ workers {{ vars.workers }}
 {% for number in range(end=20) %}upstream {{ each.value }}-{{ number }} 10.0.0.{{ number }}
 {% endfor %}";
 
+/// Packages, users, directories, symlinks, lines, files, services: type by type, as people write them.
 fn module(size: &Size) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
@@ -68,13 +69,19 @@ fn module(size: &Size) -> String {
             text,
             "[user.work{number}]\nshell = \"/bin/bash\"\ncomment = \"worker {number}\""
         );
+    }
+    for number in 1..=size.each {
         let _ = writeln!(
             text,
             "[directory.\"/srv/work-d{number}\"]\nmode = \"0750\"\nowner = \"work{number}\""
         );
+    }
+    for number in 1..=size.each {
         let _ =
             writeln!(text, "[symlink.\"/srv/work-l{number}\"]\ntarget = \"/srv/work-d{number}\"");
-        let file = if number % 2 == 0 { "/etc/issue" } else { "/etc/issue.net" };
+    }
+    for number in 1..=size.each {
+        let file = if number <= size.each / 2 { "/etc/issue" } else { "/etc/issue.net" };
         let _ =
             writeln!(text, "[line.l{number}]\npath = \"{file}\"\nline = \"# work line {number}\"");
     }

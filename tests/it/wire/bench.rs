@@ -12,6 +12,7 @@ use super::declare::{Item, declare};
 use super::session::{Edit, Session, prelude_with};
 use super::shells::Shell;
 use super::tree::Tree;
+use crate::support::sent;
 
 /// A folder in memory where there is one: these tests wait for the disk otherwise.
 pub fn folder() -> TempDir {
@@ -228,8 +229,9 @@ pub fn steps(
             })
             .collect();
         for (_, step) in items[group[0].0].kind.steps(&parts) {
-            guarded(&mut script, seq(), step.content.as_deref(), &step.script);
-            contents.extend(step.content);
+            let content = sent(&step);
+            guarded(&mut script, seq(), content.as_deref(), &step.script);
+            contents.extend(content);
             folders.extend(step.folder);
         }
     }
@@ -256,7 +258,7 @@ pub fn changes(items: &[Item], observed: &States) -> Vec<(usize, Change)> {
 }
 
 /// One step, closed in itself.
-fn guarded(script: &mut Script, seq: u64, content: Option<&[u8]>, step: &Script) {
+pub fn guarded(script: &mut Script, seq: u64, content: Option<&[u8]>, step: &Script) {
     let bytes = content.map_or(-1, |content| content.len() as i128);
     script.text("go ").number(seq).text(" ").number(bytes).text(" && {\n");
     script.script(step).text("\nend $?\n}\n");

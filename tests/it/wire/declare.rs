@@ -1,10 +1,9 @@
 //! Resources from TOML as it stands in a module, without the module.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use toml::de::DeTable;
-use trueup::model::{Diagnostic, FileId, Located, Span};
+use trueup::model::{Body, Diagnostic, FileId, Located, Span};
 use trueup::resources::{Bodies, Erased, Input, ResourceType, find};
 
 /// A declared resource.
@@ -19,12 +18,12 @@ pub struct Item {
 pub struct Texts(pub BTreeMap<String, String>);
 
 impl Bodies for Texts {
-    fn template(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
-        let text = self.0.get(name).map(|text| text.as_bytes().into());
+    fn template(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
+        let text = self.0.get(name).map(|text| Body::of(text.as_bytes()));
         text.ok_or_else(|| Diagnostic::at(span, format!("there is no `{name}`")))
     }
 
-    fn source(&self, name: &str, span: Span) -> Result<Arc<[u8]>, Diagnostic> {
+    fn source(&self, name: &str, span: Span) -> Result<Body, Diagnostic> {
         self.template(name, span)
     }
 }

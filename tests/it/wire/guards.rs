@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::session::Edit;
 use super::shells::{SHELLS, Shell, left_out, root};
-use super::{children, client, cut, kept, place, raced, remembered, room, sets, tools, window};
+use super::{
+    children, client, cut, kept, large, place, raced, remembered, room, sets, tools, window,
+};
 
 /// A guard: its text, what stands there without it, and who notices.
 struct Guard {
@@ -32,12 +34,15 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "a content without its line was cut",
-        &[("IFS= read -r E <&3 && [ \"$E\" = \"$N\" ] || exit 1", "IFS= read -r E <&3")],
+        &[
+            ("IFS= read -r E <&3 || exit 1", "IFS= read -r E <&3"),
+            ("*) exit 1 ;;\nesac\n}\ndrop", "esac\n}\ndrop"),
+        ],
         cut::falls,
     ),
     guard(
         "the line after a content holds the nonce",
-        &[("&& [ \"$E\" = \"$N\" ] || exit 1", "|| exit 1")],
+        &[("*) exit 1 ;;\nesac\n}\ndrop", "esac\n}\ndrop")],
         cut::falls_when_shifted,
     ),
     guard("what a cut step left is removed", &[("trap 'leave' EXIT", ":")], cut::falls),
@@ -238,7 +243,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "what is about to be done is written down",
-        &[("receive 5>>\"$state/journal\" &&", "receive 5>/dev/null &&")],
+        &[("receive 5>>\"$state/journal\" ||", "receive 5>/dev/null ||")],
         remembered::steps_are_marked,
     ),
     guard(
@@ -366,25 +371,37 @@ static GUARDS: &[Guard] = &[
     ),
     Guard {
         name: "a failed write is a failed step",
-        edits: &[("conv=fsync <&3 2>&1 >&5) && r=0 || r=1", "conv=fsync <&3 2>&1 >&5); r=0")],
+        edits: &[("conv=fsync <&3 2>&1 >&5) || r=1", "conv=fsync <&3 2>&1 >&5) || r=0")],
         check: room::full_disk,
         root: true,
     },
     Guard {
         name: "a failed write of a large content is a failed step",
-        edits: &[(
-            "dd bs=1048576 conv=fsync 2>&1 >&5 && exit 0",
-            "dd bs=1048576 conv=fsync 2>&1 >&5; exit 0",
-        )],
+        edits: &[("|| { r=1; rest \"$n\"; }", "|| rest \"$n\"")],
         check: room::full_disk,
         root: true,
     },
     Guard {
         name: "a large content that is not written is read all the same",
-        edits: &[("cat >/dev/null\nexit 1", "exit 1")],
+        edits: &[("|| { r=1; rest \"$n\"; }", "|| r=1")],
         check: room::full_disk,
         root: true,
     },
+    guard(
+        "a content that is not what was planned is refused",
+        &[("spoiled\") return 1 ;;", "spoiled\") ;;")],
+        large::spoiled_is_refused,
+    ),
+    guard(
+        "a large content is sure only as long as nobody touched it",
+        &[("*\"\n$1 $n\n\"*) ;; *) return 1 ;; esac\n}\nidentity", "*) ;; esac\n}\nidentity")],
+        large::read_again_once_touched,
+    ),
+    guard(
+        "an old large file is compared again before it is replaced",
+        &[("[ \"$(identity \"$1\")\" = \"$9\" ] || same", ": || same")],
+        large::touched_while_it_came,
+    ),
 ];
 
 fn synced(shell: &Shell, edits: &[Edit]) -> Result<(), String> {

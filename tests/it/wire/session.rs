@@ -138,6 +138,11 @@ impl Session {
     ) -> Result<Vec<Answer>, String> {
         let end = self.seq();
         self.send(&frame(end, script, contents));
+        self.answers(end)
+    }
+
+    /// The answers of a program, without greeting and end.
+    pub fn answers(&mut self, end: u64) -> Result<Vec<Answer>, String> {
         let mut answers: Vec<Answer> = Vec::new();
         while let Some(answer) = self.answer()? {
             match answer.kind {

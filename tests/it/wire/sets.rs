@@ -13,6 +13,7 @@ use super::declare::Item;
 use super::session::{Edit, Session, prelude_with};
 use super::shells::{SHELLS, Shell, everywhere, root};
 use super::tree::{Tree, What};
+use crate::support::sent;
 
 /// A file that is replaced, one that is made, one that goes, and a link.
 const SET: &str = r#"
@@ -34,8 +35,8 @@ mode = "0600"
 /// What the shell of an apply has beside the types' libraries.
 fn libraries(edits: &[Edit]) -> Vec<Edit> {
     let start = (
-        "\nU=$(id -u)",
-        Box::leak(format!("\n{}\nU=$(id -u)", ledger::LIBRARY).into_boxed_str()) as &str,
+        "\nwhoami\n",
+        Box::leak(format!("\n{}\nwhoami\n", ledger::LIBRARY).into_boxed_str()) as &str,
     );
     std::iter::once(start).chain(edits.iter().copied()).collect()
 }
@@ -106,10 +107,9 @@ fn step(bench: &mut Bench, items: &[Item], validate: Option<&str>) -> Result<Sen
     };
     let step = set.step(&members);
     let (mut script, seq) = (Script::new(), bench.session.seq());
-    let bytes = step.content.as_ref().map_or(-1, |content| content.len() as i128);
-    script.text("go ").number(seq).text(" ").number(bytes).text(" && {\n");
+    script.text("go ").number(seq).text(" ").number(step.bytes()).text(" && {\n");
     script.script(&step.script).text("\nend $?\n}\n");
-    Ok((script, step.content.into_iter().collect()))
+    Ok((script, sent(&step).into_iter().collect()))
 }
 
 /// Does the set.
@@ -264,12 +264,13 @@ mkdir() { point; command mkdir \"$@\"; }
 cp() { point; command cp \"$@\"; }
 chmod() { point; command chmod \"$@\"; }
 dd() { point; command dd \"$@\"; }
-U=$(id -u)";
+whoami
+";
 
 /// The edit that kills a shell at its point with this number.
 fn dies_at(point: usize) -> Edit {
     let text = format!("\n{}", POINTS.replace("FAIL", &point.to_string()));
-    ("\nU=$(id -u)", Box::leak(text.into_boxed_str()))
+    ("\nwhoami\n", Box::leak(text.into_boxed_str()))
 }
 
 /// What a killed shell has started is gone too, and with it its hold on the lock.

@@ -7,7 +7,7 @@ use trueup::resources::{Part, SetStep};
 use trueup::shell::{Answer, AnswerKind, Script};
 
 use super::HOST;
-use crate::support::Random;
+use crate::support::{Random, sent};
 use crate::support::{lab, lab::Shell};
 use crate::wire::bench::{States, ask, changes, observe, said, steps};
 use crate::wire::declare::{Item, declare};
@@ -299,7 +299,8 @@ impl Field {
         };
         let step = step.step(&members);
         let mut script = Script::new();
-        let bytes = step.content.as_ref().map_or(-1, |content| content.len() as i128);
+        let content = sent(&step);
+        let bytes = step.bytes();
         script
             .text("go ")
             .number(seq)
@@ -308,7 +309,7 @@ impl Field {
             .text(" && {\n")
             .script(&step.script)
             .text("\nend $?\n}\n");
-        Some((script, step.content.into_iter().collect()))
+        Some((script, content.into_iter().collect()))
     }
 
     /// Does steps; how many did their work.

@@ -1,0 +1,201 @@
+//! The writing half of an exchange: contents, each with its seal. What is not held is read piece by piece while it is
+//! sent, and digested again: what was written to since it was planned gets a seal that spoils it.
+
+use std::io::{self, Read};
+
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, spawn_blocking};
+
+use super::failpoint::failpoint;
+use crate::model::change::hex;
+use crate::model::{Body, PIECE};
+use crate::shell::frame::{seal, seal_of};
+use crate::transport::Input;
+
+/// Pieces that are read ahead of what was written.
+const AHEAD: usize = 4;
+
+/// Writes a content and its seal; gives how many bytes it had.
+pub(super) async fn content(
+    input: &mut dyn Input,
+    bodies: &[Body],
+    nonce: &str,
+) -> io::Result<u64> {
+    let (mut bytes, mut same, mut read) = (0, true, None);
+    for body in bodies {
+        if let Some(held) = body.bytes() {
+            input.write_all(held).await?;
+        } else {
+            same &= stream(input, body).await?;
+            read = Some(body.digest()).filter(|_| bodies.len() == 1);
+        }
+        bytes += body.size();
+    }
+    let seal = match (same, read) {
+        (true, None) => seal(nonce),
+        (true, digest) => seal_of(nonce, digest),
+        (false, _) => seal_of(nonce, None),
+    };
+    input.write_all(&seal).await?;
+    Ok(bytes)
+}
+
+/// Writes as many bytes as `body` has, whatever became of its file; whether they were what was planned.
+async fn stream(input: &mut dyn Input, body: &Body) -> io::Result<bool> {
+    input.widen();
+    let (full, mut pieces) = mpsc::channel::<Vec<u8>>(AHEAD);
+    let (empty, again) = mpsc::channel::<Vec<u8>>(AHEAD + 2);
+    let body = body.clone();
+    let reading = spawn_blocking(move || read(&body, &full, again));
+    while let Some(piece) = pieces.recv().await {
+        input.write_all(&piece).await?;
+        failpoint!("piece");
+        let _ = empty.try_send(piece);
+    }
+    reading.await.map_err(|error: JoinError| io::Error::other(error))
+}
+
+/// Reads a content into pieces, which are used `again` once they were written; whether it was what was planned.
+fn read(body: &Body, full: &mpsc::Sender<Vec<u8>>, mut again: mpsc::Receiver<Vec<u8>>) -> bool {
+    let mut from = body.file().and_then(|file| file.open().ok());
+    let (mut left, mut sum) = (body.size(), Sha256::new());
+    while left > 0 {
+        let mut piece = again.try_recv().unwrap_or_default();
+        piece.resize(PIECE.min(usize::try_from(left).unwrap_or(PIECE)), 0);
+        let count = from.as_mut().map_or(0, |from| fill(&mut **from, &mut piece));
+        if count < piece.len() {
+            // The host waits for so many bytes: what is missing is made up, and never used.
+            from = None;
+            piece[count..].fill(0);
+        }
+        sum.update(&piece);
+        left -= piece.len() as u64;
+        if full.blocking_send(piece).is_err() {
+            return false;
+        }
+    }
+    from.is_some() && hex(&sum.finalize()) == body.digest()
+}
+
+/// Fills `piece` as far as there is something to read.
+fn fill(from: &mut dyn Read, piece: &mut [u8]) -> usize {
+    let mut filled = 0;
+    while filled < piece.len() {
+        match from.read(&mut piece[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::{AsFd, BorrowedFd};
+    use std::pin::Pin;
+    use std::sync::{Arc, Mutex};
+    use std::task::{Context, Poll};
+
+    use super::*;
+    use crate::model::Filed;
+
+    /// A file whose bytes can be changed.
+    struct Changing(Mutex<Vec<u8>>);
+
+    impl Filed for Changing {
+        fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+            let bytes = self.0.lock().unwrap().clone();
+            if bytes.is_empty() {
+                return Err(io::Error::other("gone"));
+            }
+            Ok(Box::new(io::Cursor::new(bytes)))
+        }
+        fn shown(&self) -> &'static str {
+            "x"
+        }
+    }
+
+    /// What was written, and a pipe that stands for where it went.
+    struct Written(Vec<u8>, io::PipeWriter);
+
+    impl tokio::io::AsyncWrite for Written {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.0.extend_from_slice(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsFd for Written {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.1.as_fd()
+        }
+    }
+
+    /// What is sent of a content that becomes `now` after it was planned.
+    fn sent(planned: &[u8], now: Vec<u8>) -> (Vec<u8>, String) {
+        let file = Arc::new(Changing(Mutex::new(planned.to_vec())));
+        let body = Body::filed(planned.len() as u64, file.clone());
+        body.settle().unwrap();
+        *file.0.lock().unwrap() = now;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut out = Written(Vec::new(), io::pipe().unwrap().1);
+        let bodies = [body.clone()];
+        let bytes = runtime.block_on(content(&mut out, &bodies, "ab12")).unwrap();
+        assert_eq!(bytes, planned.len() as u64);
+        let seal = String::from_utf8(out.0.split_off(planned.len())).unwrap();
+        (out.0, seal.replace(body.digest(), "DIGEST"))
+    }
+
+    #[test]
+    fn what_was_planned_is_sent_with_its_digest() {
+        for length in [1, PIECE - 1, PIECE, 9 * PIECE + 3] {
+            let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
+            assert_eq!(sent(&bytes, bytes.clone()), (bytes.clone(), "ab12 DIGEST\n".to_owned()));
+            // What was added to its end is not sent.
+            let longer = [&bytes[..], b"more"].concat();
+            assert_eq!(sent(&bytes, longer), (bytes, "ab12 DIGEST\n".to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_was_changed_is_sent_as_long_as_it_was_and_spoiled() {
+        let planned = vec![7; 3 * PIECE];
+        let mut other = planned.clone();
+        other[2 * PIECE] = 8;
+        for now in [other, vec![7; 2 * PIECE], vec![7; 3 * PIECE - 1], vec![]] {
+            let (bytes, seal) = sent(&planned, now);
+            assert_eq!((bytes.len(), seal.as_str()), (planned.len(), "ab12 spoiled\n"));
+        }
+    }
+
+    #[test]
+    fn a_content_of_several_has_one_seal() {
+        let file = Arc::new(Changing(Mutex::new(vec![1; 5])));
+        let large = Body::filed(5, file.clone());
+        large.settle().unwrap();
+        let bodies = [Body::of(*b"abc"), large, Body::of([])];
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let send = || {
+            let mut out = Written(Vec::new(), io::pipe().unwrap().1);
+            runtime.block_on(content(&mut out, &bodies, "ab12")).unwrap();
+            out.0
+        };
+        assert_eq!(send(), b"abc\x01\x01\x01\x01\x01ab12\n");
+        *file.0.lock().unwrap() = vec![1, 1, 2, 1, 1];
+        assert_eq!(send(), b"abc\x01\x01\x02\x01\x01ab12 spoiled\n");
+    }
+}

@@ -1,0 +1,49 @@
+//! A large content on a real host: it is there, the controller does not hold it, and the next plan is empty.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::project;
+use crate::support::{lab, lab::left_out, lab::own};
+
+/// Bytes of the content.
+const LARGE: usize = 64 << 20;
+
+/// The most memory that a process had, in bytes; `None` once it has ended.
+fn peak(process: u32) -> Option<usize> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<usize>().ok()? * 1024)
+}
+
+#[test]
+fn a_large_file_goes_to_a_host_and_is_never_held() {
+    if left_out() {
+        return;
+    }
+    let _host = own("web");
+    let project = project(
+        "[hosts.web1]\n",
+        "[file.\"/srv/large\"]\nsource = \"files/large\"\nmode = \"0640\"\n",
+    );
+    for turn in 0..2_u8 {
+        let content: Vec<u8> = (turn..=250).cycle().take(LARGE).collect();
+        project.file("modules/m/files/large", &content);
+        let (mut command, _home) = project.lab_command_cleared(&["apply", "--yes"]);
+        let mut run =
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program");
+        let mut most = 0;
+        while run.try_wait().expect("a child").is_none() {
+            most = most.max(peak(run.id()).unwrap_or(0));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(run.wait().expect("a child").success(), "turn {turn}");
+        assert!(most < LARGE * 2 / 3, "{most} bytes of memory for a content of {LARGE}");
+        let there = lab().on("web1", "stat -c '%s %a' /srv/large; sha256sum </srv/large");
+        let digest = trueup::model::change::sha256_hex(&content);
+        assert_eq!(there, format!("{LARGE} 640\n{digest}  -\n"));
+        project.on_lab(&["plan", "--detailed-exitcode"]).expect(0);
+    }
+    lab().on("web1", "rm /srv/large");
+}
