@@ -2,8 +2,8 @@
 //! end a look whether everything is as wanted.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Instant;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use super::Settings;
 use super::confirm::{Armed, Fate};
@@ -14,7 +14,8 @@ use super::probe::Probe;
 use super::reason::{Incident, of_step};
 use super::remember::Writing;
 use super::resolve::Lost;
-use super::session::{Program, Session, SessionError};
+use super::session::{Program, Session};
+use super::session_error::SessionError;
 use super::stepped::{Needless, emit_said, not_run, stepped};
 use super::stop::{Stopper, stopping};
 use super::wave::{STEP_LONGEST, Steps, Wave};
@@ -115,10 +116,8 @@ impl Applying {
 
     /// The changes that can be sent at once, of this stage only.
     fn wave(&self, stage: usize) -> Vec<usize> {
-        if self.over {
-            return Vec::new();
-        }
-        let mut wave = next_wave(&self.run.desired, &self.plan);
+        let next = || next_wave(&self.run.desired, &self.plan);
+        let mut wave = if self.over { Vec::new() } else { next() };
         wave.retain(|&index| self.run.desired.stage(index) == stage);
         wave
     }
@@ -150,18 +149,17 @@ impl Applying {
             }
             let armed = self.fill(&mut steps, (&wave, &mut session), settings);
             let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program);
-            let seconds = steps.program.seconds.max(STEP_LONGEST);
-            let seconds = seconds.max(settings.probe_timeout.saturating_add(probe.seconds));
-            steps.program.seconds = seconds + MARGIN;
+            let looked = settings.probe_timeout.saturating_add(probe.seconds);
+            steps.program.seconds = steps.program.seconds.max(STEP_LONGEST).max(looked) + MARGIN;
             let beside = session.beside(settings);
             let Wave { program, steps, .. } = steps;
             let received = Mutex::new(Vec::new());
             let taking = (&steps, &probe, &received);
             failpoint!("wave");
-            let exchange = self.exchange(&mut session, program, taking, emit);
             let begun = Instant::now();
+            let exchange = self.exchange(&mut session, program, taking, emit);
             let exchanged = Box::pin(stopping(exchange, beside, stop)).await;
-            session.times().steps += begun.elapsed();
+            session.counts.times.steps += begun.elapsed();
             let before = (&session, exchanged.is_err());
             let fate = Box::pin(self.decided(before, armed, (settings, stop))).await;
             if fate == Fate::RolledBack {
@@ -215,9 +213,6 @@ impl Applying {
         };
         self.begun = true;
         steps.append(body);
-        if armed.is_some() {
-            session.spoil();
-        }
         armed
     }
 

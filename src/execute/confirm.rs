@@ -133,6 +133,8 @@ impl Applying {
         (settings, stop): (&Settings, &Stopper),
     ) -> Fate {
         let Some(armed) = armed else { return Fate::Open };
+        // From it nobody can tell any more that logins work.
+        before.spoil();
         failpoint!("unconfirmed");
         let asking = self.confirm((before, lost), &armed, settings);
         let said = tokio::select! {

@@ -164,7 +164,9 @@ impl Fleet {
             }
             for (position, host) in busy {
                 let fleet = self.clone();
-                tasks.spawn(async move { (position, (position, fleet.stage(host, stage).await)) });
+                tasks.spawn(async move {
+                    (position, (position, Box::pin(fleet.stage(host, stage)).await))
+                });
             }
             let done: Vec<(usize, Applying)> = in_order(tasks).await;
             let failed = done.iter().filter(|(_, host)| host.failed()).count();

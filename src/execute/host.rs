@@ -10,7 +10,8 @@ use super::failpoint::failpoint;
 use super::look::Look;
 use super::purpose::Purpose;
 use super::remember::Recall;
-use super::session::{Program, Session, SessionError};
+use super::session::{Program, Session};
+use super::session_error::SessionError;
 use super::{Settings, digest, facts, prune};
 use crate::ledger::Memory;
 use crate::model::{Diagnostic, Facts, Host, Outcome, WayIn};
@@ -141,7 +142,7 @@ async fn probe(
         session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
     failpoint!("lock-held");
     let heard = Instant::now();
-    session.times().probe += heard - begun;
+    session.counts.times.probe += heard - begun;
     let memory = recall.read(whose, target, &answers);
     let memory = match memory {
         Ok(memory) => memory,
@@ -168,7 +169,7 @@ async fn probe(
         }
         memory.stays.extend(stays);
     };
-    session.times().compare += heard.elapsed();
+    session.counts.times.compare += heard.elapsed();
     let name = host.name.clone();
     let (session, back, facts, way_in) = (Some(session), None, None, look.way_in(&answers));
     Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session })
@@ -226,6 +227,6 @@ async fn ask_facts(
     program.ask(session.seq(), &inner);
     let begun = Instant::now();
     let answers = session.exchange(program, |_| {}).await?;
-    session.times().facts += begun.elapsed();
+    session.counts.times.facts += begun.elapsed();
     Ok(facts::read(&answers[0].payload))
 }

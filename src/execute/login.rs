@@ -8,7 +8,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::password::{NoPassword, Password, Taken};
 use super::reading::last_line;
-use super::session::{SessionError, random_word};
+use super::session::random_word;
+use super::session_error::SessionError;
 use crate::model::{Become, Host, Secret};
 use crate::shell::{Login, prompt, ready};
 use crate::transport::{Link, Wire};

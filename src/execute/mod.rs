@@ -27,6 +27,7 @@ mod retreat;
 mod root;
 mod sending;
 mod session;
+mod session_error;
 mod sets;
 mod stepped;
 mod stop;

@@ -13,16 +13,17 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::Settings;
-use super::cost::{Counts, Times};
+use super::cost::Counts;
 use super::failpoint::failpoint;
 use super::login;
 use super::password::Password;
 use super::purpose::Purpose;
 use super::reading::{Kept, Reading};
 use super::sending;
+use super::session_error::SessionError;
 use crate::model::{Become, Host};
 use crate::shell::frame::{opening, program};
-use crate::shell::{Answer, AnswerKind, Content, FrameError, Reader, Script, with_first};
+use crate::shell::{Answer, AnswerKind, Content, Reader, Script, with_first};
 use crate::transport::{self, Link, TransportError, Way, Wire};
 
 /// A host's shell.
@@ -106,43 +107,6 @@ impl Expected {
             AnswerKind::Live => matches!(self, Self::Step | Self::Lock),
             AnswerKind::Hello | AnswerKind::End => false,
         }
-    }
-}
-
-/// Why an exchange did not come to its end.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SessionError {
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// The shell ended before it said what was asked.
-    #[error("{0}")]
-    Closed(String),
-    /// No answer came within so many seconds.
-    #[error("no answer within {0} s")]
-    Silent(u32),
-    /// The host used up all its time, which this option sets.
-    #[error("not through within {0} s ({1})")]
-    Over(u32, &'static str),
-    /// It could not be started on the host.
-    #[error("{message}")]
-    NoShell { message: String, help: Option<String> },
-    /// Somebody wanted everything to end at once.
-    #[error("stopped at once while it ran")]
-    Stopped,
-    /// sudo does not go on without a password.
-    #[error("sudo wants a password")]
-    PasswordWanted,
-}
-
-impl SessionError {
-    /// Whether the connection is to blame, or no shell came of it.
-    const fn is_of_link(&self) -> bool {
-        matches!(
-            self,
-            Self::Transport(_) | Self::Closed(_) | Self::Silent(_) | Self::NoShell { .. }
-        )
     }
 }
 
@@ -279,11 +243,6 @@ impl Session {
         self.reader.forget();
         self.counts.connections += 1;
         Ok(())
-    }
-
-    /// What is measured of its time.
-    pub(super) const fn times(&mut self) -> &mut Times {
-        &mut self.counts.times
     }
 
     /// The connection ends with the run: what the run does may decide who gets in.

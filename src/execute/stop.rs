@@ -2,7 +2,8 @@
 
 use tokio::sync::watch;
 
-use super::session::{Beside, SessionError};
+use super::session::Beside;
+use super::session_error::SessionError;
 
 /// How much somebody wants the run to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -34,9 +34,10 @@ pub fn render(style: Style, mut hosts: Vec<HostTimes>, wall: Duration) -> String
     for host in hosts.iter().take(most) {
         let _ = write!(text, "{:wide$}", visible(&host.host));
         for time in host.times.iter().copied().chain([total(host)]) {
-            let _ = match time.is_zero() {
-                true => write!(text, "  {:>8}", "-"),
-                false => write!(text, "  {:>8.3}", time.as_secs_f64()),
+            let _ = if time.is_zero() {
+                write!(text, "  {:>8}", "-")
+            } else {
+                write!(text, "  {:>8.3}", time.as_secs_f64())
             };
         }
         text.push('\n');

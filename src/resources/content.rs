@@ -4,7 +4,7 @@ use toml::Spanned;
 
 use super::Input;
 use super::input::Presence;
-use crate::model::{Body, Diagnostic};
+use crate::model::{Body, Change, Diagnostic, Difference};
 
 /// The keys of a table that name a content.
 pub(super) struct Given<'t> {
@@ -43,4 +43,12 @@ impl Given<'_> {
         };
         body.map_err(|mistake| found.push(mistake)).ok()
     }
+}
+
+/// The content that a change puts in.
+pub(super) fn new_content(change: &Change) -> Option<&Body> {
+    change.attributes.iter().find_map(|attribute| match &attribute.difference {
+        Difference::Content { after, .. } => after.as_ref(),
+        _ => None,
+    })
 }

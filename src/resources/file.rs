@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::content::Given;
+use super::content::{Given, new_content};
 use super::input::{Mode, Presence, parent};
 use super::inverse::{Left, differs, unlike};
 use super::path::{self, Access, Answers, FileKind, Meta};
@@ -18,7 +18,7 @@ use super::{
     About, Back, Claim, Copy, Input, Inverse, Parting, Record, Resource, STEP_SECONDS, Subject,
     Verdict, Work, access,
 };
-use crate::model::{Action, Attribute, Body, Change, Diagnostic, Difference, WayIn};
+use crate::model::{Action, Attribute, Body, Change, Diagnostic, WayIn};
 use crate::shell::{Script, Step};
 
 /// The mode of a new file when none is given.
@@ -318,17 +318,6 @@ impl Resource for File {
     }
 }
 
-/// The content that a change puts in.
-fn new_content(change: &Change) -> Option<&Body> {
-    change.attributes.iter().find_map(|attribute| match &attribute.difference {
-        Difference::Content { after, .. } => after.as_ref(),
-        _ => None,
-    })
-}
-
-/// The largest content that is sent more than once, in bytes: it costs less than a program that copies it.
-const COPIED: usize = 1024;
-
 impl File {
     /// The digest that the host is asked for: what goes is shown, and goes only while it is still that.
     fn asked(&self) -> Option<&str> {
@@ -383,8 +372,7 @@ fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step 
         script.text("gone").args([&file.path, &meta, &digest]);
         return Step::inside(script, parent(&file.path));
     }
-    let mode = mode_after(work);
-    let owner = file.access.chown();
+    let (mode, owner) = (mode_after(work), file.access.chown());
     let Some(body) = body else {
         script.text("access").args([&file.path, &meta, &digest, &mode, &owner]);
         script.args(file.body.as_ref().map(Body::digest));
@@ -402,10 +390,10 @@ fn step(work: &Work<'_, File>, body: Option<&Body>, from: Option<&str>) -> Step 
         .args([&file.path, &meta, &digest, &mode, &owner])
         .args([validate, &seconds])
         .arg(from.map_or_else(String::new, |from| format!("{} {from}", body.digest())));
-    let content = Some(body).filter(|body| from.is_none() && body.is_here());
-    let step = Step::inside(script, parent(&file.path)).reading(content.cloned());
-    let small = body.bytes().filter(|bytes| from.is_none() || bytes.len() <= COPIED);
-    match small.filter(|_| meta == "absent" && file.validate.is_none()) {
+    let sent = (from.is_none() && body.is_here()).then(|| body.clone());
+    let step = Step::inside(script, parent(&file.path)).reading(sent);
+    let fresh = meta == "absent" && file.validate.is_none();
+    match several::small(body, from.is_some()).filter(|_| fresh) {
         Some(bytes) => several::joint(step, &file.path, New::File(bytes), (&mode, &owner)),
         None => step,
     }

@@ -1,6 +1,7 @@
 //! New files, folders and links of one folder, made with a handful of processes for all of them.
 //! What is there already it never touches: that is for the steps of the types alone.
 
+use crate::model::Body;
 use crate::shell::{Joint, Step};
 
 /// Shell functions that make several things at once, and one by one where that cannot be.
@@ -8,6 +9,15 @@ pub(super) const LIBRARY: &str = include_str!("several.sh");
 
 /// The largest content that stands in the program itself, in bytes.
 const CONTENT_MAX: usize = 32 << 10;
+
+/// The largest content that is sent more than once, in bytes: it costs less than a program that copies it.
+const COPIED: usize = 1024;
+
+/// A content that can stand in the program; one that the host has from another file already must be smaller.
+pub(super) fn small(body: &Body, is_there: bool) -> Option<&[u8]> {
+    let most = if is_there { COPIED } else { CONTENT_MAX };
+    body.bytes().map(|bytes| &**bytes).filter(|bytes| bytes.len() <= most)
+}
 
 /// What is made.
 #[derive(Debug, Clone, Copy)]

@@ -155,8 +155,9 @@ pub struct Step {
     pub joint: Option<Joint>,
 }
 
-/// What a step shares with others that can be done by one call of a shell function with it: `CALL SHARED… ITEM…`, where an
-/// item is the number of a step and its words. The function answers for each of them.
+/// What a step shares with others that one call of a shell function can do with it.
+///
+/// It is called as `CALL SHARED… ITEM…`, where an item is the number of a step and its words, and answers for each of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joint {
     pub call: &'static str,

@@ -13,11 +13,12 @@ use openssh_mux_client::shutdown_mux_master;
 use sha2::{Digest as _, Sha256};
 
 use super::control;
+use crate::model::change::hex;
 
 /// How old a kept connection may be, however often it is used: keys and accounts are taken away meanwhile.
 const AGE_MAX: Duration = Duration::from_secs(3600);
 
-/// The longest path of the folder: sun_path has 108 bytes (unix(7)), and ssh adds 17 to a name while it makes a socket.
+/// The longest path of the folder: `sun_path` has 108 bytes (unix(7)), and ssh adds 17 to a name while it makes a socket.
 const FOLDER_MAX: usize = 60;
 
 /// Bytes of a name.
@@ -38,7 +39,7 @@ pub(super) fn folder() -> Option<PathBuf> {
 fn own(folder: &Path) -> bool {
     let uid = rustix::process::geteuid().as_raw();
     fs::symlink_metadata(folder).is_ok_and(|metadata| {
-        metadata.is_dir() && metadata.uid() == uid && metadata.mode() & 0o077 == 0
+        metadata.is_dir() && metadata.uid() == uid && metadata.mode().trailing_zeros() >= 6
     })
 }
 
@@ -56,8 +57,9 @@ pub(super) fn name<'w>(words: impl Iterator<Item = &'w OsStr>, files: &[PathBuf]
         add(&fs::read(file).unwrap_or_default());
     }
     add(std::env::var_os("SSH_AUTH_SOCK").unwrap_or_default().as_bytes());
-    let digest = hash.finalize();
-    digest.iter().take(NAME / 2).map(|byte| format!("{byte:02x}")).collect()
+    let mut name = hex(&hash.finalize());
+    name.truncate(NAME);
+    name
 }
 
 /// Whether a connection at `socket` may be used: it is this user's, and not too old.

@@ -26,6 +26,7 @@ mod machines;
 mod manual;
 mod merging;
 mod mistakes;
+mod performance;
 mod pipelines;
 mod plans;
 mod resources;

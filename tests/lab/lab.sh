@@ -31,6 +31,7 @@ need_root() {
 usage() {
     cat >&2 <<'END'
 usage: lab.sh needs
+       lab.sh bench-needs
        lab.sh base
        lab.sh up DIR NAME...
        lab.sh down DIR
@@ -43,10 +44,19 @@ END
 
 # Debian packages that the lab or the tests use on this machine and that are not there.
 needs() {
-    local package missing=()
-    for package in acl attr bash busybox coreutils dash debian-archive-keyring dpkg e2fsprogs \
+    missing acl attr bash busybox coreutils dash debian-archive-keyring dpkg e2fsprogs \
         faketime findutils iproute2 libcap2-bin mmdebstrap mount nftables openssh-client procps strace \
-        systemd-container util-linux xfsprogs; do
+        systemd-container util-linux xfsprogs
+}
+
+# The same for what the benches use besides.
+bench_needs() {
+    missing git python3 python3-venv strace tar
+}
+
+missing() { # PACKAGE...
+    local package missing=()
+    for package; do
         [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) == ?i* ]] ||
             missing+=("$package")
     done
@@ -58,6 +68,7 @@ main() {
     [ $# -eq 0 ] || shift
     case $command:$# in
         needs:0) needs ;;
+        bench-needs:0) bench_needs ;;
         base:0) need_root && base ;;
         up:0 | up:1) usage ;;
         up:*) need_root && up "$@" ;;

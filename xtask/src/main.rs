@@ -13,8 +13,7 @@ const USAGE: &str = "cargo xtask NAME
   quickstart        build, then plan and apply examples/quickstart on this machine, into a folder of its own
   test [FILTER…]    all tests, on real lab hosts; installs the Debian packages that they need
   lint              formatting, clippy and the docs build, warnings as errors
-  bench             `trueup plan` beside bare ssh, on lab hosts
-  bench check       `trueup check` of growing fleets, with no host
+  bench [ROW…]      all figures of docs/performance.md, or some rows, on lab hosts; writes the page
   docs              docs/resources.md, from the resource types themselves
   book              the book, as HTML in target/book; installs mdbook into target/tools if it is missing
   ci                lint and test, and a look at a build without failpoints: what CI runs
@@ -31,8 +30,6 @@ const FAILPOINTS: &str = "trueup/failpoints";
 /// The hosts that the tests use.
 const TEST_HOSTS: [&str; 9] =
     ["web1", "web2", "web3", "web4", "spare1", "spare2", "odd1", "busybox1", "crowd1"];
-/// The hosts that the bench uses.
-const BENCH_HOSTS: [&str; 4] = ["web1", "web2", "web3", "web4"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -41,8 +38,7 @@ fn main() -> ExitCode {
         ["quickstart"] => quickstart(),
         ["test", filters @ ..] => test(filters),
         ["lint"] => lint(),
-        ["bench"] => bench(),
-        ["bench", "check"] => run(cargo().args(["bench", "--quiet", "--bench", "check"])),
+        ["bench", rows @ ..] => bench(rows),
         ["docs"] => docs(),
         ["book"] => book(),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
@@ -214,14 +210,21 @@ fn docs() -> Result<(), String> {
     std::fs::write(root().join("docs/resources.md"), page + "\n").map_err(|error| error.to_string())
 }
 
-fn bench() -> Result<(), String> {
-    let lab = Lab::start("bench", &BENCH_HOSTS)?;
-    run(cargo().args(["bench", "--quiet", "--bench", "plan"]).env("TRUEUP_LAB", &lab.folder))
+/// The bench starts the hosts itself, as its rows need them.
+fn bench(rows: &[&str]) -> Result<(), String> {
+    root_only()?;
+    install(&output(lab().arg("needs"))?)?;
+    install(&output(lab().arg("bench-needs"))?)?;
+    run(cargo().args(["bench", "--quiet", "--bench", "figures", "--"]).args(rows))
 }
 
 /// Whether this is CI, where nothing may be left out.
 fn ci() -> bool {
     env::var("CI").as_deref() == Ok("true")
+}
+
+fn root_only() -> Result<(), String> {
+    if output(command("id").arg("-u"))? == "0" { Ok(()) } else { Err("it needs root".to_owned()) }
 }
 
 /// A running lab; dropping it ends it.
@@ -231,9 +234,7 @@ struct Lab {
 
 impl Lab {
     fn start(name: &str, hosts: &[&str]) -> Result<Self, String> {
-        if output(command("id").arg("-u"))? != "0" {
-            return Err("it needs root".to_owned());
-        }
+        root_only()?;
         install(&output(lab().arg("needs"))?)?;
         let folder = env::temp_dir().join(format!("trueup-lab-{name}-{}", std::process::id()));
         let lab = Self { folder };

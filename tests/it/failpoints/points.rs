@@ -92,7 +92,7 @@ const CASES: &[Case] = &[
 ];
 
 /// Points that other tests of this folder are about.
-const ELSEWHERE: &[&str] = &["unconfirmed", "confirmed"];
+const ELSEWHERE: &[&str] = &["unconfirmed", "confirmed", "piece"];
 
 /// A file with a trigger, a command, and in the wave behind it a line in what that brings.
 const MODULE: &str = r#"

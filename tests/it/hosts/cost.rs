@@ -105,9 +105,10 @@ fn one_connection_and_a_fixed_number_of_exchanges_bytes_and_programs() {
     }
     let _host = own("spare1");
     let project = Project::new();
-    for (path, text) in work::files(&["spare1"]) {
+    for (path, text) in work::files(&["spare1"], &work::Size::small()) {
         project.file(path, text);
     }
+    assert_eq!(work::Size::small().resources(), 113);
     // Another test may have left all or some of it there; the packages are not what is counted.
     project.on_lab(&["apply", "--yes"]).expect(0);
     lab().on("spare1", work::UNDO);

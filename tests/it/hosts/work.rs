@@ -33,7 +33,7 @@ fn from_nothing_to_done_and_only_what_the_plan_names_is_mended() {
     }
     let _hosts = own("web");
     let project = Project::new();
-    for (path, text) in work::files(&HOSTS) {
+    for (path, text) in work::files(&HOSTS, &work::Size::small()) {
         project.file(path, text);
     }
     let before = tree("web1");

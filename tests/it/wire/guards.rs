@@ -394,7 +394,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "a large content is sure only as long as nobody touched it",
-        &[("*\"\n$1 $n\n\"*) ;; *) return 1 ;; esac\n}\nidentity", "*) ;; esac\n}\nidentity")],
+        &[("*\"\n$1 $k\n\"*) ;; *) return 1 ;; esac\n}\nidentity", "*) ;; esac\n}\nidentity")],
         large::read_again_once_touched,
     ),
     guard(

@@ -1,0 +1,63 @@
+//! What the figures were measured on, and of which commit.
+
+use std::process::Command;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::figures::root;
+
+/// The machine, which is both ends, at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Machine {
+    pub date: String,
+    /// Of this project; with `+` where files were changed since.
+    pub commit: String,
+    pub cores: usize,
+    pub processor: String,
+    pub memory_gib: u64,
+    pub kernel: String,
+    pub openssh: String,
+}
+
+impl Machine {
+    /// This one, now.
+    pub fn this() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let kib = after(&read("/proc/meminfo"), "MemTotal:");
+        let kib: u64 = kib.trim_end_matches(" kB").parse().unwrap_or(0);
+        Self {
+            date: now.chars().take(10).collect(),
+            commit: commit(),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            processor: after(&read("/proc/cpuinfo"), "model name\t:"),
+            memory_gib: kib.div_ceil(1 << 20),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            openssh: openssh(),
+        }
+    }
+}
+
+/// What stands behind a word at the begin of a line.
+fn after(text: &str, word: &str) -> String {
+    let found = text.lines().find_map(|line| line.strip_prefix(word));
+    found.unwrap_or_default().trim().to_owned()
+}
+
+/// `OpenSSH_9.2p1`, as ssh says it.
+fn openssh() -> String {
+    let said = Command::new("ssh").arg("-V").output().map(|output| output.stderr);
+    let said = String::from_utf8_lossy(&said.unwrap_or_default()).into_owned();
+    said.split([' ', ',']).next().unwrap_or_default().trim().to_owned()
+}
+
+fn commit() -> String {
+    let git = |words: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(root()).args(words).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_default();
+    let changed = git(&["status", "--porcelain", "--", ".", ":!benches/results.json", ":!docs"]);
+    if changed.is_ok_and(|files| files.is_empty()) { commit } else { commit + "+" }
+}
