@@ -53,7 +53,6 @@ pub(super) fn name<'w>(words: impl Iterator<Item = &'w OsStr>, files: &[PathBuf]
     };
     words.for_each(|word| add(word.as_bytes()));
     for file in files {
-        add(file.as_os_str().as_bytes());
         add(&fs::read(file).unwrap_or_default());
     }
     add(std::env::var_os("SSH_AUTH_SOCK").unwrap_or_default().as_bytes());

@@ -110,7 +110,8 @@ fn another_config_or_agent_is_another_connection() {
     assert_eq!(somebody.planned(&[]), 0);
     let config = lab().ssh_config();
     let mine = somebody.state.path().join("config");
-    std::fs::copy(config, &mine).expect("a copy");
+    let text = std::fs::read_to_string(config).expect("the config");
+    std::fs::write(&mine, format!("# mine\n{text}")).expect("a config");
     let mine = mine.display().to_string();
     let state = somebody.state.path().display().to_string();
     let variables = [("XDG_STATE_HOME", state.as_str()), ("TRUEUP_PERSIST", "60")];
