@@ -169,6 +169,11 @@ async fn probe(
         }
         memory.stays.extend(stays);
     };
+    let mut plan = plan;
+    if settings.run.is_none() {
+        memory.ledger.release(&desired);
+        plan.release();
+    }
     session.counts.times.compare += heard.elapsed();
     let name = host.name.clone();
     let (session, back, facts, way_in) = (Some(session), None, None, look.way_in(&answers));

@@ -267,6 +267,7 @@ impl Session {
         let write = async {
             input.write_all(&piece).await?;
             counts.bytes_out += piece.len() as u64;
+            drop(piece);
             for content in &work.contents {
                 counts.bytes_out += sending::content(&mut **input, content, nonce).await?;
             }

@@ -122,6 +122,15 @@ fn goes(instance: &Instance) -> bool {
 }
 
 impl Ledger {
+    /// Lets go of what it says of declared things, once all that hangs on it is known and nothing is to be applied: for
+    /// many resources that is much memory. [`Self::orphans`] says the same behind it.
+    pub fn release(&mut self, desired: &Desired) {
+        let Some(declared) = Declared::of(desired) else { return };
+        let known = declared.known(&self.entries);
+        let gone = self.entries.iter().filter(|(address, _)| !known.contains(address.as_str()));
+        self.entries = gone.map(|(address, entry)| (address.clone(), entry.clone())).collect();
+    }
+
     /// What the files declared once and declare no more; nothing where not all that they declare is known.
     #[must_use]
     pub fn orphans(&self, desired: &Desired) -> Vec<Orphan> {

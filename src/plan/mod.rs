@@ -59,6 +59,13 @@ impl Item {
 }
 
 impl Plan {
+    /// Lets go of the states of what stays as it is, where nothing is to be applied.
+    pub fn release(&mut self) {
+        for item in self.items.iter_mut().filter(|item| matches!(item.status, Status::Same(_))) {
+            item.against = None;
+        }
+    }
+
     /// The items that change, with their index.
     pub fn changes(&self) -> impl Iterator<Item = (usize, &Change)> {
         self.items.iter().enumerate().filter_map(|(index, item)| match &item.status {
