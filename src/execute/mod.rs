@@ -6,6 +6,7 @@ mod amend;
 mod apply;
 mod back;
 mod confirm;
+mod connect;
 mod cost;
 mod digest;
 mod facts;

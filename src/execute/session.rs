@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::Settings;
+use super::connect::{connect, greeting, patience};
 use super::cost::Counts;
 use super::failpoint::failpoint;
 use super::login;
@@ -118,13 +119,13 @@ impl Session {
         settings: &Settings,
     ) -> Result<Self, SessionError> {
         let begun = Instant::now();
-        let link = connect(host, Way::Any, settings).await?;
+        let link = connect(host, Way::Any, patience(settings)).await?;
         let reused = link.is_reused();
         let opened = match Self::on(link.clone(), host, (purpose, settings)).await {
             // What was kept leads nowhere any more.
             Err(SessionError::Transport(_)) if reused => {
                 link.spoil();
-                let link = connect(host, Way::New, settings).await?;
+                let link = connect(host, Way::New, patience(settings)).await?;
                 Self::on(link, host, (purpose, settings)).await
             }
             opened => opened,
@@ -175,7 +176,7 @@ impl Session {
         purpose: Purpose,
         settings: &Settings,
     ) -> Result<Self, SessionError> {
-        let link = connect(&self.host, Way::New, settings).await?;
+        let link = connect(&self.host, Way::New, patience(settings)).await?;
         Self::on(link, &self.host, (purpose, settings)).await
     }
 
@@ -233,11 +234,7 @@ impl Session {
     /// A new connection in the place of one that was kept.
     async fn anew(&mut self) -> Result<(), SessionError> {
         self.link.spoil();
-        let link = Link::open(&self.host, Way::New, &self.transport);
-        let link = timeout(Duration::from_secs(self.greeting.into()), link).await;
-        let late =
-            |_| TransportError::Unreachable(format!("no connection within {} s", self.greeting));
-        self.link = link.map_err(late)??;
+        self.link = connect(&self.host, Way::New, (&self.transport, self.greeting)).await?;
         self.wire = login::start(&self.link, &self.host).await?;
         self.kept.forget();
         self.reader.forget();
@@ -374,20 +371,6 @@ impl Program {
         script.text(" $? \"$A\"\n");
         self.expected.push((seq, Expected::Question));
     }
-}
-
-/// Connects to a host.
-async fn connect(host: &Host, way: Way, settings: &Settings) -> Result<Link, SessionError> {
-    let seconds = greeting(settings);
-    let link = Link::open(host, way, &settings.transport);
-    let link = timeout(Duration::from_secs(seconds.into()), link).await;
-    let late = |_| TransportError::Unreachable(format!("no connection within {seconds} s"));
-    Ok(link.map_err(late)??)
-}
-
-/// Seconds until a shell must have greeted: a login may take some, sudo too.
-fn greeting(settings: &Settings) -> u32 {
-    u32::from(settings.transport.connect_timeout) + 20
 }
 
 /// 32 hex digits from the system's randomness.

@@ -94,10 +94,10 @@ $(systemctl status --no-pager --lines=8 -- "$3" 2>&1 | tail -n 12)"
   return 1
 }
 # stays UNIT: is it still up? systemd calls a service of some types started before it has done anything:
-# these are given a second.
+# these are given some time here, and are looked at once more behind all steps.
 stays() {
   case $(systemctl show -p Type -- "$1" 2>/dev/null) in
-    Type=simple | Type=exec | Type=idle | Type=forking) sleep 1 ;;
+    Type=simple | Type=exec | Type=idle | Type=forking) sleep 0.3 2>/dev/null || sleep 1 ;;
   esac
   unit_now "$1"
   case $a in failed | failing) return 1 ;; esac

@@ -13,6 +13,7 @@ mod cli;
 mod clock;
 mod confirm;
 mod duels;
+mod effort;
 mod examples;
 mod failpoints;
 mod faults;

@@ -46,7 +46,7 @@ END
 needs() {
     missing acl attr bash busybox coreutils dash debian-archive-keyring dpkg e2fsprogs \
         faketime findutils iproute2 libcap2-bin mmdebstrap mount nftables openssh-client procps strace \
-        systemd-container util-linux xfsprogs
+        systemd-container util-linux valgrind xfsprogs
 }
 
 # The same for what the benches use besides.

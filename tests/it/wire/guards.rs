@@ -361,7 +361,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "a content that could not be read is not empty",
-        &[("[ -n \"$l\" ] || [ ! -s \"$2\" ] ||", ": ||")],
+        &[("[ -n \"$l\" ] || [ ! -s \"$2\" ] ||", ": ||"), ("esac || l='!'", "esac || :")],
         tools::no_answer_is_no_answer,
     ),
     guard(
