@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::Settings;
 use super::apply::Emit;
-use super::cost::Cost;
+use super::cost::{Cost, Counts};
 use super::failpoint::failpoint;
 use super::fleet::{Fleet, HostResult, in_order};
 use super::host::{Ended, HostRun, ended, failed};
@@ -225,7 +225,8 @@ async fn look_back(keeper: Keeper, way: WayBack, fleet: &Fleet, moved: Moved) ->
     let back = Some(Arc::new(Back { trail, lost: notes }));
     let (name, desired, session) = (host.name.clone(), Arc::new(desired), Some(session));
     let (facts, way_in) = (None, look.way_in(&answers));
-    Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session })
+    let spent = Counts::default();
+    Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session, spent })
 }
 
 /// What a host that goes back knows besides.

@@ -131,13 +131,19 @@ impl Fleet {
         self.emit(Event::Started { host: target });
         let emit = |event| self.emit(event);
         let telling: (&Settings, Emit<'_>) = (&self.settings, &emit);
-        let result = match met {
+        let mut result = match met {
             Some(Ok((session, facts))) => {
                 host::look_with(target, &self.resolver, (session, &facts), telling).await
             }
             Some(Err(ended)) => Err(ended),
             None => host::look(target, &self.resolver, desired, telling).await,
         };
+        // Where nothing is to be applied nobody needs the connection any more: of a thousand only some are open.
+        if let Ok(run) = result.as_mut().map_err(|_| ())
+            && self.settings.run.is_none()
+        {
+            run.close(false).await;
+        }
         match &result {
             Ok(_) => self.emit(Event::Planned { host: target }),
             Err(ended) => {

@@ -37,6 +37,8 @@ pub struct HostRun {
     /// What it knows besides, where it goes back.
     pub back: Option<Arc<Back>>,
     pub(super) session: Option<Session>,
+    /// What it cost before its session ended.
+    pub(super) spent: Counts,
 }
 
 /// A host that could not be compared.
@@ -53,11 +55,13 @@ pub struct Ended {
 impl HostRun {
     /// Ends the session of a host whose plan is not applied; where it held the lock, it is free then.
     pub(super) async fn close(&mut self, held: bool) -> Counts {
-        match self.session.take() {
+        let more = match self.session.take() {
             Some(session) if held => session.leave().await,
             Some(session) => session.close().await,
             None => Counts::default(),
-        }
+        };
+        self.spent = self.spent.plus(more);
+        self.spent
     }
 }
 
@@ -177,7 +181,8 @@ async fn probe(
     session.counts.times.compare += heard.elapsed();
     let name = host.name.clone();
     let (session, back, facts, way_in) = (Some(session), None, None, look.way_in(&answers));
-    Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session })
+    let spent = Counts::default();
+    Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session, spent })
 }
 
 /// A host that ended although it could be talked to.

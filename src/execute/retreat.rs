@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::Settings;
 use super::apply::{Applying, Emit};
 use super::back::{Back, kept_of, refuse, told, unoffered};
+use super::cost::Counts;
 use super::host::HostRun;
 use super::probe::Probe;
 use super::remember::state;
@@ -58,6 +59,7 @@ impl Applying {
             back: Some(way.back),
             way_in: self.run.way_in.clone(),
             session: Some(session),
+            spent: Counts::default(),
         };
         let mut inner = Self::new(run, &self.resolver);
         inner.begun = true;

@@ -9,7 +9,7 @@ use super::escape::visible;
 /// Hosts that are named unless all are asked for.
 const NAMED: usize = 20;
 
-/// A host and its times, in the order of [`COLUMNS`].
+/// A host and its times, in the order of the columns.
 #[derive(Debug, Clone)]
 pub struct HostTimes {
     pub host: String,
