@@ -34,6 +34,7 @@ mod resources;
 mod rollback;
 mod runs;
 mod sets;
+mod several;
 mod shards;
 mod stages;
 mod stale;
