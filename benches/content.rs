@@ -118,7 +118,8 @@ pub fn tree(bench: &mut Bench, row: &mut Row) -> Result<(), String> {
 /// multiple of its size.
 fn traced(program: &Program, folder: &Path, bench: &Bench) -> Result<(f64, f64), String> {
     let traces = bench.project("traces")?;
-    let apply = program.command(folder, &["apply", "--yes"]);
+    // strace waits for all that it follows: for a connection that is kept too.
+    let apply = program.command(folder, &["apply", "--yes", "--persist", "0"]);
     let mut strace = Command::new("strace");
     program.settle(&mut strace);
     // One file for each thread: no call is torn apart by another's.

@@ -5,7 +5,8 @@
 mode=${0##*hostile-}
 [ "$mode" != "$0" ] || { mode=$1; shift; }
 
-# begin: reads the opening; N is the session's nonce then.
+# begin: reads the opening, in which the first program stands; N is the session's nonce then, and LAST the program's own
+# number, so that questions are 1 to LAST-1.
 begin() {
   IFS= read -r first
   length=${first#*bs=}
@@ -13,9 +14,11 @@ begin() {
   prelude=$(dd bs="$length" count=1 iflag=fullblock 2>/dev/null)
   N=${prelude#N=}
   N=${N%% *}
+  LAST=${prelude##*closing }
+  LAST=${LAST%%[!0-9]*}
 }
 
-# program: reads a program's frame; LAST is its own number, so that questions are 1 to LAST-1.
+# program: reads the frame of a later program; LAST is its own number.
 program() {
   IFS=' ' read -r _ LAST length
   dd bs="$length" count=1 iflag=fullblock >/dev/null 2>&1
@@ -23,7 +26,7 @@ program() {
 
 frame() { printf '\n%s %s %s %s %s\n%s\n' "$N" "$1" "$2" "$3" "${#4}" "$4"; }
 hello() { frame hello 0 0 "0 $$ 1"; }
-met() { begin; hello; program; }
+met() { begin; hello; }
 sit() { exec sleep 600; }
 
 NASTY=$(printf 'x\033[2J\033]0;title\007\033]52;c;aGk=\007\302\233\342\200\256{{7*7}}$(touch /tmp/trueup-was-here)\rgone')
@@ -44,7 +47,7 @@ case $mode in
   negative) met; printf '\n%s data 1 0 -1\n' "$N"; sit ;;
   bytes) met; printf '\n%s data 1 \377\376 1\n' "$N"; sit ;;
   long-line) met; printf '\n%s data 1 0 ' "$N"; exec cat /dev/zero ;;
-  other-nonce) begin; N=00000000000000000000000000000000; hello; program; frame end "$LAST" 0 0; exit 0 ;;
+  other-nonce) begin; N=00000000000000000000000000000000; hello; frame end "$LAST" 0 0; exit 0 ;;
   no-greeting) begin; frame data 1 0 ''; sit ;;
   bad-greeting) begin; frame hello 0 0 'root'; sit ;;
   two-greetings) met; hello; sit ;;
