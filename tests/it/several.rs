@@ -1,6 +1,7 @@
 //! New files, folders and links of one folder are made together, and each of them as if it were alone: whatever is in
 //! the way, whatever they are called, and whoever owns the folder.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
@@ -52,14 +53,16 @@ fn odd_names_and_contents_arrive() {
     let mut declared = String::from("[directory.\"ROOT/d\"]\nmode = \"2755\"\n");
     for (at, name) in odd.iter().enumerate() {
         let content = contents[at % contents.len()];
-        declared +=
-            &format!("[file.\"ROOT/d/{name}\"]\ncontent = \"{content}\"\nmode = \"0600\"\n");
+        let _ = write!(
+            declared,
+            "[file.\"ROOT/d/{name}\"]\ncontent = \"{content}\"\nmode = \"0600\"\n"
+        );
     }
     for name in odd {
-        declared += &format!("[directory.\"ROOT/d/{name}.d\"]\nmode = \"0750\"\n");
+        let _ = write!(declared, "[directory.\"ROOT/d/{name}.d\"]\nmode = \"0750\"\n");
     }
     for name in odd {
-        declared += &format!("[symlink.\"ROOT/d/{name}.l\"]\ntarget = \"{name}\"\n");
+        let _ = write!(declared, "[symlink.\"ROOT/d/{name}.l\"]\ntarget = \"{name}\"\n");
     }
     let bench = Bench::new(&declared);
     bench.apply();
