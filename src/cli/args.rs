@@ -15,7 +15,7 @@ mod trust;
 
 use super::forms::{CheckOutput, Form, ShowAs};
 use crate::model::window_argument;
-pub(super) use everywhere::Common;
+pub(super) use everywhere::{Common, ShardClash};
 pub(super) use memory::{Drift, Ledger, Pruning, Reach, Unlock};
 pub(super) use rollback::Rollback;
 pub(super) use runs::{Runs, RunsMerge, RunsShow, RunsWhat};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::args::{Apply, Common, Select};
+use super::args::{Apply, Common, Select, ShardClash};
 use super::project::Ready;
 use super::records::{self, Recorded, Records};
 use crate::model::{RunId, Shard};
@@ -76,7 +76,7 @@ pub(super) fn resumed(
     }
     let (mut common, mut verb) = (common.clone(), verb.clone());
     common.vars = vars(&common.vars, selection, &id)?;
-    common.shard = shard(common.shard, selection, &id)?;
+    common.shard = shard(&common, selection, &id)?;
     common.inventory = Some(common.directory.join(&summary.run.inventory));
     select(&mut verb.hosts.select, selection);
     tell(&summary, &left);
@@ -122,24 +122,16 @@ fn vars(given: &[String], selection: &SelectionJson, id: &RunId) -> Result<Vec<S
     Ok(kept.chain(given.iter().cloned()).collect())
 }
 
-/// The shard of the run; of a run that was about none the one that the command line names, so that what a whole fleet's
-/// run left can be dealt out.
-fn shard(
-    given: Option<Shard>,
-    selection: &SelectionJson,
-    id: &RunId,
-) -> Result<Option<Shard>, String> {
-    let Some(text) = &selection.shard else { return Ok(given) };
-    let of_run = Shard::parse(text);
-    let of_run = of_run.ok_or_else(|| {
-        format!("the record of run {id} names a shard that is none: `{}`", text.escape_debug())
-    })?;
-    match given.filter(|given| *given != of_run) {
-        Some(given) => Err(format!(
-            "run {id} was about shard {of_run}, and --shard says {given}: --resume goes on with its hosts"
-        )),
-        None => Ok(Some(of_run)),
-    }
+/// The shard of the run.
+fn shard(common: &Common, selection: &SelectionJson, id: &RunId) -> Result<Option<Shard>, String> {
+    common.shard_of(selection.shard.as_deref()).map_err(|clash| match clash {
+        ShardClash::None(text) => {
+            format!("the record of run {id} names a shard that is none: `{text}`")
+        }
+        ShardClash::Other { made, given } => format!(
+            "run {id} was about shard {made}, and --shard says {given}: --resume goes on with its hosts"
+        ),
+    })
 }
 
 fn select(select: &mut Select, selection: &SelectionJson) {

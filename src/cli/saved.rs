@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{Apply, Common, Select};
+use super::args::{Apply, Common, Select, ShardClash};
 use super::key::ProjectKey;
 use super::project::{self, Asked, Ready};
 use super::run::Run;
@@ -158,20 +158,15 @@ fn opened(
     Ok(Some(Opened { saved, ready, outside }))
 }
 
-/// The shard that is applied of a plan: the one that it was made for, else the one that the command line names, so that
-/// a plan for a whole fleet can be applied by several controllers.
+/// The shard that is applied of a plan.
 fn shard(saved: &Saved, path: &Path, common: &Common) -> Result<Option<Shard>, String> {
     let path = path.display();
-    let Some(text) = &saved.selected.shard else { return Ok(common.shard) };
-    let made = Shard::parse(text);
-    let made = made
-        .ok_or_else(|| format!("{path} is for a shard that is none: `{}`", text.escape_debug()))?;
-    match common.shard.filter(|given| *given != made) {
-        Some(given) => {
-            Err(format!("{path} is the plan for shard {made}, and --shard says {given}"))
+    common.shard_of(saved.selected.shard.as_deref()).map_err(|clash| match clash {
+        ShardClash::None(text) => format!("{path} is for a shard that is none: `{text}`"),
+        ShardClash::Other { made, given } => {
+            format!("{path} is the plan for shard {made}, and --shard says {given}")
         }
-        None => Ok(Some(made)),
-    }
+    })
 }
 
 /// What was chosen when the plan was made cannot be chosen again.

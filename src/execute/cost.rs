@@ -37,12 +37,6 @@ impl Times {
             steps: self.steps + other.steps,
         }
     }
-
-    /// All of it.
-    #[must_use]
-    pub fn total(&self) -> Duration {
-        self.connect + self.facts + self.probe + self.compare + self.steps
-    }
 }
 
 impl Counts {

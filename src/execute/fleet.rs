@@ -139,7 +139,7 @@ impl Fleet {
             None => host::look(target, &self.resolver, desired, telling).await,
         };
         // Where nothing is to be applied nobody needs the connection any more: of a thousand only some are open.
-        if let Ok(run) = result.as_mut().map_err(|_| ())
+        if let Ok(run) = &mut result
             && self.settings.run.is_none()
         {
             run.close(false).await;

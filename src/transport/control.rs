@@ -17,14 +17,21 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::TransportError;
+use super::kept::Surroundings;
 
 /// The run's private folder: ssh's sockets and the config made for it.
 #[derive(Debug, Default)]
 pub struct Control {
     folder: OnceLock<Result<TempDir, String>>,
+    surroundings: OnceLock<Surroundings>,
 }
 
 impl Control {
+    /// What tells kept connections apart besides their hosts.
+    pub(super) fn surroundings(&self, user_config: Option<&Path>) -> &Surroundings {
+        self.surroundings.get_or_init(|| Surroundings::of(&deciding(user_config)))
+    }
+
     /// The folder, made when first asked for, and the config in it.
     pub(super) fn config(
         &self,
@@ -107,7 +114,7 @@ fn included(user_config: Option<&Path>) -> Vec<PathBuf> {
 }
 
 /// The files that decide how ssh gets where, as far as they are known here.
-pub(super) fn deciding(user_config: Option<&Path>) -> Vec<PathBuf> {
+fn deciding(user_config: Option<&Path>) -> Vec<PathBuf> {
     let known = [home().join(".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts".into()];
     included(user_config).into_iter().chain(known).collect()
 }

@@ -45,20 +45,37 @@ fn own(folder: &Path) -> bool {
 
 /// The name of a connection: a digest of all that decides where it leads and who logs in there, as far as this program
 /// knows it: ssh's words, its config files, the keys of hosts that are known, and the agent.
-pub(super) fn name<'w>(words: impl Iterator<Item = &'w OsStr>, files: &[PathBuf]) -> String {
-    let mut hash = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    };
-    words.for_each(|word| add(word.as_bytes()));
-    for file in files {
-        add(&fs::read(file).unwrap_or_default());
-    }
-    add(std::env::var_os("SSH_AUTH_SOCK").unwrap_or_default().as_bytes());
+pub(super) fn name<'w>(
+    words: impl Iterator<Item = &'w OsStr>,
+    surroundings: &Surroundings,
+) -> String {
+    let mut hash = surroundings.0.clone();
+    words.for_each(|word| add(&mut hash, word.as_bytes()));
     let mut name = hex(&hash.finalize());
     name.truncate(NAME);
     name
+}
+
+/// What is the same for all hosts of a run, read once.
+#[derive(Debug)]
+pub(super) struct Surroundings(Sha256);
+
+impl Surroundings {
+    /// The contents of these files, and the agent.
+    pub(super) fn of(files: &[PathBuf]) -> Self {
+        let mut hash = Sha256::new();
+        for file in files {
+            add(&mut hash, &fs::read(file).unwrap_or_default());
+        }
+        add(&mut hash, std::env::var_os("SSH_AUTH_SOCK").unwrap_or_default().as_bytes());
+        Self(hash)
+    }
+}
+
+/// Adds bytes so that their end is told from what comes next.
+fn add(hash: &mut Sha256, bytes: &[u8]) {
+    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
 }
 
 /// Whether a connection at `socket` may be used: it is this user's, and not too old.
@@ -66,11 +83,7 @@ pub(super) fn usable(socket: &Path) -> bool {
     let uid = rustix::process::geteuid().as_raw();
     let Ok(metadata) = fs::symlink_metadata(socket) else { return false };
     let young = metadata.modified().is_ok_and(|made| made.elapsed().is_ok_and(|age| age < AGE_MAX));
-    let ours = metadata.file_type().is_socket() && metadata.uid() == uid;
-    if ours && !young {
-        end(socket);
-    }
-    ours && young
+    metadata.file_type().is_socket() && metadata.uid() == uid && young
 }
 
 /// Gives the socket at `made` the name under which it is looked for; one that has it gives way.
@@ -78,21 +91,16 @@ pub(super) fn named(made: &Path, place: &Path) -> bool {
     fs::rename(made, place).is_ok()
 }
 
-/// Ends a connection: what runs on it goes on, and nothing new begins.
-pub(super) fn end(socket: &Path) {
-    let _ = shutdown_mux_master(socket);
+/// Ends a connection: what runs on it goes on, and nothing new begins. False where there was none.
+pub(super) fn end(socket: &Path) -> bool {
+    let live = shutdown_mux_master(socket).is_ok();
     let _ = fs::remove_file(socket);
+    live
 }
 
 /// Ends all connections that runs of this user kept: how many there were.
 #[must_use]
 pub fn disconnect() -> usize {
     let Some(entries) = folder().and_then(|folder| fs::read_dir(folder).ok()) else { return 0 };
-    let mut ended = 0;
-    for entry in entries.flatten() {
-        let live = shutdown_mux_master(entry.path().as_path()).is_ok();
-        ended += usize::from(live);
-        let _ = fs::remove_file(entry.path());
-    }
-    ended
+    entries.flatten().filter(|entry| end(&entry.path())).count()
 }

@@ -15,7 +15,7 @@ use openssh_mux_client::shutdown_mux_master;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::{Settings, TransportError, Way, Wire, control, host_key, kept, process, refusal};
+use super::{Settings, TransportError, Way, Wire, host_key, kept, process, refusal};
 use crate::model::Host;
 
 /// Seconds that a connection which is not kept outlives its last use: only what a run that was killed leaves behind.
@@ -48,7 +48,9 @@ impl Drop for Inner {
         match self.life {
             // It has ended already where the link was lost.
             Life::Run { .. } => drop(shutdown_mux_master(self.socket.as_path())),
-            Life::Kept { .. } if self.spoilt.load(Ordering::Relaxed) => kept::end(&self.socket),
+            Life::Kept { .. } if self.spoilt.load(Ordering::Relaxed) => {
+                let _ = kept::end(&self.socket);
+            }
             Life::Kept { .. } => {}
         }
     }
@@ -84,11 +86,12 @@ impl Master {
         way: Way,
         settings: &Settings,
     ) -> Result<Self, TransportError> {
-        let place = place(host, settings).filter(|_| way == Way::Any);
-        if let Some(socket) = place.as_deref().filter(|socket| kept::usable(socket)) {
-            let session = Session::resume_mux(socket.into(), None);
-            if session.check().await.is_ok() {
-                return Ok(Self::of(session, socket.into(), Life::Kept { reused: true }));
+        let mut command = command(host, settings)?;
+        let place = place(&command, host, settings).filter(|_| way == Way::Any);
+        if let Some(socket) = &place {
+            let session = Session::resume_mux(socket.clone().into_boxed_path(), None);
+            if kept::usable(socket) && session.check().await.is_ok() {
+                return Ok(Self::of(session, socket.clone(), Life::Kept { reused: true }));
             }
             kept::end(socket);
         }
@@ -100,7 +103,6 @@ impl Master {
             None => folder.path().join("s"),
         };
         let persist = place.as_ref().map_or(PERSIST, |_| settings.persist);
-        let mut command = command(host, settings)?;
         command.arg("-S").arg(&made).args(["-M", "-f", "-N"]);
         command.arg("-o").arg(format!("ControlPersist={persist}s")).args(["--", &host.address]);
         let said = run(command, folder.path()).await?;
@@ -154,16 +156,15 @@ impl Master {
 }
 
 /// Where the connection to this host is kept, if it may be.
-fn place(host: &Host, settings: &Settings) -> Option<PathBuf> {
+fn place(command: &Command, host: &Host, settings: &Settings) -> Option<PathBuf> {
     if settings.persist == 0 {
         return None;
     }
     let folder = kept::folder()?;
-    let command = command(host, settings).ok()?;
     // The config that is named there is made for each run; what it includes counts.
     let words = command.as_std().get_args().skip(2).chain([host.address.as_ref()]);
-    let files = control::deciding(settings.ssh_config.as_deref());
-    Some(folder.join(kept::name(words, &files)))
+    let surroundings = settings.control.surroundings(settings.ssh_config.as_deref());
+    Some(folder.join(kept::name(words, surroundings)))
 }
 
 /// The name of a new socket, as long as nobody is logged in behind it: like that of the folder that is this connection's.

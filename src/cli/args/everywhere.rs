@@ -41,8 +41,33 @@ impl Common {
         self.render_timeout.unwrap_or(60)
     }
 
+    /// The shard that something was made for which is gone on with: that of `made`, where there is one, else the one that
+    /// the command line names, so that what is about a whole fleet can be dealt out.
+    ///
+    /// # Errors
+    /// When what was made names none, or the command line names another one.
+    pub(in crate::cli) fn shard_of(&self, made: Option<&str>) -> Result<Option<Shard>, ShardClash> {
+        let Some(text) = made else { return Ok(self.shard) };
+        let made =
+            Shard::parse(text).ok_or_else(|| ShardClash::None(text.escape_debug().to_string()))?;
+        match self.shard.filter(|given| *given != made) {
+            Some(given) => Err(ShardClash::Other { made, given }),
+            None => Ok(Some(made)),
+        }
+    }
+
     /// Whether a host is in the shard that the run is about, if it is about one.
     pub(in crate::cli) fn holds(&self, host: &str) -> bool {
         self.shard.is_none_or(|shard| shard.holds(host))
     }
+}
+
+/// Why a shard cannot be gone on with.
+pub(in crate::cli) enum ShardClash {
+    /// What was made names this, which is no shard.
+    None(String),
+    Other {
+        made: Shard,
+        given: Shard,
+    },
 }
