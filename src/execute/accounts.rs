@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::session::{Program, Session};
+use super::session::{Questions, Session};
 use crate::model::Action;
 use crate::plan::{Plan, Status, missing};
 use crate::resolve::Desired;
@@ -20,11 +20,11 @@ pub(super) struct Accounts {
 const ROOT: &str = "root";
 
 impl Accounts {
-    /// Adds the question to a program: one process for all users, one for all groups.
+    /// Adds the question: one process for all users, one for all groups.
     pub(super) fn ask(
         desired: &Desired,
         session: &mut Session,
-        program: &mut Program,
+        questions: &mut Questions,
     ) -> Option<Self> {
         let asked = asked(desired);
         if asked.is_empty() {
@@ -38,7 +38,7 @@ impl Accounts {
             }
         }
         let seq = session.seq();
-        program.ask(seq, &inner);
+        questions.ask(seq, inner);
         Some(Self { seq, asked })
     }
 

@@ -148,7 +148,7 @@ impl Applying {
                 steps.spend(plan, &mut session);
             }
             let armed = self.fill(&mut steps, (&wave, &mut session), settings);
-            let probe = Probe::ask(&self.run.desired, &mut session, &mut steps.program);
+            let probe = Probe::alone(&self.run.desired, &mut session, &mut steps.program);
             let looked = settings.probe_timeout.saturating_add(probe.seconds);
             steps.program.seconds = steps.program.seconds.max(STEP_LONGEST).max(looked) + MARGIN;
             let beside = session.beside(settings);

@@ -3,7 +3,7 @@
 use super::accounts::Accounts;
 use super::probe::Probe;
 use super::root::Login;
-use super::session::{Program, Remote, Session};
+use super::session::{Program, Questions, Remote, Session};
 use super::way_in::WayInQuestion;
 use crate::ledger::Ledger;
 use crate::model::WayIn;
@@ -27,10 +27,12 @@ impl Look {
         session: &mut Session,
         (program, seconds): (&mut Program, u32),
     ) -> Self {
-        let probe = Probe::ask(desired, session, program);
-        let accounts = Accounts::ask(desired, session, program);
-        let login = Login::ask(desired, session, program);
-        let way_in = WayInQuestion::ask(session, program);
+        let mut questions = Questions::default();
+        let probe = Probe::ask(desired, session, (program, &mut questions));
+        let accounts = Accounts::ask(desired, session, &mut questions);
+        let login = Login::ask(desired, session, &mut questions);
+        let way_in = WayInQuestion::ask(session, &mut questions);
+        program.ask_all(&questions);
         program.seconds = seconds.saturating_add(probe.seconds).saturating_add(program.seconds);
         program.whole = Some(program.seconds);
         Self { probe, accounts, login, way_in }

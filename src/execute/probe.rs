@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::session::{Program, Session};
+use super::session::{Program, Questions, Session};
 use crate::resolve::Desired;
 use crate::resources::{Erased, REGISTRY, ResourceType, Stats};
 use crate::shell::{Answer, Script};
@@ -18,8 +18,20 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    /// Adds the questions to a program.
-    pub(super) fn ask(desired: &Desired, session: &mut Session, program: &mut Program) -> Self {
+    /// Adds the questions to a program, and nothing else.
+    pub(super) fn alone(desired: &Desired, session: &mut Session, program: &mut Program) -> Self {
+        let mut questions = Questions::default();
+        let probe = Self::ask(desired, session, (program, &mut questions));
+        program.ask_all(&questions);
+        probe
+    }
+
+    /// Adds the question about paths to a program, and to `questions` those that come behind it.
+    pub(super) fn ask(
+        desired: &Desired,
+        session: &mut Session,
+        (program, questions): (&mut Program, &mut Questions),
+    ) -> Self {
         let (mut asked, mut seconds) = (Vec::new(), 0_u32);
         let kinds = by_kind(desired);
         let wanted = |these: &[usize]| -> Vec<&Erased> {
@@ -34,7 +46,7 @@ impl Probe {
             let mut inner = Script::new();
             kind.rest(&wanted, &mut inner);
             let seq = session.seq();
-            program.ask(seq, &inner);
+            questions.ask(seq, inner);
             asked.push((seq, kind, these));
         }
         Self { paths, asked, seconds }
@@ -63,7 +75,9 @@ impl Probe {
         let mut observed: Vec<Result<Erased, String>> =
             desired.resources.iter().map(|_| Err("the host was not asked".to_owned())).collect();
         let said = self.paths.and_then(|seq| by_seq.get(&seq));
-        let paths = Stats::read(said.map(|answer| answer.payload.as_slice()).unwrap_or_default());
+        let said = said.map(|answer| (answer.payload.as_slice(), answer.status));
+        let (said, status) = said.unwrap_or_default();
+        let paths = Stats::read(said, status);
         for (seq, kind, these) in &self.asked {
             let wanted: Vec<&Erased> =
                 these.iter().map(|&index| &desired.resources[index].desired).collect();

@@ -98,7 +98,7 @@ pub(super) async fn going(
     let alone = all.resources.iter().zip(&places).filter(|(_, place)| place.is_none());
     let alone = Desired::in_order(alone.map(|(one, _)| (one.clone(), Vec::new())).collect());
     let mut program = Program::default();
-    let probe = Probe::ask(&alone, session, &mut program);
+    let probe = Probe::alone(&alone, session, &mut program);
     program.seconds = settings.probe_timeout.saturating_add(probe.seconds);
     program.whole = Some(program.seconds);
     let answers = session.exchange(program, |_| {}).await?;

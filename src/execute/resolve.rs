@@ -146,7 +146,7 @@ impl Applying {
         let run = settings.run.as_ref().map(|mark| mark.id.as_str());
         who.text("ended_by").args(state(whose, settings)).args([run.unwrap_or_default()]);
         program.ask(session.seq(), &who);
-        let probe = Probe::ask(&self.run.desired, &mut session, &mut program);
+        let probe = Probe::alone(&self.run.desired, &mut session, &mut program);
         let seconds = settings.probe_timeout.saturating_add(probe.seconds) + u32::from(ENDS);
         (program.seconds, program.whole) = (seconds, Some(seconds));
         let answers = session

@@ -94,7 +94,7 @@ impl Applying {
         let span = |place: &str| places.get(place).copied().unwrap_or(nowhere);
         let WayBack { desired, trail, lost } = way_back(&kept, run.as_str(), span);
         let mut program = Program::default();
-        let probe = Probe::ask(&desired, session, &mut program);
+        let probe = Probe::alone(&desired, session, &mut program);
         program.seconds = seconds.saturating_add(probe.seconds);
         program.whole = Some(program.seconds);
         let answers = session.exchange(program, |_| {}).await.map_err(|error| error.to_string())?;

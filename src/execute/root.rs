@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::session::{Program, Remote, Session};
+use super::session::{Questions, Remote, Session};
 use crate::plan::{Plan, Status};
 use crate::resolve::{Desired, Instance};
 use crate::resources::Subject;
@@ -33,8 +33,8 @@ done
 "#;
 
 impl Login {
-    /// Adds the question to a program.
-    pub(super) fn ask(desired: &Desired, session: &mut Session, program: &mut Program) -> Self {
+    /// Adds the question.
+    pub(super) fn ask(desired: &Desired, session: &mut Session, questions: &mut Questions) -> Self {
         let folders: BTreeSet<String> = desired
             .resources
             .iter()
@@ -45,7 +45,7 @@ impl Login {
         let mut inner = Script::new();
         inner.text("set --").args(&folders).text(ASK);
         let seq = session.seq();
-        program.ask(seq, &inner);
+        questions.ask(seq, inner);
         Self { seq, folders }
     }
 

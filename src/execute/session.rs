@@ -92,6 +92,8 @@ pub(super) struct Program {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expected {
     Question,
+    /// Several questions, whose answers come together.
+    Questions,
     /// A question that may have to wait, and says then for whom.
     Lock,
     Step,
@@ -101,7 +103,7 @@ impl Expected {
     /// Whether an answer of this kind may be the one.
     pub(super) const fn takes(self, kind: AnswerKind) -> bool {
         match kind {
-            AnswerKind::Data => matches!(self, Self::Question | Self::Lock),
+            AnswerKind::Data => matches!(self, Self::Question | Self::Questions | Self::Lock),
             AnswerKind::Done | AnswerKind::Failed | AnswerKind::Skipped => {
                 matches!(self, Self::Step)
             }
@@ -298,11 +300,16 @@ impl Session {
         };
         self.counts.bytes_in += reading.bytes;
         let answers = std::mem::take(&mut reading.answers);
+        let answers = answers.into_iter().zip(&work.expected);
+        let answers = answers.flat_map(|(answer, (_, due))| match due {
+            Expected::Questions => answer.apart(nonce),
+            _ => vec![answer],
+        });
         if self.remote.is_some() {
             self.prelude = None;
         }
         match read {
-            Ok(()) => Ok(answers),
+            Ok(()) => Ok(answers.collect()),
             Err(SessionError::Closed(_)) if self.remote.is_none() => Err(self.no_shell()),
             Err(error) => Err(error),
         }
@@ -363,7 +370,30 @@ impl Beside {
     }
 }
 
+/// Questions that one shell beside the one that waits for steps answers, so that each costs no process of its own.
+#[derive(Debug, Default)]
+pub(super) struct Questions(Vec<(u64, Script)>);
+
+impl Questions {
+    /// Adds one.
+    pub(super) fn ask(&mut self, seq: u64, inner: Script) {
+        self.0.push((seq, inner));
+    }
+}
+
 impl Program {
+    /// Adds questions that are answered together, each under its own number.
+    pub(super) fn ask_all(&mut self, questions: &Questions) {
+        let Some((first, _)) = questions.0.first() else { return };
+        let script = &mut self.script;
+        script.text("A=$(\n");
+        for (seq, inner) in &questions.0 {
+            script.script(inner).text("\napart ").number(*seq).text(" $?\n");
+        }
+        script.text(")\nask ").number(*first).text(" $? \"$A\"\n");
+        self.expected.push((*first, Expected::Questions));
+    }
+
     /// Adds a question whose answer is what `inner` prints.
     pub(super) fn ask(&mut self, seq: u64, inner: &Script) {
         let script = &mut self.script;

@@ -1,7 +1,7 @@
 //! How we get in to a host: who logs in there, and who would put changes back at a boot. Asked beside the probe; it
 //! decides which changes must be confirmed.
 
-use super::session::{Program, Session};
+use super::session::{Questions, Session};
 use crate::model::{Login, WayIn};
 use crate::shell::{Answer, Script};
 
@@ -15,13 +15,13 @@ pub(super) struct WayInQuestion {
 }
 
 impl WayInQuestion {
-    /// Adds the question to a program.
-    pub(super) fn ask(session: &mut Session, program: &mut Program) -> Self {
+    /// Adds the question.
+    pub(super) fn ask(session: &mut Session, questions: &mut Questions) -> Self {
         let becomes = session.becomes();
         let mut inner = Script::new();
         inner.text(if becomes { "wayin sudo" } else { "wayin no" });
         let seq = session.seq();
-        program.ask(seq, &inner);
+        questions.ask(seq, inner);
         Self { seq, becomes }
     }
 

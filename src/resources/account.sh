@@ -118,16 +118,12 @@ give that user another group, or declare it absent too" ;;
   return "$r"
 }
 # user_is NAME ENTRY GROUPS SHADOW HASH: is the user as planned against? ENTRY is `absent` or
-# `uid:group:comment:home:shell`, GROUPS is `,a,b,`, SHADOW as `shadow` says it of HASH; `-` is not asked.
+# `uid:gid:comment:home:shell`, GROUPS is `,a,b,`, SHADOW as `shadow` says it of HASH; `-` is not asked.
 user_is() {
   [ "$G" -eq 0 ] || return 0
   pick "$1" "$(database passwd "$1")"
   n=absent
-  if [ -n "$E" ]; then
-    n=${E#*:*:}
-    E=${n#*:*:}
-    n=${n%%:*}:$(id -gn "$1" 2>/dev/null):$E
-  fi
+  [ -z "$E" ] || n=${E#*:*:}
   if [ "$n" != "$2" ]; then moved "$2" "$n"; return; fi
   if [ "$3" != - ]; then
     k=${3#,}

@@ -57,7 +57,7 @@ pub trait ResourceType: Sync {
     fn rest(&self, items: &[&Erased], script: &mut Script);
     /// All that is asked about resources of this type alone.
     fn probe(&self, items: &[&Erased], script: &mut Script) {
-        path::ask_stat(self.paths(items).into_iter(), script);
+        path::ask_stat(self.paths(items).into_iter(), false, script);
         self.rest(items, script);
     }
     fn probe_seconds(&self, desired: &Erased) -> u32;

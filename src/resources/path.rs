@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::input::{Mode, Presence, parent};
 use super::inverse::differs;
 use super::stats::about;
+use super::text::next_line;
 use super::{Input, Record, Subject, Verdict};
 use crate::model::{Attribute, Body, Change, Diagnostic, Value};
 use crate::shell::Script;
@@ -218,12 +219,14 @@ pub(super) fn fresh(kind: FileKind, mode: Mode) -> Meta {
     }
 }
 
-/// Asks what stands at `paths` and in which folders they are.
-pub(super) fn ask_stat<'p>(paths: impl Iterator<Item = &'p str>, script: &mut Script) {
+/// Asks what stands at `paths` and in which folders they are. Where that is all that a shell is for, `last` lets stat(1)
+/// take its place.
+pub(super) fn ask_stat<'p>(paths: impl Iterator<Item = &'p str>, last: bool, script: &mut Script) {
     let mut all: Vec<&str> = paths.flat_map(|path| [path, parent(path)]).collect();
     all.sort_unstable();
     all.dedup();
     for chunk in all.chunks(CHUNK) {
+        script.text(if last && all.len() <= CHUNK { "exec " } else { "" });
         script.text("stat -c 's %f %u %g %s %h %U %G %n' --").args(chunk).text(" 2>&1\n");
     }
 }
@@ -267,32 +270,29 @@ impl<'a> Answers<'a> {
     /// Reads an answer to [`ask_stat`] and [`ask_contents`].
     pub(super) fn read(answer: &'a [u8]) -> Self {
         let mut answers = Self::default();
-        let mut lines = answer.split(|&byte| byte == b'\n');
-        while let Some(line) = lines.next() {
+        let mut rest = answer;
+        // Paths whose contents come behind them, one behind the other, and how long each is.
+        let mut ahead: Vec<(&[u8], usize)> = Vec::new();
+        while !rest.is_empty() {
+            let line = line(&mut rest);
             if let Some(rest) = line.strip_prefix(b"s ") {
                 match meta(rest) {
                     Some((path, meta)) => drop(answers.metas.insert(path, meta)),
                     None => answers.problem(line),
                 }
-            } else if let Some(rest) = line.strip_prefix(b"d ") {
-                let mut parts = rest.splitn(2, |&byte| byte == b' ');
-                let digest = parts.next().unwrap_or_default();
-                let path = parts.next().unwrap_or_default();
-                let mut encoded: Vec<&[u8]> =
-                    lines.by_ref().take_while(|line| *line != b".").collect();
-                if let Some(seen) = encoded.first().and_then(|line| line.strip_prefix(b"f ")) {
-                    answers.opened.insert(path, seen);
-                    encoded.remove(0);
+            } else if line.starts_with(b"d ") {
+                ahead.extend(answers.content_of(line, &mut rest));
+            } else if line.starts_with(b"> ") {
+                for (path, length) in ahead.drain(..) {
+                    let Some((content, after)) = rest.split_at_checked(length) else {
+                        answers.problem(line);
+                        break;
+                    };
+                    answers.contents.insert(path, (b"-", content.to_vec()));
+                    rest = after;
                 }
-                let encoded = encoded.concat();
-                if encoded == b"!" {
-                    answers.contents.insert(path, (b"unreadable", Vec::new()));
-                    continue;
-                }
-                match base64(&encoded) {
-                    Some(bytes) => drop(answers.contents.insert(path, (digest, bytes))),
-                    None => answers.problem(line),
-                }
+                // The point behind them, which keeps their last line breaks.
+                let _ = self::line(&mut rest);
             } else if absent(line) {
                 answers.absent.extend(about(line));
             } else {
@@ -301,6 +301,34 @@ impl<'a> Answers<'a> {
             }
         }
         answers
+    }
+
+    /// Reads a content that stands in base64 behind its line `d DIGEST PATH`; of one that stands behind others as it is the
+    /// path, and how long it is.
+    fn content_of(&mut self, line: &'a [u8], rest: &mut &'a [u8]) -> Option<(&'a [u8], usize)> {
+        let mut parts = line.splitn(3, |&byte| byte == b' ').skip(1);
+        let (digest, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let mut encoded = Vec::new();
+        while !rest.is_empty() {
+            let next = self::line(rest);
+            if let Some(seen) = next.strip_prefix(b"f ") {
+                self.opened.insert(path, seen);
+            } else if let Some(length) = next.strip_prefix(b"= ") {
+                return Some((path, str::from_utf8(length).ok()?.parse().ok()?));
+            } else if next == b"." {
+                break;
+            } else {
+                encoded.extend_from_slice(next);
+            }
+        }
+        if encoded == b"!" {
+            self.contents.insert(path, (b"unreadable", Vec::new()));
+        } else if let Some(bytes) = base64(&encoded) {
+            self.contents.insert(path, (digest, bytes));
+        } else {
+            self.problem(line);
+        }
+        None
     }
 
     fn problem(&mut self, line: &[u8]) {
@@ -361,6 +389,13 @@ impl<'a> Answers<'a> {
     }
 }
 
+/// The next line of an answer, which is taken away from it.
+fn line<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
+    let (line, after) = next_line(rest).unwrap_or_default();
+    *rest = after;
+    line
+}
+
 /// One line of [`ask_stat`]'s answer.
 fn meta(rest: &[u8]) -> Option<(&[u8], Meta)> {
     let mut parts = rest.splitn(8, |&byte| byte == b' ');
@@ -415,6 +450,18 @@ mod tests {
         assert_eq!(answers.meta("/etc/none").unwrap(), None);
         let body = answers.content("/etc/a b", 3).unwrap().unwrap();
         assert_eq!(body.bytes().map(AsRef::as_ref), Some(&b"abc"[..]));
+    }
+
+    #[test]
+    fn contents_come_as_they_are_behind_their_lengths() {
+        let answer = b"d - /a\nf 81a4 0 0\n= 4\nd - /b\nf 81a4 0 0\n= 0\nd - /c\nf 81a4 0 0\n= 3\n\
+            > 7\na\nb\n.\n\n.\nd - /d\nYWJj\n.\n";
+        let answers = Answers::read(answer);
+        let content = |path| answers.content(path, 9).unwrap().unwrap().bytes().unwrap().to_vec();
+        assert_eq!([content("/a"), content("/b"), content("/c")], [&b"a\nb\n"[..], b"", b".\n\n"]);
+        assert_eq!(content("/d"), b"abc");
+        let short = Answers::read(b"d - /a\nf 81a4 0 0\n= 9\n> 9\nabc\n.");
+        assert!(short.content("/a", 9).unwrap().is_none() && !short.problems.is_empty());
     }
 
     #[test]

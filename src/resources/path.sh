@@ -16,10 +16,11 @@ odd() {
 $1" in *"
 s "[126c]*) odd=y ;; esac
 }
-# contents DIGEST PATH DIGEST PATH…: for each regular file whose digest is another, a line
-# `d DIGEST PATH`, the first bytes in base64 and a line with a point. `sha256sum -c` compares all in one
-# process, in their order. Only its word OK counts: a file of which it says something else, or nothing
-# because it is missing or died, is looked at alone.
+nothing=0000000000000000000000000000000000000000000000000000000000000000
+# contents DIGEST PATH DIGEST PATH…: for each regular file whose digest is another what `some` or `text` says of it.
+# `sha256sum -c` compares all in one process, in their order. Where it names only what is not right (GNU), it must have
+# come to the end; else only its word OK counts: a file of which it says something else, or nothing because it is
+# missing or died, is looked at alone.
 contents() {
   if [ -n "$odd$wrote" ]; then
     n=$#
@@ -30,6 +31,9 @@ contents() {
     done
     [ $# -gt 0 ] || return 0
   fi
+  # Behind them stands one that is never right: where GNU names it too, it has looked at all.
+  l=$(printf '%s  %s\n' "$@" "$nothing" /dev/null | sha256sum -c --quiet 2>/dev/null)
+  case $l in *'/dev/null: FAILED') l=${l%/dev/null: FAILED} && named "$@" && return ;; esac
   l=$(printf '%s  %s\n' "$@" | sha256sum -c 2>/dev/null) && return
   IFS='
 '
@@ -45,6 +49,25 @@ contents() {
     ! plain "$2" || alone "$2"
     shift 2
   done
+}
+# named DIGEST PATH…: looks at those that sha256sum names in l, in their order; false where it names another.
+named() {
+  IFS='
+'
+  set -f
+  h=
+  for k in $l; do
+    # GNU escapes a backslash, and says so with one in front.
+    case $k in \\*) k=$(printf '%b' "${k#?}") ;; esac
+    until [ "$k" = "${2:-}: FAILED" ] || [ "$k" = "${2:-}: FAILED open or read" ]; do
+      [ $# -gt 0 ] || return
+      shift 2
+    done
+    ! plain "$2" || h="$h
+$2"
+    shift 2
+  done
+  fours alone $h
 }
 # written DIGEST PATH: is that the large content that a step of this shell wrote there, and nobody touched since? It is
 # not read again then.
@@ -70,10 +93,62 @@ alone() {
   [ "$n" != unreadable ] || command -v sha256sum >/dev/null 2>&1 || n=unsummed
   text "${n%% *}" "$1"
 }
-# texts PATH…: the same for every regular file; `-` stands for the digest, which nobody needs.
+# texts PATH…: what all regular files of these hold; `-` stands for a digest, which nobody needs.
 texts() {
-  for p do if plain "$p"; then text - "$p"; fi; done
+  h=
+  for p do ! plain "$p" || h="$h
+$p"; done
+  IFS='
+'
+  set -f
+  fours whole $h
 }
+# fours HOW PATH…: four at a time, and where that cannot be, each by itself as HOW does it.
+fours() {
+  unset IFS
+  set +f
+  how=$1
+  shift
+  while [ $# -gt 0 ]; do
+    case $# in
+      1) set -- "$@" '' '' '' ;;
+      2) set -- "$@" '' '' ;;
+      3) set -- "$@" '' ;;
+    esac
+    some "$1" "$2" "$3" "$4" || for p in "$1" "$2" "$3" "$4"; do [ -z "$p" ] || "$how" "$p"; done
+    shift 4
+  done
+}
+# some PATH PATH PATH PATH: what was opened (it is not what stat saw where somebody put a link into its place), how long it
+# is, and behind all of them what they hold, as it is: two processes. False where that does not do: for a byte 0, what is
+# large, grows or cannot be read.
+some() {
+  for p do [ -z "$p" ] || [ -r "$p" ] || return; done
+  {
+    k="/proc/self/fd/0${2:+ /proc/self/fd/5}${3:+ /proc/self/fd/6}${4:+ /proc/self/fd/8}"
+    q=$(exec stat -L -c 'f %f %u %g=%s' -- $k 2>/dev/null) || return
+    n=0 o=
+    for l in $q; do
+      case $l in
+        *=???????*) return 1 ;;
+        *=*) n=$((n + ${l#*=})) ;;
+      esac
+    done
+    l=$(cat -- $k 2>/dev/null && echo .) && [ "${#l}" -eq $((n + 1)) ] || return
+  } <"$1" 5<"${2:-/dev/null}" 6<"${3:-/dev/null}" 8<"${4:-/dev/null}"
+  for p do
+    [ -n "$p" ] || break
+    o=${q%%"
+"*} q=${q#*"
+"}
+    printf 'd - %s\n%s\n= %s\n' "$p" "${o%=*}" "${o#*=}"
+  done
+  printf '> %s\n%s\n' "$n" "$l"
+}
+whole() {
+  text - "$1"
+}
+# text DIGEST PATH: a line with both, what was opened, the first bytes in base64, and a line with a point.
 text() {
   printf 'd %s %s\n' "$1" "$2"
   l='!' q=

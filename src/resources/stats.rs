@@ -20,13 +20,17 @@ impl<'a> Stats<'a> {
 
     /// Asks what stands at `paths`, and in which folders they are.
     pub fn ask<'p>(paths: impl Iterator<Item = &'p str>, script: &mut Script) {
-        path::ask_stat(paths, script);
+        path::ask_stat(paths, true, script);
     }
 
-    /// Reads the answer.
+    /// Reads the answer, and the status with which the shell ended that gave it: what stat(1) says nothing of is not there
+    /// only if it ended by itself (`stat` in path.sh says the same).
     #[must_use]
-    pub fn read(answer: &'a [u8]) -> Self {
+    pub fn read(answer: &'a [u8], status: u32) -> Self {
         let mut stats = Self::default();
+        if status > 1 {
+            stats.other.push(b"stat did not end by itself");
+        }
         for line in answer.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             match about(line) {
                 // Of a path that is told twice nothing is left out.
@@ -79,6 +83,7 @@ mod tests {
         let stats = Stats::read(
             b"s 41ed 0 0 9 3 root root /etc\ns 81a4 0 0 3 1 root root /etc/a b\n\
               stat: cannot statx '/etc/none': No such file or directory\nstat: killed\n",
+            0,
         );
         let text = String::from_utf8(stats.with(&["/etc/a b"], b"d - /etc/a b\n")).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -92,6 +97,8 @@ mod tests {
             ]
         );
         assert!(String::from_utf8_lossy(&stats.with(&["/etc/none"], b"")).contains("No such"));
+        assert!(Stats::read(b"", 1).with(&["/etc/a"], b"").is_empty());
+        assert!(!Stats::read(b"", 137).with(&["/etc/a"], b"").is_empty());
     }
 
     #[test]

@@ -123,7 +123,10 @@ impl Resource for User {
         if homes {
             script.text(")\nprintf '%s\\n' \"$users\"");
         }
-        script.text("\necho @groups\ndatabase group\n");
+        script.text("\necho @groups\n");
+        if items.iter().any(|user| user.asks_groups()) {
+            script.text("database group\n");
+        }
         if names(|user| user.state == Presence::Absent).next().is_some() {
             script.text("usergroups\n");
         }
@@ -259,6 +262,12 @@ impl Resource for User {
 impl User {
     const fn asks_shadow(&self) -> bool {
         self.locked.is_some() || self.password.is_some()
+    }
+
+    /// Whether anything hangs on the groups that there are.
+    fn asks_groups(&self) -> bool {
+        let groups = self.group.is_some() || !self.groups.names.is_empty();
+        groups || self.groups.exclusive || self.state == Presence::Absent
     }
 
     const fn removes_home(&self) -> bool {

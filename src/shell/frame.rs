@@ -35,6 +35,29 @@ pub struct Answer {
     pub payload: Vec<u8>,
 }
 
+impl Answer {
+    /// The answers that came together in this one: each ends with a line `NONCE SEQ STATUS` (prelude.sh, `apart`) and is
+    /// without its last newlines, as if it had been captured by itself. What no such line ends is none.
+    #[must_use]
+    pub fn apart(self, nonce: &str) -> Vec<Self> {
+        let mark = format!("\n{nonce} ");
+        let (mut answers, mut rest) = (Vec::new(), self.payload.as_slice());
+        while let Some(at) = find(rest, mark.as_bytes()) {
+            let text = &rest[..at];
+            let line = &rest[at + mark.len()..];
+            let end = line.iter().position(|&byte| byte == b'\n').unwrap_or(line.len());
+            let mut words = line[..end].split(|&byte| byte == b' ');
+            if let (Ok(seq), Ok(status)) = (number(words.next()), number(words.next())) {
+                let kept = text.iter().rposition(|&byte| byte != b'\n').map_or(0, |last| last + 1);
+                let payload = text[..kept].to_vec();
+                answers.push(Self { kind: self.kind, seq, status, payload });
+            }
+            rest = line.get(end + 1..).unwrap_or_default();
+        }
+        answers
+    }
+}
+
 /// How much a host may send.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -296,7 +319,7 @@ fn number<T: std::str::FromStr>(word: Option<&[u8]>) -> Result<T, FrameError> {
 
 /// Where `needle` first stands in `hay`.
 fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    hay.windows(needle.len()).position(|window| window == needle)
+    memchr::memmem::find(hay, needle)
 }
 
 #[cfg(test)]
@@ -316,6 +339,16 @@ mod tests {
     fn stream() -> Vec<u8> {
         format!("Welcome\n\x1b[2J\n{NONCE} hello 0 0 1\n0\n\n{NONCE} data 7 2 3\na\nb\n")
             .into_bytes()
+    }
+
+    #[test]
+    fn answers_that_came_together_are_told_apart() {
+        let text = format!("\n{NONCE} 1 0\na\nb\n\n\n{NONCE} 2 3\nhalf of one");
+        let (kind, payload) = (AnswerKind::Data, text.into_bytes());
+        let answers = Answer { kind, seq: 1, status: 0, payload }.apart(NONCE);
+        let told: Vec<(u64, u32, &[u8])> =
+            answers.iter().map(|it| (it.seq, it.status, it.payload.as_slice())).collect();
+        assert_eq!(told, [(1, 0, &b""[..]), (2, 3, b"a\nb")]);
     }
 
     #[test]

@@ -73,6 +73,14 @@ ask() {
   answer data "$1" "$2" "$3"
 }
 
+# apart SEQ STATUS: the end of one of several answers in one frame. The next one begins as if it were alone.
+apart() {
+  printf '\n%s %s %s\n' "$N" "$1" "$2"
+  unset IFS
+  set +f
+  cd /
+}
+
 # fail TEXT: sets what the step says and fails.
 fail() {
   M=$1

@@ -64,8 +64,8 @@ fn unchanged(work: &Work<'_, User>, script: &mut Script) {
     let entry = work.observed.entry.as_ref();
     let line = entry.map_or_else(
         || "absent".to_owned(),
-        |Entry { uid, group, comment, home, shell, .. }| {
-            format!("{uid}:{group}:{comment}:{home}:{shell}")
+        |Entry { uid, gid, comment, home, shell, .. }| {
+            format!("{uid}:{gid}:{comment}:{home}:{shell}")
         },
     );
     let groups = entry.filter(|_| differs("groups")).map(|entry| {
