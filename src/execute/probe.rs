@@ -76,8 +76,8 @@ impl Probe {
             desired.resources.iter().map(|_| Err("the host was not asked".to_owned())).collect();
         let said = self.paths.and_then(|seq| by_seq.get(&seq));
         let said = said.map(|answer| (answer.payload.as_slice(), answer.status));
-        let (said, status) = said.unwrap_or_default();
-        let paths = Stats::read(said, status);
+        let (said, ended) = said.unwrap_or_default();
+        let paths = Stats::read(said, ended);
         for (seq, kind, these) in &self.asked {
             let wanted: Vec<&Erased> =
                 these.iter().map(|&index| &desired.resources[index].desired).collect();

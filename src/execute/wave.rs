@@ -29,6 +29,9 @@ const LARGEST: &str = "67108864";
 /// For each step: its number and the resources that it does.
 pub(super) type Steps = Vec<(u64, Vec<usize>)>;
 
+/// A step with its number and the resources that it does.
+type Numbered = (u64, Vec<usize>, Step);
+
 /// The steps of one wave.
 #[derive(Default)]
 pub(super) struct Wave {
@@ -182,36 +185,29 @@ impl Wave {
         let retries = |covers: &[usize]| {
             covers.iter().map(|&index| run.desired.resources[index].retries).max().unwrap_or(0)
         };
-        let mut steps = steps.into_iter().peekable();
-        while let Some((covers, step)) = steps.next() {
-            folders.extend(step.folder.clone());
-            let mut all = vec![(session.seq(), covers, step)];
-            let mut size = 0;
-            let alone = |covers: &[usize], step: &Step| step.joint.is_none() || retries(covers) > 0;
-            while !alone(&all[0].1, &all[0].2)
-                && let Some((covers, step)) = steps.next_if(|(covers, step)| {
-                    let joints = all[0].2.joint.as_ref().zip(step.joint.as_ref());
-                    size += step.joint.as_ref().map_or(0, Joint::size);
-                    all.len() < TOGETHER
-                        && size < TOGETHER_SIZE
-                        && !alone(covers, step)
-                        && joints.is_some_and(|(one, other)| one.fits(other))
-                })
-            {
-                all.push((session.seq(), covers, step));
-            }
-            if let [(seq, covers, step)] = all.as_slice() {
+        let steps: Vec<Numbered> = steps
+            .into_iter()
+            .map(|(covers, step)| {
+                let joint = step.joint.filter(|_| retries(&covers) == 0);
+                (session.seq(), covers, Step { joint, ..step })
+            })
+            .collect();
+        for group in steps.chunk_by(|one, other| joins(&one.2, &other.2)).flat_map(parcels) {
+            if let [(seq, covers, step)] = group {
                 self.add(*seq, step, retries(covers));
                 self.program.contents.extend(step.content.clone());
             } else {
-                self.join(&all);
+                self.join(group);
             }
-            self.steps.extend(all.into_iter().map(|(seq, covers, _)| (seq, covers)));
+        }
+        for (seq, covers, step) in steps {
+            folders.extend(step.folder);
+            self.steps.push((seq, covers));
         }
     }
 
     /// Steps that one call does.
-    fn join(&mut self, all: &[(u64, Vec<usize>, Step)]) {
+    fn join(&mut self, all: &[Numbered]) {
         let joints = || all.iter().filter_map(|(seq, _, step)| Some((seq, step.joint.as_ref()?)));
         let Some((_, first)) = joints().next() else { return };
         let script = &mut self.program.script;
@@ -249,6 +245,28 @@ impl Wave {
         }
         self.program.expected.push((seq, Expected::Step));
     }
+}
+
+/// Whether one call can do both steps.
+fn joins(one: &Step, other: &Step) -> bool {
+    one.joint.as_ref().zip(other.joint.as_ref()).is_some_and(|(one, other)| one.fits(other))
+}
+
+/// Steps that one call can do, in parts that are not too large for one.
+fn parcels(mut steps: &[Numbered]) -> Vec<&[Numbered]> {
+    let mut parcels = Vec::new();
+    while !steps.is_empty() {
+        let mut size = 0;
+        let mut fits = |(_, _, step): &Numbered| {
+            size += step.joint.as_ref().map_or(0, Joint::size);
+            size < TOGETHER_SIZE
+        };
+        let count = steps.iter().take(TOGETHER).take_while(|step| fits(step)).count();
+        let (parcel, rest) = steps.split_at(count.max(1));
+        parcels.push(parcel);
+        steps = rest;
+    }
+    parcels
 }
 
 /// Seconds in which the step of a resource must have ended, all its tries together.

@@ -133,7 +133,9 @@ pub(super) struct Database<'a> {
 impl<'a> Database<'a> {
     /// Reads an answer; `None` where the groups are missing.
     pub(super) fn read(text: &'a str) -> Option<Self> {
-        let (users, rest) = text.split_once("@groups\n")?;
+        // Nothing stands behind that line, not even its end, where neither groups nor passwords were asked.
+        let at = text.find("@groups\n").or_else(|| text.strip_suffix("@groups").map(str::len))?;
+        let (users, rest) = (&text[..at], &text[at + "@groups".len()..]);
         let mut sections = rest.split("\n@");
         let first = sections.next().unwrap_or_default();
         let mut found = Self {

@@ -95,6 +95,31 @@ shadows() {
 
 # The rest is for steps.
 
+# entry NAME KEY: E, its line in that database, or nothing; what was asked for all neighbours of a
+# step is not asked again.
+entry() {
+  case $1:$G$folk in
+    passwd:0y) pick "$2" "$users" ;;
+    group:0y) pick "$2" "$groups" ;;
+    *) pick "$2" "$(database "$1" "$2")" ;;
+  esac
+}
+folk= users= groups=
+# newcomers ITEM…: an ITEM is a step's number, the name of a user that is to be made, and the step. Which of the names, and
+# groups of such names, there are is asked once.
+newcomers() {
+  wide=3
+  called "$@"
+  users=$(database passwd $k) groups=$(database group $k) folk=y
+  while [ $# -gt 0 ]; do
+    go "$1" -1 && {
+      eval "$3"
+      end $?
+    }
+    shift "$wide"
+  done
+  folk=
+}
 # group_to SECONDS NAME BEFORE AFTER COMMAND…: BEFORE and AFTER are its number, or `absent`; AFTER is `any`
 # where its number does not matter.
 group_to() {
@@ -121,7 +146,7 @@ give that user another group, or declare it absent too" ;;
 # `uid:gid:comment:home:shell`, GROUPS is `,a,b,`, SHADOW as `shadow` says it of HASH; `-` is not asked.
 user_is() {
   [ "$G" -eq 0 ] || return 0
-  pick "$1" "$(database passwd "$1")"
+  entry passwd "$1"
   n=absent
   [ -z "$E" ] || n=${E#*:*:}
   if [ "$n" != "$2" ]; then moved "$2" "$n"; return; fi
@@ -148,13 +173,13 @@ account() {
   shift 2
   if [ "$1" = useradd ]; then
     # A try before this one may have made it.
-    pick "$b" "$(database passwd "$b")"
+    entry passwd "$b"
     [ -z "$E" ] || return 0
     # useradd makes a group of the user's name unless there is one already.
     case " $* " in
       *' --gid '*) ;;
       *)
-        pick "$b" "$(database group "$b")"
+        entry group "$b"
         if [ -n "$E" ]; then
           shift
           set -- useradd --gid "$b" "$@"

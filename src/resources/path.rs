@@ -283,7 +283,7 @@ impl<'a> Answers<'a> {
             } else if line.starts_with(b"d ") {
                 ahead.extend(answers.content_of(line, &mut rest));
             } else if line.starts_with(b"> ") {
-                for (path, length) in ahead.drain(..) {
+                for (path, length) in std::mem::take(&mut ahead) {
                     let Some((content, after)) = rest.split_at_checked(length) else {
                         answers.problem(line);
                         break;

@@ -14,15 +14,19 @@ reread() {
   M="systemctl daemon-reload: $M"
   return 1
 }
-# unit_now UNIT: a, how it runs (`running`, `stopped`, `failed`, `masked` …); b, whether it starts at boot (`on`, `off`,
-# `runtime`, `masked`); and which of its starts this is (systemd.exec(5), INVOCATION_ID).
+# unit_now UNIT: what `reads` says of it now.
 unit_now() {
-  a= b=off n= p= invoked=
-  E=$(systemctl show -p LoadState,ActiveState,SubState,UnitFileState,InvocationID -- "$1" 2>&1)
+  reads "$(systemctl show -p "$asked" -- "$1" 2>&1)"
+}
+asked=LoadState,ActiveState,SubState,UnitFileState,InvocationID,Type
+# reads TEXT: of what systemctl said of a unit a, how it runs (`running`, `stopped`, `failed`, `masked` …); b, whether it
+# starts at boot (`on`, `off`, `runtime`, `masked`); which of its starts this is (systemd.exec(5), INVOCATION_ID); and its type.
+reads() {
+  a= b=off n= p= invoked= type=
   IFS='
 '
   set -f
-  for l in $E; do
+  for l in $1; do
     case $l in
       LoadState=masked) n=masked ;;
       SubState=auto-restart*) p=failing ;;
@@ -33,6 +37,7 @@ unit_now() {
       UnitFileState=enabled-runtime) b=runtime ;;
       UnitFileState=masked*) b=masked ;;
       InvocationID=?*) invoked=${l#*=} ;;
+      Type=*) type=${l#*=} ;;
     esac
   done
   unset IFS
@@ -60,7 +65,7 @@ unit() {
 }
 # verb SECONDS VERB UNIT: what systemctl says on failure is completed by the unit's own last words.
 verb() {
-  [ -z "$keeping" ] || acting "$2" "$3" || return
+  acting "$2" "$3" || return
   case $2 in
     unmask) systemctl --no-ask-password --runtime unmask -- "$3" >/dev/null 2>&1 ;;
     disable-runtime)
@@ -93,12 +98,101 @@ it cannot reload: name its resource in \`restart_on\` instead" ;; esac
 $(systemctl status --no-pager --lines=8 -- "$3" 2>&1 | tail -n 12)"
   return 1
 }
-# stays UNIT: is it still up? systemd calls a service of some types started before it has done anything:
-# these are given some time here, and are looked at once more behind all steps.
+# stays UNIT: is it still up?
 stays() {
-  case $(systemctl show -p Type -- "$1" 2>/dev/null) in
-    Type=simple | Type=exec | Type=idle | Type=forking) sleep 0.3 2>/dev/null || sleep 1 ;;
-  esac
   unit_now "$1"
+  ! settles || unit_now "$1"
   case $a in failed | failing) return 1 ;; esac
+}
+# settles: systemd calls a service of some types started before it has done anything: these are given some time here, and
+# are looked at once more behind all steps.
+settles() {
+  case $type in
+    simple | exec | idle | forking) sleep 0.3 2>/dev/null || sleep 1 ;;
+    *) return 1 ;;
+  esac
+}
+
+# upunits SECONDS VERBS ITEM…: an ITEM is a step's number, a unit, how it runs and starts at boot (as `unit` takes it), and
+# `y` if systemd is to read its units again before. VERBS are `enable`, `start` or both. One systemctl does each verb for
+# all; they are given their time together. Where anything of this is not as it should be each is done by itself.
+upunits() {
+  s=$1 verbs=$2 wide=5
+  shift 2
+  S=$1 B=-1 M= I= Q=0 G=0 V=
+  cd /
+  unset IFS
+  set +f
+  if [ -z "$F" ] && beat busy && foreseen "$@" && starting "$@" && raised "$@"; then
+    while [ $# -gt 0 ]; do
+      S=$1 M= I= Q=0
+      [ "$verbs" = enable ] || mark acted
+      end 0
+      shift "$wide"
+    done
+    return
+  fi
+  o=$5
+  case $verbs in enable*) o=y ;; esac
+  while [ $# -gt 0 ]; do
+    go "$1" -1 && {
+      { [ "$o" != y ] || reread "$s"; } && oneunit "$@"
+      end $?
+    }
+    o=-
+    shift "$wide"
+  done
+}
+# oneunit ITEM…: the first of them by itself.
+oneunit() {
+  case $verbs in
+    enable) unit "$s" "$2" "$3" "$4" - on enable ;;
+    start) unit "$s" "$2" "$3" "$4" running - start ;;
+    *) unit "$s" "$2" "$3" "$4" running on enable start ;;
+  esac
+}
+nl='
+'
+# each ITEM…: E, what systemctl says of the units of all of these, one after the other, and k, their names.
+each() {
+  called "$@"
+  E=$(systemctl show -p "$asked" -- $k 2>&1)$nl$nl
+}
+# one: reads what E says of the first of its units, and takes that away.
+one() {
+  case $E in *"$nl$nl"*) ;; *) return 1 ;; esac
+  reads "${E%%"$nl$nl"*}"
+  E=${E#*"$nl$nl"}
+}
+# foreseen ITEM…: do all run and start at boot as planned? `units` is what they are called, and `slow` says that some may be
+# called started before they have done anything.
+foreseen() {
+  each "$@"
+  units=$k slow=
+  while [ $# -gt 0 ]; do
+    one || return
+    case $type in simple | exec | idle | forking | '') slow=y ;; esac
+    case $3 in - | "$a") ;; *) [ "$a" = running ] || return ;; esac
+    case $4 in - | "$b") ;; *) [ "$b" = on ] || return ;; esac
+    shift "$wide"
+  done
+}
+# raised ITEM…: all were enabled, started, or both, and stay so. systemd reads its units again once, behind what
+# `enable` does to files.
+raised() {
+  for l in $verbs; do acting "$l" $units || return; done
+  case $verbs in enable*) try "$s" systemctl --no-ask-password --no-reload enable -- $units || return ;; esac
+  case $verbs$5 in enable* | *y) reread "$s" || return ;; esac
+  case $verbs in
+    *start)
+      try "$s" systemctl --no-ask-password start -- $units || return
+      [ -z "$slow" ] || sleep 0.3 2>/dev/null || sleep 1 ;;
+  esac
+  each "$@"
+  while [ $# -gt 0 ]; do
+    one || return
+    case $verbs$a in *startfailed | *startfailing) return 1 ;; esac
+    case $verbs$b in enable*off) return 1 ;; esac
+    shift "$wide"
+  done
 }

@@ -34,9 +34,9 @@ pub(super) enum New<'n> {
 pub(super) fn joint(step: Step, path: &str, new: New<'_>, access: (&str, &str)) -> Step {
     let Some((folder, name)) = path.rsplit_once('/') else { return step };
     let (kind, wide, besides) = match new {
-        New::File(content) => ("file", "3", Some(content)),
-        New::Folder => ("folder", "2", None),
-        New::Link(target) => ("link", "3", Some(target.as_bytes())),
+        New::File(content) => ("file", "4", Some(content)),
+        New::Folder => ("folder", "3", None),
+        New::Link(target) => ("link", "4", Some(target.as_bytes())),
     };
     // The shell's `*` leaves names with a point out, and its words hold no NUL.
     let fits = besides.is_none_or(|text| text.len() <= CONTENT_MAX && !text.contains(&0));
@@ -44,7 +44,8 @@ pub(super) fn joint(step: Step, path: &str, new: New<'_>, access: (&str, &str)) 
         return step;
     }
     let (mode, owner) = access;
-    let shared = [kind, wide, folder, mode, owner].map(ToOwned::to_owned).into();
-    let words = std::iter::once(name.as_bytes()).chain(besides).map(<[u8]>::to_vec).collect();
+    let shared = [kind, wide, folder, mode].map(ToOwned::to_owned).into();
+    let words = [name.as_bytes(), owner.as_bytes()];
+    let words = words.into_iter().chain(besides).map(<[u8]>::to_vec).collect();
     Step { joint: Some(Joint { call: "several", shared, words }), ..step }
 }

@@ -5,11 +5,11 @@
 
 # The rest is for steps.
 
-# several KIND WIDE FOLDER MODE OWNER ITEM…: an ITEM has WIDE words: a step's number, a name, and what KIND wants to know
+# several KIND WIDE FOLDER MODE ITEM…: an ITEM has WIDE words: a step's number, a name, an owner, and what KIND wants to know
 # besides. `nest_KIND` makes all of them in the nest, `make_KIND PATH ITEM` one in its place.
 several() {
-  kind=$1 wide=$2 folder=${3%/} each=$4 whose=$5 left=
-  shift 5
+  kind=$1 wide=$2 folder=${3%/} each=$4 left=
+  shift 4
   S=$1 B=-1 M= I= Q=0 G=0 V=
   cd /
   unset IFS
@@ -38,6 +38,14 @@ several() {
     shift "$wide"
   done
   cd /
+}
+# called ITEM…: k, the second words of all of these, which hold no space.
+called() {
+  k=
+  while [ $# -gt 0 ]; do
+    k="$k $2"
+    shift "$wide"
+  done
 }
 # vacant ITEM…: is nothing there yet? That nothing was there is kept for the way back, all of it at once.
 vacant() {
@@ -69,9 +77,29 @@ nested() {
   M=$(mkdir -- "./$n" 2>&1) && cd -P -- "./$n" 2>/dev/null || return
   nest=$n
   [ -O . ] && [ -z "$(ls -A . 2>&1)" ] && "nest_$kind" "$@" || return
-  if [ -n "$whose" ]; then M=$(chown -h -- "$whose" ./* 2>&1) || return; fi
+  heirs "$@"
+  for p in $a; do bestow "$p" "$@" || return; done
   if [ "$each" != - ]; then M=$(chmod -- "$each" ./* 2>&1) || return; fi
   [ "$kind" != file ] || ondisk ./*
+}
+# heirs ITEM…: a, to whom they are to belong. None of these holds a space.
+heirs() {
+  a=
+  while [ $# -gt 0 ]; do
+    case " $a " in *" $3 "*) ;; *) a="$a $3" ;; esac
+    shift "$wide"
+  done
+}
+# bestow OWNER ITEM…: what is to be his, by one process.
+bestow() {
+  o=$1 k=$(($# - 1))
+  shift
+  while [ "$k" -gt 0 ]; do
+    [ "$3" != "$o" ] || set -- "$@" "./$2"
+    shift "$wide"
+    k=$((k - wide))
+  done
+  M=$(chown -h -- "$o" "$@" 2>&1)
 }
 # unnest: the nest goes, with what is still in it.
 unnest() {
@@ -90,13 +118,13 @@ starting() {
 
 nest_file() {
   while [ $# -gt 0 ]; do
-    printf %s "$3" 2>/dev/null >"./$2" || return
-    shift 3
+    printf %s "$4" 2>/dev/null >"./$2" || return
+    shift 4
   done
 }
 make_file() {
-  given=y text=$4
-  put "$1" absent - "$each" "$whose" '' 60 ''
+  given=y text=$5
+  put "$1" absent - "$each" "$4" '' 60 ''
   r=$?
   given= text=
   return "$r"
@@ -105,20 +133,20 @@ nest_folder() {
   k=$#
   while [ "$k" -gt 0 ]; do
     set -- "$@" "./$2"
-    shift 2
-    k=$((k - 2))
+    shift 3
+    k=$((k - 3))
   done
   mkdir -- "$@" 2>/dev/null
 }
 make_folder() {
-  folder "$1" "$each" "$whose"
+  folder "$1" "$each" "$4"
 }
 nest_link() {
   while [ $# -gt 0 ]; do
-    ln -s -- "$3" "./$2" 2>/dev/null || return
-    shift 3
+    ln -s -- "$4" "./$2" 2>/dev/null || return
+    shift 4
   done
 }
 make_link() {
-  link "$1" "$4" absent
+  link "$1" "$5" absent
 }

@@ -26,9 +26,9 @@ impl<'a> Stats<'a> {
     /// Reads the answer, and the status with which the shell ended that gave it: what stat(1) says nothing of is not there
     /// only if it ended by itself (`stat` in path.sh says the same).
     #[must_use]
-    pub fn read(answer: &'a [u8], status: u32) -> Self {
+    pub fn read(answer: &'a [u8], ended: u32) -> Self {
         let mut stats = Self::default();
-        if status > 1 {
+        if ended > 1 {
             stats.other.push(b"stat did not end by itself");
         }
         for line in answer.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {

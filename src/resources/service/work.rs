@@ -7,7 +7,7 @@ use super::unit::{Load, Unit};
 use super::{Service, State};
 use crate::model::change::TriggerKind;
 use crate::model::{Change, Value};
-use crate::shell::{Script, Step};
+use crate::shell::{Joint, Script, Step};
 
 /// What systemctl is to do, in its order.
 fn verbs(work: &Work<'_, Service>) -> Vec<&'static str> {
@@ -51,10 +51,18 @@ pub(super) fn step(work: &Work<'_, Service>, first: bool) -> Step {
         script.text("reread").arg(&seconds).text(" &&\n");
     }
     let id = if unit.id.is_empty() { &service.unit } else { &unit.id };
-    script.text("unit").args([&seconds, id]);
-    script.args([if runs { unit.runs() } else { "-" }, if boots { unit.boots() } else { "-" }]);
-    script.args([service.leaves(unit).unwrap_or("-"), boot]).args(verbs(work));
-    Step::new(script)
+    let was = [if runs { unit.runs() } else { "-" }, if boots { unit.boots() } else { "-" }];
+    let verbs = verbs(work);
+    script.text("unit").args([&seconds, id]).args(was);
+    script.args([service.leaves(unit).unwrap_or("-"), boot]).args(&verbs);
+    let up = ["enable", "start", "enable start"].contains(&verbs.join(" ").as_str());
+    let words = [id.as_str(), was[0], was[1], if first { "y" } else { "-" }];
+    let joint = up.then(|| Joint {
+        call: "upunits",
+        shared: vec![seconds, verbs.join(" ")],
+        words: words.map(|word| word.as_bytes().to_vec()).into(),
+    });
+    Step { joint, ..Step::new(script) }
 }
 
 /// How it ran and whether it started at boot. One that was not there is stopped, and starts no more.

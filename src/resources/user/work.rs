@@ -4,7 +4,7 @@ use super::super::account::{Entry, Password};
 use super::super::{STEP_SECONDS, Work};
 use super::User;
 use crate::model::Action;
-use crate::shell::{Script, Step};
+use crate::shell::{Joint, Script, Step};
 
 /// A day in the past, after which an account is expired.
 const PAST: &str = "1970-01-02";
@@ -54,7 +54,12 @@ pub(super) fn step(work: &Work<'_, User>) -> Step {
     if differs("password") {
         script.text(" &&\npassword").args([&seconds, &user.name]).arg(new_password(work));
     }
-    Step::new(script)
+    let joint = (work.change.action == Action::Create).then(|| Joint {
+        call: "newcomers",
+        shared: Vec::new(),
+        words: vec![user.name.clone().into_bytes(), script.bytes().to_vec()],
+    });
+    Step { joint, ..Step::new(script) }
 }
 
 /// Whether the user is as it was when this was planned.
