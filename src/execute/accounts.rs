@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::session::{Questions, Session};
+use super::program::Questions;
+use super::session::Session;
 use crate::model::Action;
 use crate::plan::{Plan, Status, missing};
 use crate::resolve::Desired;

@@ -21,6 +21,7 @@ pub(super) async fn connect(
     Ok(link.map_err(late)??)
 }
 
+/// How hosts are connected to, and the seconds that it may take.
 pub(super) const fn patience(settings: &Settings) -> (&transport::Settings, u32) {
     (&settings.transport, greeting(settings))
 }

@@ -2,8 +2,9 @@
 
 use super::accounts::Accounts;
 use super::probe::Probe;
+use super::program::{Program, Questions};
 use super::root::Login;
-use super::session::{Program, Questions, Remote, Session};
+use super::session::{Remote, Session};
 use super::way_in::WayInQuestion;
 use crate::ledger::Ledger;
 use crate::model::WayIn;

@@ -2,9 +2,10 @@
 
 use super::Settings;
 use super::host::{Ended, ended};
+use super::program::Program;
 use super::purpose::Purpose;
 use super::remember::{Recall, state};
-use super::session::{Program, Session};
+use super::session::Session;
 use crate::ledger::Memory;
 use crate::model::Host;
 use crate::shell::Script;

@@ -18,6 +18,7 @@ mod look;
 mod memory;
 mod password;
 mod probe;
+mod program;
 mod prune;
 mod purpose;
 mod reading;

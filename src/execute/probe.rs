@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::session::{Program, Questions, Session};
+use super::program::{Program, Questions};
+use super::session::Session;
 use crate::resolve::Desired;
 use crate::resources::{Erased, REGISTRY, ResourceType, Stats};
 use crate::shell::{Answer, Script};

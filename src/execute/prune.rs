@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::Settings;
 use super::probe::Probe;
-use super::session::{Program, Session};
+use super::program::Program;
+use super::session::Session;
 use super::session_error::SessionError;
 use crate::ledger::{Ledger, Orphan, Parted};
 use crate::model::{Address, FileId, Span};

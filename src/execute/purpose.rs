@@ -1,11 +1,12 @@
 //! What a session is for, and so which shell functions the remote end gets at its start.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use super::Settings;
 use crate::ledger;
 use crate::resources::REGISTRY;
-use crate::shell::{asking, prelude};
+use crate::shell::{asking, named, prelude};
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +27,16 @@ impl Purpose {
 
     /// The remote end of such a session.
     pub(super) fn prelude(self, nonce: &str, word: &str) -> Vec<u8> {
-        match self {
-            Self::Look => asking(nonce, word, &libraries()),
-            Self::Work => prelude(nonce, word, &libraries()),
-            Self::Signal => asking(nonce, word, &[]),
-        }
+        // The same for all hosts but for its first line.
+        static LOOK: LazyLock<Vec<u8>> = LazyLock::new(|| asking("", "", &libraries()));
+        static WORK: LazyLock<Vec<u8>> = LazyLock::new(|| prelude("", "", &libraries()));
+        static SIGNAL: LazyLock<Vec<u8>> = LazyLock::new(|| asking("", "", &[]));
+        let all = match self {
+            Self::Look => &LOOK,
+            Self::Work => &WORK,
+            Self::Signal => &SIGNAL,
+        };
+        named(all, nonce, word)
     }
 }
 

@@ -7,7 +7,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::session::{Expected, Remote};
+use super::program::Expected;
+use super::session::Remote;
 use super::session_error::SessionError;
 use crate::shell::{Answer, AnswerKind, FrameError, Limits, Reader};
 use crate::transport::TransportError;

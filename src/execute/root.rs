@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::session::{Questions, Remote, Session};
+use super::program::Questions;
+use super::session::{Remote, Session};
 use crate::plan::{Plan, Status};
 use crate::resolve::{Desired, Instance};
 use crate::resources::Subject;

@@ -63,12 +63,13 @@ fn read(body: &Body, full: &mpsc::Sender<Vec<u8>>, mut again: mpsc::Receiver<Vec
     let (mut left, mut sum) = (body.size(), Sha256::new());
     while left > 0 {
         let mut piece = again.try_recv().unwrap_or_default();
-        piece.resize(PIECE.min(usize::try_from(left).unwrap_or(PIECE)), 0);
-        let count = from.as_mut().map_or(0, |from| fill(&mut **from, &mut piece));
-        if count < piece.len() {
+        piece.clear();
+        let due = PIECE.min(usize::try_from(left).unwrap_or(PIECE));
+        let read = from.as_mut().map(|from| from.take(due as u64).read_to_end(&mut piece));
+        if !matches!(read, Some(Ok(count)) if count == due) {
             // The host waits for so many bytes: what is missing is made up, and never used.
             from = None;
-            piece[count..].fill(0);
+            piece.resize(due, 0);
         }
         sum.update(&piece);
         left -= piece.len() as u64;
@@ -77,20 +78,6 @@ fn read(body: &Body, full: &mpsc::Sender<Vec<u8>>, mut again: mpsc::Receiver<Vec
         }
     }
     from.is_some() && hex(&sum.finalize()) == body.digest()
-}
-
-/// Fills `piece` as far as there is something to read.
-fn fill(from: &mut dyn Read, piece: &mut [u8]) -> usize {
-    let mut filled = 0;
-    while filled < piece.len() {
-        match from.read(&mut piece[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-    }
-    filled
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::confirm::Armed;
 use super::host::HostRun;
+use super::program::{Expected, Program};
 use super::remember::Base;
-use super::session::{Expected, Program, Session};
+use super::session::Session;
 use super::{Keep, Settings, sets};
 use crate::ledger::{Undo, lines};
 use crate::model::{Body, RunMark};

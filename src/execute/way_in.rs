@@ -1,7 +1,8 @@
 //! How we get in to a host: who logs in there, and who would put changes back at a boot. Asked beside the probe; it
 //! decides which changes must be confirmed.
 
-use super::session::{Questions, Session};
+use super::program::Questions;
+use super::session::Session;
 use crate::model::{Login, WayIn};
 use crate::shell::{Answer, Script};
 

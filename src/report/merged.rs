@@ -169,7 +169,7 @@ impl Merging {
             resumed.filter(|id| !self.parts.contains_key(*id)).collect();
         let missing_runs = missing_runs.into_iter().cloned().collect();
         let notes = self.notes();
-        let interrupted = self.parts.values().any(|part| part.status == RunStatus::Interrupted);
+        let interrupted = self.parts.values().any(|part| self.is_open(part, &hosts));
         let status = if interrupted { RunStatus::Interrupted } else { RunStatus::Ended };
         let runs: Vec<PartJson> = self.parts.into_values().collect();
         // RFC 3339 in UTC sorts by time.
@@ -192,6 +192,14 @@ impl Merging {
             exit_status: 0,
         };
         Ok((merged, notes))
+    }
+
+    /// Whether a run ended before its time, and no other went on with all of it.
+    fn is_open(&self, part: &PartJson, hosts: &[HostEndJson]) -> bool {
+        let id = &part.run.id;
+        let gone_on = || self.parts.values().any(|other| self.goes_on_with(&other.run.id, id));
+        part.status == RunStatus::Interrupted
+            && (hosts.iter().any(|host| host.run.as_ref() == Some(id)) || !gone_on())
     }
 
     /// Shards of which there is no run, neighbours together.
@@ -292,7 +300,7 @@ impl Merging {
             self.parts.values().map(|part| asked(&part.run.selection)).collect();
         if asked.len() > 1 {
             notes.push(
-                "these runs were not asked for the same: their --tags, --skip-tags, --target or --var differ"
+                "these runs were not asked for the same: their --limit, --tags, --skip-tags, --target or --var differ"
                     .to_owned(),
             );
         }
@@ -322,8 +330,8 @@ fn version(format: &str) -> Result<(), String> {
 
 /// Which resources a run was asked for, and with which vars.
 fn asked(selection: &SelectionJson) -> SelectionJson {
-    let (limit, shard, saved_plan, resumes, undoes) = (None, None, None, None, None);
-    SelectionJson { limit, shard, saved_plan, resumes, undoes, ..selection.clone() }
+    let (shard, saved_plan, resumes, undoes) = (None, None, None, None);
+    SelectionJson { shard, saved_plan, resumes, undoes, ..selection.clone() }
 }
 
 /// Puts a later run of a host behind an earlier one: how it ended is what the later one says, and what was done in

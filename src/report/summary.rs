@@ -106,25 +106,29 @@ fn lost_triggers(text: &mut String, host: &HostEndView) {
 /// The answer in one line.
 pub(super) fn last_line(end: &EndView) -> String {
     let outcomes: Vec<Outcome> = end.hosts.iter().map(|host| host.outcome).collect();
-    let good = outcomes.iter().filter(|outcome| **outcome <= Outcome::Changed).count();
-    let all = outcomes.len();
-    let of = if good == all { String::new() } else { format!(" of {all}") };
-    let word = if all == 1 { "host" } else { "hosts" };
-    // As it is recorded, so that both are rounded alike.
-    let seconds = seconds(end);
     let counts = counts(end.hosts.iter().flat_map(|host| &host.done).map(|(_, change)| change));
-    let counts = match counts.as_str() {
-        "" if outcomes.iter().all(|outcome| *outcome == Outcome::Ok) => "nothing to do".to_owned(),
-        "" => "no change completed".to_owned(),
-        _ => counts,
-    };
-    let bad = bad(&outcomes);
-    let bad = if bad.is_empty() { String::new() } else { format!(" {}.", bad.join(", ")) };
     let done = match &end.undoes {
         None => "Applied to".to_owned(),
         Some(run) => {
             format!("Run {} taken back on", visible(run.get(..RunId::SHORT).unwrap_or(run)))
         }
     };
+    // As it is recorded, so that both are rounded alike.
+    answer(&done, &outcomes, &counts, seconds(end))
+}
+
+/// What was done, on how many hosts, how long it took, what it changed and what went wrong; `counts` is empty where
+/// nothing was changed.
+pub(super) fn answer(done: &str, all: &[Outcome], counts: &str, seconds: f64) -> String {
+    let good = all.iter().filter(|outcome| **outcome <= Outcome::Changed).count();
+    let of = if good == all.len() { String::new() } else { format!(" of {}", all.len()) };
+    let word = if all.len() == 1 { "host" } else { "hosts" };
+    let counts = match counts {
+        "" if all.iter().all(|outcome| *outcome == Outcome::Ok) => "nothing to do",
+        "" => "no change completed",
+        _ => counts,
+    };
+    let bad = bad(all);
+    let bad = if bad.is_empty() { String::new() } else { format!(" {}.", bad.join(", ")) };
     format!("{done} {good}{of} {word} in {seconds:.1} s: {counts}.{bad}")
 }

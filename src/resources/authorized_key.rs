@@ -4,9 +4,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::access;
+use super::answers::Answers;
 use super::input::{Presence, absolute_path};
 use super::key_table::Table;
-use super::path::{self, Answers, FileKind, Meta};
+use super::path::{self, FileKind, Meta};
 use super::public_key::PublicKey;
 use super::record::{absent, text as text_of};
 use super::text::{self, Lines, bare};

@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::answers::Answers;
 use super::entries::{Entries, read};
 use super::input::{Mode, Presence, parent};
 use super::inverse::{Left, unlike};
-use super::path::{self, Access, Answers, FileKind, Meta};
+use super::path::{self, Access, FileKind, Meta};
 use super::record::{absent, at_path};
 use super::several::{self, New};
 use super::{

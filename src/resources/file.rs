@@ -1,5 +1,4 @@
-//! A regular file: its content, owner, group and mode. It never follows a symlink, never writes in
-//! place, and never breaks a hard link unasked.
+//! A regular file: content, owner, group and mode. It follows no symlink, never writes in place, breaks no hard link unasked.
 
 use std::collections::HashMap;
 
@@ -7,10 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::answers::Answers;
 use super::content::{Given, new_content};
 use super::input::{Mode, Presence, parent};
 use super::inverse::{Left, differs, unlike};
-use super::path::{self, Access, Answers, FileKind, Meta};
+use super::path::{self, Access, FileKind, Meta};
 use super::record::{absent, at_path};
 use super::set::{self, Member};
 use super::several::{self, New};

@@ -7,6 +7,7 @@ mod able;
 mod about;
 mod access;
 mod account;
+mod answers;
 mod authorized_key;
 mod block;
 mod claim;

@@ -105,7 +105,7 @@ impl Resource for Service {
     type Observed = Observed;
     const NAME: &'static str = "service";
     const ABOUT: About = About::of::<Table>("A systemd unit: running, enabled, reloaded when something changes", "the unit; `.service` is added where there is no suffix")
-        .notes("A unit file is a `file` in /etc/systemd/system: systemd reads its units again before a service is changed. A restart does the work of a reload that is due too, and what is started anyway is neither. One that ends within a second of its start is a failure, told with its last log lines. Masking stands for the administrator's: what a package masks for good cannot run. A rollback brings back how it ran and whether it starts at boot.")
+        .notes("A unit file is a `file` in /etc/systemd/system: systemd reads its units again before a service is changed. A restart does the work of a reload that is due too, and what is started anyway is neither. One that ends right after its start is a failure, told with its last log lines: it is looked at 0.3 s later, and once more behind all steps. Masking stands for the administrator's: what a package masks for good cannot run. A rollback brings back how it ran and whether it starts at boot.")
         .examples(EXAMPLES);
     const AFTER: &'static [&'static str] =
         &["package", "file", "line", "block", "symlink", "directory", "user", "group"];

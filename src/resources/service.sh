@@ -94,9 +94,13 @@ verb() {
     case $M in *'not applicable'*) M="$M
 it cannot reload: name its resource in \`restart_on\` instead" ;; esac
   fi
-  M="$M
-$(systemctl status --no-pager --lines=8 -- "$3" 2>&1 | tail -n 12)"
+  last_words "$3"
   return 1
+}
+# last_words UNIT: what it said last, and what systemd says of it.
+last_words() {
+  M="$M
+$(systemctl status --no-pager --lines=8 -- "$1" 2>&1 | tail -n 12)"
 }
 # stays UNIT: is it still up?
 stays() {
@@ -115,7 +119,8 @@ settles() {
 
 # upunits SECONDS VERBS ITEM…: an ITEM is a step's number, a unit, how it runs and starts at boot (as `unit` takes it), and
 # `y` if systemd is to read its units again before. VERBS are `enable`, `start` or both. One systemctl does each verb for
-# all; they are given their time together. Where anything of this is not as it should be each is done by itself.
+# all; they are given their time together. Where they are not as planned, each is done by itself, and none behind one that
+# failed; once something was done, each says what became of it.
 upunits() {
   s=$1 verbs=$2 wide=5
   shift 2
@@ -123,32 +128,48 @@ upunits() {
   cd /
   unset IFS
   set +f
-  if [ -z "$F" ] && beat busy && foreseen "$@" && starting "$@" && raised "$@"; then
+  if [ -n "$F" ] || ! beat busy || ! foreseen "$@" || ! starting "$@"; then
+    o=$5
     while [ $# -gt 0 ]; do
-      S=$1 M= I= Q=0
-      [ "$verbs" = enable ] || mark acted
-      end 0
+      go "$1" -1 && {
+        { [ "$o" != y ] || reread "$s"; } && oneunit "$3" "$4" "$2"
+        end $?
+      }
+      o=-
       shift "$wide"
     done
     return
   fi
-  o=$5
-  case $verbs in enable*) o=y ;; esac
+  raised "$@"
+  each "$@"
   while [ $# -gt 0 ]; do
-    go "$1" -1 && {
-      { [ "$o" != y ] || reread "$s"; } && oneunit "$@"
-      end $?
-    }
-    o=-
+    S=$1 M= I= Q=0 G=0 V=
+    { one || fail "systemctl did not say what became of it: $E"; } && came_up "$2"
+    end $?
     shift "$wide"
   done
 }
-# oneunit ITEM…: the first of them by itself.
+# oneunit RUNS BOOT UNIT: one of them by itself.
 oneunit() {
   case $verbs in
-    enable) unit "$s" "$2" "$3" "$4" - on enable ;;
-    start) unit "$s" "$2" "$3" "$4" running - start ;;
-    *) unit "$s" "$2" "$3" "$4" running on enable start ;;
+    enable) unit "$s" "$3" "$1" "$2" - on enable ;;
+    start) unit "$s" "$3" "$1" "$2" running - start ;;
+    *) unit "$s" "$3" "$1" "$2" running on enable start ;;
+  esac
+}
+# came_up UNIT: is it as wanted, of which a and b are told? What was not tried with the others is, and tells why it fails.
+came_up() {
+  case $verbs:$b in
+    enable*:off) oneunit - - "$1"; return ;;
+    enable:*) return 0 ;;
+  esac
+  case $a in
+    running) mark acted ;;
+    failed | failing)
+      M="it ended right after its start"
+      last_words "$1"
+      return 1 ;;
+    *) oneunit - - "$1" ;;
   esac
 }
 nl='
@@ -177,22 +198,14 @@ foreseen() {
     shift "$wide"
   done
 }
-# raised ITEM…: all were enabled, started, or both, and stay so. systemd reads its units again once, behind what
-# `enable` does to files.
+# raised ITEM…: enables them, starts them, or both. systemd reads its units again once, behind what `enable` does to files.
 raised() {
   for l in $verbs; do acting "$l" $units || return; done
   case $verbs in enable*) try "$s" systemctl --no-ask-password --no-reload enable -- $units || return ;; esac
   case $verbs$5 in enable* | *y) reread "$s" || return ;; esac
   case $verbs in
     *start)
-      try "$s" systemctl --no-ask-password start -- $units || return
+      try "$s" systemctl --no-ask-password start -- $units
       [ -z "$slow" ] || sleep 0.3 2>/dev/null || sleep 1 ;;
   esac
-  each "$@"
-  while [ $# -gt 0 ]; do
-    one || return
-    case $verbs$a in *startfailed | *startfailing) return 1 ;; esac
-    case $verbs$b in enable*off) return 1 ;; esac
-    shift "$wide"
-  done
 }

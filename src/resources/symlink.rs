@@ -5,8 +5,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::answers::Answers;
 use super::input::{Presence, absolute_path, parent};
-use super::path::{self, Answers, FileKind};
+use super::path::{self, FileKind};
 use super::record::{absent, at_path, text};
 use super::set::Member;
 use super::several::{self, New};

@@ -4,8 +4,9 @@
 use regex::bytes::Regex;
 use toml::Spanned;
 
+use super::answers::Answers;
 use super::input::{Presence, parent};
-use super::path::{self, Answers, FileKind, Meta};
+use super::path::{self, FileKind, Meta};
 use super::{Back, Claim, Input, Inverse, STEP_SECONDS, Subject, Verdict, Work};
 use crate::model::{Action, Attribute, Body, Change, Diagnostic};
 use crate::shell::{Script, Step};

@@ -10,6 +10,6 @@ pub mod quote;
 pub use frame::{Answer, AnswerKind, FrameError, Limits, Reader};
 pub use program::{
     Content, Joint, Login, PATH, START, Script, Step, asking, detached, login_line, login_words,
-    prelude, prompt, ready, with_first,
+    named, prelude, prompt, ready, with_first,
 };
 pub use quote::{NulByte, quote};

@@ -87,6 +87,11 @@ fail() {
   return 1
 }
 
+# unlimited: where there is no timeout(1), programs take as long as they take.
+unlimited() {
+  command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
+}
+
 # late STATUS: was a program ended by timeout(1)? GNU says 124, busybox only which signal it sent.
 late() {
   [ "$1" -ne 124 ] || return 0
@@ -308,7 +313,7 @@ $M"
 
 # try SECONDS COMMAND…: runs a program with its output in M. Nothing of the wire is open in it.
 try() {
-  command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
+  unlimited
   M=$(umask 022; timeout -k 5 "$@" </dev/null 3<&- 4>&- 7>&- 9>&- 2>&1) && return 0
   r=$?
   ! late "$r" || M="timed out after $1 s
@@ -324,7 +329,7 @@ $M"
 # output of the program. J is what they read, if anything.
 run() {
   private || return 1
-  command -v timeout >/dev/null 2>&1 || timeout() { shift 3; "$@"; }
+  unlimited
   a=$1
   shift
   M=$({ echo none >"$D/status" && echo >"$D/out"; } 2>&1) || { fail "what it prints cannot be kept: ${M##*: }"; return; }

@@ -257,13 +257,24 @@ pub fn asking(nonce: &str, word: &str, libraries: &[&str]) -> Vec<u8> {
 
 fn remote_end((nonce, word): (&str, &str), libraries: impl Iterator<Item = String>) -> Vec<u8> {
     let parts = parts();
-    let mut text = format!("N={nonce} R={word}\n{}", parts.common);
+    let mut text = format!("{}\n{}", first_line(nonce, word), parts.common);
     for library in libraries.filter(|library| !library.is_empty()) {
         text.push('\n');
         text.push_str(&library);
     }
     text.push_str(&parts.tail);
     text.into_bytes()
+}
+
+/// A prelude with this nonce and word in its first line.
+#[must_use]
+pub fn named(prelude: &[u8], nonce: &str, word: &str) -> Vec<u8> {
+    let at = prelude.iter().position(|&byte| byte == b'\n').unwrap_or(prelude.len());
+    [first_line(nonce, word).as_bytes(), &prelude[at..]].concat()
+}
+
+fn first_line(nonce: &str, word: &str) -> String {
+    format!("N={nonce} R={word}")
 }
 
 /// A prelude that runs a program of this number before it reads others: one thing less to read on the host.
@@ -311,6 +322,7 @@ mod tests {
     fn the_prelude_has_no_comments_and_ends_with_a_word() {
         let text = String::from_utf8(prelude("aa", "bb", &["# gone\n  f() { :; }\n"])).unwrap();
         assert!(text.starts_with("N=aa R=bb\nset -u\n"));
+        assert_eq!(named(text.as_bytes(), "", ""), prelude("", "", &["# gone\n  f() { :; }\n"]));
         assert!(text.contains("\nf() { :; }\nwhoami\n"));
         assert!(text.ends_with("exit 0"), "command substitution takes final newlines away");
         assert!(!text.contains("\n#"));

@@ -17,19 +17,21 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::TransportError;
+use super::deciding;
 use super::kept::Surroundings;
 
 /// The run's private folder: ssh's sockets and the config made for it.
 #[derive(Debug, Default)]
 pub struct Control {
     folder: OnceLock<Result<TempDir, String>>,
-    surroundings: OnceLock<Surroundings>,
+    surroundings: OnceLock<Option<Surroundings>>,
 }
 
 impl Control {
-    /// What tells kept connections apart besides their hosts.
-    pub(super) fn surroundings(&self, user_config: Option<&Path>) -> &Surroundings {
-        self.surroundings.get_or_init(|| Surroundings::of(&deciding(user_config)))
+    /// What tells kept connections apart besides their hosts; `None` where that cannot be known.
+    pub(super) fn surroundings(&self, user_config: Option<&Path>) -> Option<&Surroundings> {
+        let of = || Some(Surroundings::of(&deciding::files(&included(user_config), &home())?));
+        self.surroundings.get_or_init(of).as_ref()
     }
 
     /// The folder, made when first asked for, and the config in it.
@@ -62,12 +64,20 @@ pub(super) fn base() -> PathBuf {
     base.join("trueup")
 }
 
+/// The longest path of the folder around it: `sun_path` has 108 bytes (unix(7)), and ssh adds 17 to a name while it makes
+/// a socket.
+const BASE_MAX: usize = 60;
+
 /// Makes the folder where the user alone can read.
 fn make(user_config: Option<&Path>) -> io::Result<TempDir> {
     let base = base();
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&base)?;
-    sweep(&base);
-    let folder = tempfile::Builder::new().prefix("ssh-").tempdir_in(&base)?;
+    let folder = if base.as_os_str().len() > BASE_MAX {
+        tempfile::Builder::new().prefix("trueup-").tempdir()?
+    } else {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&base)?;
+        sweep(&base);
+        tempfile::Builder::new().prefix("ssh-").tempdir_in(&base)?
+    };
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -111,10 +121,4 @@ fn included(user_config: Option<&Path>) -> Vec<PathBuf> {
         Some(path) => vec![std::path::absolute(path).unwrap_or_else(|_| path.to_owned())],
         None => vec![home().join(".ssh/config"), "/etc/ssh/ssh_config".into()],
     }
-}
-
-/// The files that decide how ssh gets where, as far as they are known here.
-fn deciding(user_config: Option<&Path>) -> Vec<PathBuf> {
-    let known = [home().join(".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts".into()];
-    included(user_config).into_iter().chain(known).collect()
 }

@@ -7,6 +7,7 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use openssh_mux_client::shutdown_mux_master;
@@ -91,9 +92,16 @@ pub(super) fn named(made: &Path, place: &Path) -> bool {
     fs::rename(made, place).is_ok()
 }
 
-/// Ends a connection: what runs on it goes on, and nothing new begins. False where there was none.
+/// How long an ssh that holds a connection may take for an answer.
+pub(super) const ANSWER: Duration = Duration::from_secs(5);
+
+/// Ends a connection: what runs on it goes on, and nothing new begins. False where there was none, or its ssh did not
+/// answer: it is not asked again.
 pub(super) fn end(socket: &Path) -> bool {
-    let live = shutdown_mux_master(socket).is_ok();
+    let (said, heard) = mpsc::channel();
+    let place = socket.to_owned();
+    std::thread::spawn(move || said.send(shutdown_mux_master(place.as_path()).is_ok()));
+    let live = heard.recv_timeout(ANSWER).unwrap_or(false);
     let _ = fs::remove_file(socket);
     live
 }

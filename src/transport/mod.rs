@@ -5,6 +5,7 @@
 //! (this machine) and `command` (any program that ends in a shell: docker, podman, kubectl, nsenter).
 
 mod control;
+mod deciding;
 pub mod host_key;
 mod kept;
 mod known_hosts;

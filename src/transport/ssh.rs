@@ -14,6 +14,7 @@ use openssh::Session;
 use openssh_mux_client::shutdown_mux_master;
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::{Settings, TransportError, Way, Wire, host_key, kept, process, refusal};
 use crate::model::Host;
@@ -90,7 +91,9 @@ impl Master {
         let place = place(&command, host, settings).filter(|_| way == Way::Any);
         if let Some(socket) = &place {
             let session = Session::resume_mux(socket.clone().into_boxed_path(), None);
-            if kept::usable(socket) && session.check().await.is_ok() {
+            if kept::usable(socket)
+                && matches!(timeout(kept::ANSWER, session.check()).await, Ok(Ok(())))
+            {
                 return Ok(Self::of(session, socket.clone(), Life::Kept { reused: true }));
             }
             kept::end(socket);
@@ -163,7 +166,7 @@ fn place(command: &Command, host: &Host, settings: &Settings) -> Option<PathBuf>
     let folder = kept::folder()?;
     // The config that is named there is made for each run; what it includes counts.
     let words = command.as_std().get_args().skip(2).chain([host.address.as_ref()]);
-    let surroundings = settings.control.surroundings(settings.ssh_config.as_deref());
+    let surroundings = settings.control.surroundings(settings.ssh_config.as_deref())?;
     Some(folder.join(kept::name(words, surroundings)))
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::{Output, Project, repository};
 
 /// Every way to do harm that hostile.sh knows, and part of what is said of it.
-pub const MODES: [(&str, &str); 30] = [
+pub const MODES: [(&str, &str); 31] = [
     ("bad-greeting", "the greeting is missing"),
     ("between", "something stands between two frames"),
     ("bytes", "a number is wrong"),
@@ -32,6 +32,7 @@ pub const MODES: [(&str, &str); 30] = [
     ("long-line", "a first line is too long"),
     ("negative", "a number is wrong"),
     ("no-greeting", "the greeting is missing"),
+    ("not-apart", "the host did not answer"),
     ("nul", "a NUL byte stands in an answer"),
     ("other-nonce", "no shell could be started"),
     ("out-of-order", "an answer came out of its turn"),

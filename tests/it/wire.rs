@@ -12,6 +12,7 @@ mod tree;
 
 mod children;
 mod client;
+mod contents;
 mod cut;
 mod guards;
 mod kept;

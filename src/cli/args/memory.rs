@@ -9,6 +9,16 @@ use super::super::completers;
 use super::super::forms::Form;
 use super::Hosts;
 
+/// Seconds that a connection is kept where nobody says otherwise.
+const PERSIST: u32 = 300;
+
+/// The seconds of `--persist`; a variable that is empty says nothing.
+fn persist(text: &str) -> Result<u32, String> {
+    let seconds = if text.is_empty() { Some(PERSIST) } else { text.parse().ok() };
+    let wrong = || "a number of seconds from 0 to 3600 (TRUEUP_PERSIST sets it too)".to_owned();
+    seconds.filter(|seconds| *seconds <= 3600).ok_or_else(wrong)
+}
+
 /// How hosts are reached, and how long that may take.
 #[derive(Debug, Clone, ClapArgs)]
 pub(in crate::cli) struct Reach {
@@ -19,7 +29,7 @@ pub(in crate::cli) struct Reach {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     pub(in crate::cli) connect_timeout: u16,
     /// Seconds that a connection is kept for the next run once nobody uses it; 0 keeps none (trueup disconnect)
-    #[arg(long, value_name = "SECONDS", env = "TRUEUP_PERSIST", hide_env_values = true, default_value_t = 300, value_parser = clap::value_parser!(u32).range(..=3600))]
+    #[arg(long, value_name = "SECONDS", env = "TRUEUP_PERSIST", hide_env_values = true, default_value_t = PERSIST, value_parser = persist)]
     pub(in crate::cli) persist: u32,
     /// Seconds that the probe of a host may take; the probes of commands have their own time
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]

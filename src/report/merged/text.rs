@@ -7,10 +7,9 @@ use std::time::Duration;
 use super::super::escape::visible;
 use super::super::inventory::columns;
 use super::super::palette::{Label, paint};
-use super::super::plan::bad;
 use super::super::record::{RunStatus, host_view};
 use super::super::runs::{changes, done, moment, outcomes, took};
-use super::super::summary::troubles;
+use super::super::summary::{answer, troubles};
 use super::super::view::EndView;
 use super::super::{Style, counted};
 use super::{MergedJson, PartJson};
@@ -107,22 +106,11 @@ fn row(part: &PartJson, ids: &[RunId]) -> Vec<String> {
 
 /// The answer in one line.
 fn last_line(merged: &MergedJson, all: &[Outcome]) -> String {
-    let good = all.iter().filter(|outcome| **outcome <= Outcome::Changed).count();
-    let of = if good == all.len() { String::new() } else { format!(" of {}", all.len()) };
-    let word = if all.len() == 1 { "host" } else { "hosts" };
-    let counts = match changes(&merged.counts).as_str() {
-        "none" if good == all.len() => "nothing to do".to_owned(),
-        "none" => "no change completed".to_owned(),
-        counts => counts.to_owned(),
-    };
+    let counts = changes(&merged.counts);
+    let counts = if counts == "none" { "" } else { &counts };
     let rollback = merged.runs.iter().any(|part| part.run.selection.undoes.is_some());
     let what = if rollback { "Taken back on" } else { "Applied to" };
-    let seconds = merged.seconds;
-    let mut text = format!("{what} {good}{of} {word} in {seconds:.1} s: {counts}.");
-    let bad = bad(all);
-    if !bad.is_empty() {
-        let _ = write!(text, " {}.", bad.join(", "));
-    }
+    let mut text = answer(what, all, counts, merged.seconds);
     let shards = merged.missing_shards.iter().map(|shard| {
         let word = if shard.contains('-') { "shards" } else { "shard" };
         format!("{word} {}", visible(shard))

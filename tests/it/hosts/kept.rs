@@ -116,8 +116,23 @@ fn another_config_or_agent_is_another_connection() {
     let state = somebody.state.path().display().to_string();
     let variables = [("XDG_STATE_HOME", state.as_str()), ("TRUEUP_PERSIST", "60")];
     let words = ["plan", "--verbose", "--ssh-config", &mine];
-    let plan = somebody.project.run_with(&words, &variables).expect(0);
-    assert!(plan.stderr.contains("1 connection, "), "{}", plan.stderr);
+    let planned = |count: &str| {
+        let plan = somebody.project.run_with(&words, &variables).expect(0);
+        assert!(plan.stderr.contains(count), "{}", plan.stderr);
+    };
+    planned("1 connection, ");
+    // One that only includes it, and where what that says is another thing later.
+    let outer = format!("Include \"{mine}\"\n");
+    std::fs::rename(&mine, format!("{mine}.d")).expect("another name");
+    std::fs::write(&mine, outer.replace(&mine, &format!("{mine}.d"))).expect("a config");
+    planned("1 connection, ");
+    planned("0 connections, ");
+    std::fs::write(format!("{mine}.d"), format!("# changed\n{text}")).expect("a config");
+    planned("1 connection, ");
+    // What a program decides nobody knows before.
+    std::fs::write(format!("{mine}.d"), format!("Match exec \"true\"\n{text}")).expect("a config");
+    planned("1 connection, ");
+    planned("1 connection, ");
 }
 
 #[test]

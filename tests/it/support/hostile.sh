@@ -6,7 +6,7 @@ mode=${0##*hostile-}
 [ "$mode" != "$0" ] || { mode=$1; shift; }
 
 # begin: reads the opening, in which the first program stands; N is the session's nonce then, and LAST the program's own
-# number, so that questions are 1 to LAST-1.
+# number; ASKED are those of its answers, and TOGETHER those of what is answered in one of them.
 begin() {
   IFS= read -r first
   length=${first#*bs=}
@@ -16,6 +16,8 @@ begin() {
   N=${N%% *}
   LAST=${prelude##*closing }
   LAST=${LAST%%[!0-9]*}
+  ASKED=$(grep -o '^ask [0-9]*' <<<"$prelude" | cut -d ' ' -f 2)
+  TOGETHER=$(grep -o '^apart [0-9]*' <<<"$prelude" | cut -d ' ' -f 2)
 }
 
 # program: reads the frame of a later program; LAST is its own number.
@@ -35,8 +37,23 @@ case $mode in
   escapes-then-end) printf '%s\n' "$NASTY"; printf '%s\n' "$NASTY" >&2; exit 1 ;;
   escapes-as-answers)
     met
-    for seq in $(seq 1 $((LAST - 1))); do frame data "$seq" 0 "$NASTY"; done
-    frame end "$LAST" 0 "$((LAST - 1))"; sit ;;
+    together=
+    for seq in $TOGETHER; do together="$together$NASTY
+$N $seq 0
+"; done
+    for seq in $ASKED; do
+      case $TOGETHER in "$seq"*) frame data "$seq" 0 "$together" ;; *) frame data "$seq" 0 "$NASTY" ;; esac
+    done
+    frame end "$LAST" 0 "$(wc -w <<<"$ASKED")"; sit ;;
+  not-apart)
+    met
+    for seq in $ASKED; do frame data "$seq" 0 "$NASTY
+$N 77 0
+$N $seq x
+$N 99999999999999999999999999 0
+$N
+$NASTY"; done
+    frame end "$LAST" 0 "$(wc -w <<<"$ASKED")"; sit ;;
   flood) exec yes "$NASTY" ;;
   flood-zeros) exec cat /dev/zero ;;
   flood-errors) exec yes "$NASTY" >&2 ;;

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::session::Edit;
 use super::shells::{SHELLS, Shell, left_out, root};
 use super::{
-    children, client, cut, kept, large, place, raced, remembered, room, sets, tools, window,
+    children, client, contents, cut, kept, large, place, raced, remembered, room, sets, tools,
+    window,
 };
 
 /// A guard: its text, what stands there without it, and who notices.
@@ -362,6 +363,16 @@ static GUARDS: &[Guard] = &[
     guard(
         "a content that could not be read is not empty",
         &[("[ -n \"$l\" ] || [ ! -s \"$2\" ] ||", ": ||"), ("esac || l='!'", "esac || :")],
+        tools::no_answer_is_no_answer,
+    ),
+    guard(
+        "contents that came together are as long as they are said to be",
+        &[("[ \"${#l}\" -eq $((n + 1)) ] || return", ":")],
+        contents::come_as_they_are,
+    ),
+    guard(
+        "sha256sum has named all that is not right only if it came to its end",
+        &[("*'/dev/null: FAILED') l=", "*) l=")],
         tools::no_answer_is_no_answer,
     ),
     guard(

@@ -73,6 +73,30 @@ fn a_unit_that_ends_right_after_its_start_is_a_failure_with_its_last_words() {
 }
 
 #[test]
+fn of_units_that_are_started_together_each_says_what_became_of_it() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    clean();
+    let lab = lab();
+    lab.on("spare1", UNITS);
+    lab.on("spare1", "cd /etc/systemd/system; sed 's/sleep 1000/false/' sys-a.service >sys-dies.service; systemctl daemon-reload");
+    let service = |name: &str| format!("[service.{name:?}]\nstate = \"running\"\nenabled = true\n");
+    let module = ["sys-dies", "sys-a", "sys-a.timer"].map(service).concat();
+    let apply = project(&module).on_lab(&["apply", "--yes"]).expect(3);
+    let (_, end) = apply.stdout.rsplit_once("Plan: ").expect("a plan");
+    assert!(end.contains("x m/service[sys-dies]"), "{end}");
+    assert!(end.contains("it ended right after its start"), "{end}");
+    assert!(end.contains(": 2 updates. 1 failed"), "{end}");
+    assert!(!end.contains("sys-a"), "they were done, and nothing else is said of them: {end}");
+    let states = "systemctl is-active sys-a sys-a.timer; systemctl is-enabled sys-a sys-a.timer";
+    assert_eq!(lab.on("spare1", states), "active\nactive\nenabled\nenabled\n");
+    lab.on("spare1", "systemctl disable sys-dies; rm /etc/systemd/system/sys-dies.service");
+    clean();
+}
+
+#[test]
 fn a_unit_that_cannot_reload_or_be_enabled_says_so() {
     if left_out() {
         return;
