@@ -169,7 +169,7 @@ impl Merging {
             resumed.filter(|id| !self.parts.contains_key(*id)).collect();
         let missing_runs = missing_runs.into_iter().cloned().collect();
         let notes = self.notes();
-        let interrupted = self.parts.values().any(|part| self.is_open(part, &hosts));
+        let interrupted = self.parts.values().any(|part| self.is_open(part));
         let status = if interrupted { RunStatus::Interrupted } else { RunStatus::Ended };
         let runs: Vec<PartJson> = self.parts.into_values().collect();
         // RFC 3339 in UTC sorts by time.
@@ -194,12 +194,10 @@ impl Merging {
         Ok((merged, notes))
     }
 
-    /// Whether a run ended before its time, and no other went on with all of it.
-    fn is_open(&self, part: &PartJson, hosts: &[HostEndJson]) -> bool {
-        let id = &part.run.id;
-        let gone_on = || self.parts.values().any(|other| self.goes_on_with(&other.run.id, id));
-        part.status == RunStatus::Interrupted
-            && (hosts.iter().any(|host| host.run.as_ref() == Some(id)) || !gone_on())
+    /// Whether a run ended before its time, and no other went on with it: what both left open its hosts say.
+    fn is_open(&self, part: &PartJson) -> bool {
+        let gone_on = |other: &PartJson| self.goes_on_with(&other.run.id, &part.run.id);
+        part.status == RunStatus::Interrupted && !self.parts.values().any(gone_on)
     }
 
     /// Shards of which there is no run, neighbours together.

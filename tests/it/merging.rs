@@ -368,6 +368,11 @@ fn records_of_killed_runs_are_merged_as_they_stand() {
     let merged = parsed(&merged.stdout);
     assert_eq!((&merged["status"], &merged["exit_status"]), (&json!("interrupted"), &json!(3)));
     assert_eq!(merged["hosts"].as_array().map(Vec::len), Some(9));
+    // Once another one went on with it, it is over.
+    project.run(&["apply", "--yes", "--resume", "last"]).expect(0);
+    let all = runs.display().to_string();
+    let merged = parsed(&merge(&project, &[&all], &["--json"]).expect(0).stdout);
+    assert_eq!(merged["status"], json!("ended"));
 }
 
 #[test]
