@@ -36,8 +36,6 @@ pub(super) fn taken(then: Change, need: Subject, holder: &str) -> Verdict {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) uid: u32,
-    /// The number of its group, as the host said it.
-    pub(super) gid: String,
     /// By name, or the number where it has none, or where nobody asked.
     pub(super) group: String,
     pub(super) groups: BTreeSet<String>,
@@ -183,7 +181,6 @@ impl<'a> Database<'a> {
         let shadow = if asks { Some(self.shadow(name)?) } else { None };
         Ok(Some(Entry {
             uid,
-            gid: fields[3].to_owned(),
             group: group.to_owned(),
             groups: self
                 .groups

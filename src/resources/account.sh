@@ -143,12 +143,16 @@ give that user another group, or declare it absent too" ;;
   return "$r"
 }
 # user_is NAME ENTRY GROUPS SHADOW HASH: is the user as planned against? ENTRY is `absent` or
-# `uid:gid:comment:home:shell`, GROUPS is `,a,b,`, SHADOW as `shadow` says it of HASH; `-` is not asked.
+# `uid:group:comment:home:shell`, GROUPS is `,a,b,`, SHADOW as `shadow` says it of HASH; `-` is not asked, the group too.
 user_is() {
   [ "$G" -eq 0 ] || return 0
   entry passwd "$1"
   n=absent
-  [ -z "$E" ] || n=${E#*:*:}
+  if [ -n "$E" ]; then
+    E=${E#*:*:} k=${2#*:}
+    case $k in -:*) k=- ;; *) k=$(id -gn "$1" 2>/dev/null) ;; esac
+    n=${E%%:*}:$k:${E#*:*:}
+  fi
   if [ "$n" != "$2" ]; then moved "$2" "$n"; return; fi
   if [ "$3" != - ]; then
     k=${3#,}

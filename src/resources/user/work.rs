@@ -69,8 +69,10 @@ fn unchanged(work: &Work<'_, User>, script: &mut Script) {
     let entry = work.observed.entry.as_ref();
     let line = entry.map_or_else(
         || "absent".to_owned(),
-        |Entry { uid, gid, comment, home, shell, .. }| {
-            format!("{uid}:{gid}:{comment}:{home}:{shell}")
+        |Entry { uid, group, comment, home, shell, .. }| {
+            // Its group may get another number in this run.
+            let group = if user.asks_groups() { group } else { "-" };
+            format!("{uid}:{group}:{comment}:{home}:{shell}")
         },
     );
     let groups = entry.filter(|_| differs("groups")).map(|entry| {
