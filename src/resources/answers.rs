@@ -25,7 +25,7 @@ pub(super) struct Answers<'a> {
 }
 
 impl<'a> Answers<'a> {
-    /// Reads an answer to [`ask_stat`] and [`ask_contents`].
+    /// Reads an answer to [`ask_stat`](super::path::ask_stat) and [`ask_contents`](super::path::ask_contents).
     pub(super) fn read(answer: &'a [u8]) -> Self {
         let mut answers = Self::default();
         let mut rest = answer;
@@ -154,7 +154,7 @@ fn line<'a>(rest: &mut &'a [u8]) -> &'a [u8] {
     line
 }
 
-/// One line of [`ask_stat`]'s answer.
+/// One line of [`ask_stat`](super::path::ask_stat)'s answer.
 fn meta(rest: &[u8]) -> Option<(&[u8], Meta)> {
     let mut parts = rest.splitn(8, |&byte| byte == b' ');
     let mut word = || std::str::from_utf8(parts.next()?).ok();

@@ -135,7 +135,7 @@ some() {
       esac
     done
     l=$(cat -- $k 2>/dev/null && echo .) && [ "${#l}" -eq $((n + 1)) ] || return
-  } <"$1" 5<"${2:-/dev/null}" 6<"${3:-/dev/null}" 8<"${4:-/dev/null}"
+  } <"$1" 5<"${2:-/dev/null}" 6<"${3:-/dev/null}" 8<"${4:-/dev/null}" || return
   for p do
     [ -n "$p" ] || break
     o=${q%%"
