@@ -659,7 +659,7 @@ fn a_host_that_a_saved_plan_left_out_is_named_when_it_is_applied() {
 
 #[test]
 fn what_may_cut_access_is_said_of_the_smallest_plan_and_nothing_heads_nothing() {
-    let bench = Bench::new("[file.\"/etc/hosts\"]\nstate = \"absent\"\n");
+    let bench = Bench::new("[file.\"/etc/passwd\"]\nstate = \"absent\"\n");
     let plan = bench.run(&["plan", "--limit", "web1"]).expect(0);
     let short = plan.stdout.split("In short").nth(1).expect("a closing list");
     assert!(short.contains("deletes, may cut access  web1"), "{}", plan.stdout);
