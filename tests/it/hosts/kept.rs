@@ -99,6 +99,35 @@ fn what_leads_nowhere_any_more_is_made_anew() {
 }
 
 #[test]
+fn an_ssh_that_hangs_holds_up_nobody_for_long() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare1");
+    let somebody = Somebody::new("spare1");
+    assert_eq!(somebody.planned(&[]), 1);
+    let socket = std::fs::read_dir(somebody.folder()).expect("a folder").flatten().next();
+    let socket = socket.expect("a kept connection").path();
+    let check = std::process::Command::new("ssh")
+        .args(["-O", "check", "-S"])
+        .arg(&socket)
+        .arg("spare1")
+        .output()
+        .expect("ssh");
+    let told = String::from_utf8_lossy(&check.stderr).into_owned();
+    let number = told.split_once("pid=").and_then(|(_, rest)| rest.split_once(')'));
+    let master = number.expect("a process").0.to_owned();
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill").args([name, &master]).status();
+        assert!(sent.expect("kill").success());
+    };
+    signal("-STOP");
+    assert_eq!(somebody.planned(&[]), 1, "a run goes on with a new connection");
+    signal("-CONT");
+    signal("-TERM");
+}
+
+#[test]
 fn another_config_or_agent_is_another_connection() {
     if left_out() {
         return;
