@@ -48,8 +48,14 @@ pub(super) fn outcomes(status: RunStatus, hosts: &BTreeMap<String, usize>) -> St
     parts.join(" ")
 }
 
-/// `2 creates, 1 reload`: each kind of change with its number.
+/// As [`counted_changes`], `none` where there are none.
 pub(super) fn changes(counts: &BTreeMap<String, usize>) -> String {
+    let all = counted_changes(counts);
+    if all.is_empty() { "none".to_owned() } else { all }
+}
+
+/// `2 creates, 1 reload`: each kind of change with its number.
+pub(super) fn counted_changes(counts: &BTreeMap<String, usize>) -> String {
     let each = counts.iter().map(|(word, count)| {
         // As apply counts what it ran.
         let word = if word == "run" { Action::Run.word() } else { word };
@@ -59,8 +65,7 @@ pub(super) fn changes(counts: &BTreeMap<String, usize>) -> String {
             _ => format!("{count} {}s", visible(word)),
         }
     });
-    let all = each.collect::<Vec<_>>().join(", ");
-    if all.is_empty() { "none".to_owned() } else { all }
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// A time of a record without its letters.

@@ -123,7 +123,7 @@ newcomers() {
 # group_to SECONDS NAME BEFORE AFTER COMMAND…: BEFORE and AFTER are its number, or `absent`; AFTER is `any`
 # where its number does not matter.
 group_to() {
-  pick "$2" "$(database group "$2")"
+  entry group "$2"
   n=${E#*:*:}
   n=${n%%:*}
   [ -n "$n" ] || n=absent

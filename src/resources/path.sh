@@ -127,7 +127,7 @@ some() {
   {
     k="/proc/self/fd/0${2:+ /proc/self/fd/5}${3:+ /proc/self/fd/6}${4:+ /proc/self/fd/8}"
     q=$(exec stat -L -c 'f %f %u %g=%s' -- $k 2>/dev/null) || return
-    n=0 o=
+    n=0
     for l in $q; do
       case $l in
         *=???????*) return 1 ;;

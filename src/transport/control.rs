@@ -30,7 +30,8 @@ pub struct Control {
 impl Control {
     /// What tells kept connections apart besides their hosts; `None` where that cannot be known.
     pub(super) fn surroundings(&self, user_config: Option<&Path>) -> Option<&Surroundings> {
-        let of = || Some(Surroundings::of(&deciding::files(&included(user_config), &home())?));
+        let files = || deciding::files(&included(user_config), &home());
+        let of = || Some(Surroundings::of(files()?.into_iter().map(|(_, content)| content)));
         self.surroundings.get_or_init(of).as_ref()
     }
 
@@ -64,14 +65,14 @@ pub(super) fn base() -> PathBuf {
     base.join("trueup")
 }
 
-/// The longest path of the folder around it: `sun_path` has 108 bytes (unix(7)), and ssh adds 17 to a name while it makes
-/// a socket.
-const BASE_MAX: usize = 60;
+/// The longest path of a folder with sockets in folders of it: `sun_path` has 108 bytes (unix(7)), and ssh adds 17 to a
+/// name while it makes a socket.
+pub(super) const FOLDER_MAX: usize = 60;
 
 /// Makes the folder where the user alone can read.
 fn make(user_config: Option<&Path>) -> io::Result<TempDir> {
     let base = base();
-    let folder = if base.as_os_str().len() > BASE_MAX {
+    let folder = if base.as_os_str().len() > FOLDER_MAX {
         tempfile::Builder::new().prefix("trueup-").tempdir()?
     } else {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&base)?;

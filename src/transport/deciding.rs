@@ -9,21 +9,28 @@ use globset::GlobBuilder;
 /// How deep files include others (readconf.c of OpenSSH, `READCONF_MAX_DEPTH`).
 const DEPTH: usize = 16;
 
-/// These config files, those that they include, and those with known keys; `None` where what a program says decides too
-/// (`Match exec`), or a name that only ssh can make out.
-pub(super) fn files(configs: &[PathBuf], home: &Path) -> Option<Vec<PathBuf>> {
-    let mut all = vec![home.join(".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts".into()];
+/// These config files, those that they include, and those with known keys, each with what it holds (nothing where it cannot
+/// be read); `None` where what a program says decides too (`Match exec`), or a name that only ssh can make out.
+pub(super) fn files(configs: &[PathBuf], home: &Path) -> Option<Vec<(PathBuf, Vec<u8>)>> {
+    let known = [home.join(".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts".into()];
+    let mut all: Vec<_> = known.into_iter().map(read).collect();
     for config in configs {
         follow(config, home, DEPTH, &mut all)?;
     }
     Some(all)
 }
 
+fn read(file: PathBuf) -> (PathBuf, Vec<u8>) {
+    let content = std::fs::read(&file).unwrap_or_default();
+    (file, content)
+}
+
 /// Adds a file and what it includes (`ssh_config(5)`, Include).
-fn follow(file: &Path, home: &Path, depth: usize, all: &mut Vec<PathBuf>) -> Option<()> {
-    all.push(file.to_owned());
-    let Ok(bytes) = std::fs::read(file) else { return Some(()) };
-    for line in String::from_utf8_lossy(&bytes).lines() {
+fn follow(file: &Path, home: &Path, depth: usize, all: &mut Vec<(PathBuf, Vec<u8>)>) -> Option<()> {
+    let read = read(file.to_owned());
+    let text = String::from_utf8_lossy(&read.1).into_owned();
+    all.push(read);
+    for line in text.lines() {
         let (keyword, rest) = keyword(line);
         if keyword.eq_ignore_ascii_case("match") && rest.to_ascii_lowercase().contains("exec") {
             return None;
@@ -98,7 +105,10 @@ mod tests {
         let at = |name: &str| home.path().join(name);
         std::fs::create_dir_all(at(".ssh/config.d")).unwrap();
         let write = |name: &str, text: &str| std::fs::write(at(name), text).unwrap();
-        let asked = || files(&[at(".ssh/config")], home.path());
+        let asked = || {
+            let all = files(&[at(".ssh/config")], home.path())?;
+            Some(all.into_iter().map(|(file, _)| file).collect::<Vec<_>>())
+        };
         write(
             ".ssh/config",
             "Host a\n  User x\n include=config.d/*.conf \"~/b c\"\nMatch user x\n",

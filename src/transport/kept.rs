@@ -19,9 +19,6 @@ use crate::model::change::hex;
 /// How old a kept connection may be, however often it is used: keys and accounts are taken away meanwhile.
 const AGE_MAX: Duration = Duration::from_secs(3600);
 
-/// The longest path of the folder: `sun_path` has 108 bytes (unix(7)), and ssh adds 17 to a name while it makes a socket.
-const FOLDER_MAX: usize = 60;
-
 /// Bytes of a name.
 const NAME: usize = 20;
 
@@ -29,7 +26,7 @@ const NAME: usize = 20;
 pub(super) fn folder() -> Option<PathBuf> {
     let base = control::base();
     let folder = base.join("kept");
-    if folder.as_os_str().len() > FOLDER_MAX {
+    if folder.as_os_str().len() > control::FOLDER_MAX {
         return None;
     }
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
@@ -62,12 +59,10 @@ pub(super) fn name<'w>(
 pub(super) struct Surroundings(Sha256);
 
 impl Surroundings {
-    /// The contents of these files, and the agent.
-    pub(super) fn of(files: &[PathBuf]) -> Self {
+    /// The contents of files, and the agent.
+    pub(super) fn of(contents: impl Iterator<Item = Vec<u8>>) -> Self {
         let mut hash = Sha256::new();
-        for file in files {
-            add(&mut hash, &fs::read(file).unwrap_or_default());
-        }
+        contents.for_each(|content| add(&mut hash, &content));
         add(&mut hash, std::env::var_os("SSH_AUTH_SOCK").unwrap_or_default().as_bytes());
         Self(hash)
     }
@@ -79,12 +74,12 @@ fn add(hash: &mut Sha256, bytes: &[u8]) {
     hash.update(bytes);
 }
 
-/// Whether a connection at `socket` may be used: it is this user's, and not too old.
-pub(super) fn usable(socket: &Path) -> bool {
+/// Whether a connection at `socket` may be used: it is this user's, and not too old. None where nothing is there.
+pub(super) fn usable(socket: &Path) -> Option<bool> {
     let uid = rustix::process::geteuid().as_raw();
-    let Ok(metadata) = fs::symlink_metadata(socket) else { return false };
+    let metadata = fs::symlink_metadata(socket).ok()?;
     let young = metadata.modified().is_ok_and(|made| made.elapsed().is_ok_and(|age| age < AGE_MAX));
-    metadata.file_type().is_socket() && metadata.uid() == uid && young
+    Some(metadata.file_type().is_socket() && metadata.uid() == uid && young)
 }
 
 /// Gives the socket at `made` the name under which it is looked for; one that has it gives way.

@@ -14,6 +14,7 @@ use openssh::Session;
 use openssh_mux_client::shutdown_mux_master;
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::{Settings, TransportError, Way, Wire, host_key, kept, process, refusal};
@@ -89,14 +90,16 @@ impl Master {
     ) -> Result<Self, TransportError> {
         let mut command = command(host, settings)?;
         let place = place(&command, host, settings).filter(|_| way == Way::Any);
-        if let Some(socket) = &place {
+        if let Some(socket) = &place
+            && let Some(usable) = kept::usable(socket)
+        {
             let session = Session::resume_mux(socket.clone().into_boxed_path(), None);
-            if kept::usable(socket)
-                && matches!(timeout(kept::ANSWER, session.check()).await, Ok(Ok(())))
-            {
+            if usable && matches!(timeout(kept::ANSWER, session.check()).await, Ok(Ok(()))) {
                 return Ok(Self::of(session, socket.clone(), Life::Kept { reused: true }));
             }
-            kept::end(socket);
+            // It waits for an ssh that may hang.
+            let socket = socket.clone();
+            let _ = spawn_blocking(move || kept::end(&socket)).await;
         }
         let (base, _) = settings.control.config(settings.ssh_config.as_deref())?;
         let ours = |error| TransportError::Ours(format!("no folder for ssh's socket: {error}"));

@@ -8,7 +8,7 @@ use super::super::escape::visible;
 use super::super::inventory::columns;
 use super::super::palette::{Label, paint};
 use super::super::record::{RunStatus, host_view};
-use super::super::runs::{changes, done, moment, outcomes, took};
+use super::super::runs::{changes, counted_changes, done, moment, outcomes, took};
 use super::super::summary::{answer, troubles};
 use super::super::view::EndView;
 use super::super::{Style, counted};
@@ -106,11 +106,10 @@ fn row(part: &PartJson, ids: &[RunId]) -> Vec<String> {
 
 /// The answer in one line.
 fn last_line(merged: &MergedJson, all: &[Outcome]) -> String {
-    let counts = changes(&merged.counts);
-    let counts = if counts == "none" { "" } else { &counts };
+    let counts = counted_changes(&merged.counts);
     let rollback = merged.runs.iter().any(|part| part.run.selection.undoes.is_some());
     let what = if rollback { "Taken back on" } else { "Applied to" };
-    let mut text = answer(what, all, counts, merged.seconds);
+    let mut text = answer(what, all, &counts, merged.seconds);
     let shards = merged.missing_shards.iter().map(|shard| {
         let word = if shard.contains('-') { "shards" } else { "shard" };
         format!("{word} {}", visible(shard))

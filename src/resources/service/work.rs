@@ -55,11 +55,11 @@ pub(super) fn step(work: &Work<'_, Service>, first: bool) -> Step {
     let verbs = verbs(work);
     script.text("unit").args([&seconds, id]).args(was);
     script.args([service.leaves(unit).unwrap_or("-"), boot]).args(&verbs);
-    let up = ["enable", "start", "enable start"].contains(&verbs.join(" ").as_str());
+    let up = verbs.join(" ");
     let words = [id.as_str(), was[0], was[1], if first { "y" } else { "-" }];
-    let joint = up.then(|| Joint {
+    let joint = ["enable", "start", "enable start"].contains(&up.as_str()).then(|| Joint {
         call: "upunits",
-        shared: vec![seconds, verbs.join(" ")],
+        shared: vec![seconds, up],
         words: words.map(|word| word.as_bytes().to_vec()).into(),
     });
     Step { joint, ..Step::new(script) }

@@ -44,6 +44,12 @@ impl Somebody {
         self.state.path().join("trueup/kept")
     }
 
+    /// The socket of the one that is kept.
+    fn socket(&self) -> std::path::PathBuf {
+        let first = std::fs::read_dir(self.folder()).expect("a folder").flatten().next();
+        first.expect("a kept connection").path()
+    }
+
     fn disconnected(&self) -> String {
         let state = self.state.path().display().to_string();
         self.project.run_with(&["disconnect"], &[("XDG_STATE_HOME", &state)]).expect(0).stdout
@@ -91,8 +97,7 @@ fn what_leads_nowhere_any_more_is_made_anew() {
     lab().on("spare1", "pkill -KILL -f '^sshd: root' ; true");
     assert_eq!(somebody.planned(&[]), 1, "a run goes on with a new connection");
     // A socket behind which nobody is.
-    let socket = std::fs::read_dir(somebody.folder()).expect("a folder").flatten().next();
-    let socket = socket.expect("a kept connection").path();
+    let socket = somebody.socket();
     somebody.disconnected();
     drop(std::os::unix::net::UnixListener::bind(&socket).expect("a socket"));
     assert_eq!(somebody.planned(&[]), 1);
@@ -106,8 +111,7 @@ fn an_ssh_that_hangs_holds_up_nobody_for_long() {
     let _host = own("spare1");
     let somebody = Somebody::new("spare1");
     assert_eq!(somebody.planned(&[]), 1);
-    let socket = std::fs::read_dir(somebody.folder()).expect("a folder").flatten().next();
-    let socket = socket.expect("a kept connection").path();
+    let socket = somebody.socket();
     let check = std::process::Command::new("ssh")
         .args(["-O", "check", "-S"])
         .arg(&socket)

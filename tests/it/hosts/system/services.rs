@@ -1,5 +1,7 @@
 //! Systemd units.
 
+use std::sync::MutexGuard;
+
 use super::{meanwhile, moved, project, settle, told};
 use crate::support::{lab, lab::left_out, lab::own};
 
@@ -22,15 +24,21 @@ fn clean() {
     );
 }
 
+/// The host, with these units and nothing else of these tests; none where tests on hosts are left out.
+fn with_units() -> Option<MutexGuard<'static, ()>> {
+    if left_out() {
+        return None;
+    }
+    let host = own("spare1");
+    clean();
+    lab().on("spare1", UNITS);
+    Some(host)
+}
+
 #[test]
 fn units_of_all_kinds_run_start_at_boot_and_are_masked() {
-    if left_out() {
-        return;
-    }
-    let _host = own("spare1");
-    clean();
+    let Some(_host) = with_units() else { return };
     let lab = lab();
-    lab.on("spare1", UNITS);
     let up = settle(
         "[service.sys-a]\nstate = \"running\"\nenabled = true\n[service.\"sys-i@100\"]\nstate = \"running\"\nenabled = true\n\
          [service.\"sys-a.timer\"]\nstate = \"running\"\nenabled = true\n[service.\"sys-s.socket\"]\nstate = \"running\"\nenabled = true\n",
@@ -57,12 +65,7 @@ fn units_of_all_kinds_run_start_at_boot_and_are_masked() {
 
 #[test]
 fn a_unit_that_ends_right_after_its_start_is_a_failure_with_its_last_words() {
-    if left_out() {
-        return;
-    }
-    let _host = own("spare1");
-    clean();
-    lab().on("spare1", UNITS);
+    let Some(_host) = with_units() else { return };
     let told = told(&moved("[service.sys-ends]\nstate = \"running\"\n"));
     assert!(told.contains("it ended right after its start"), "{told}");
     assert!(told.contains("it cannot go on") && told.contains("status=7"), "{told}");
@@ -74,13 +77,8 @@ fn a_unit_that_ends_right_after_its_start_is_a_failure_with_its_last_words() {
 
 #[test]
 fn of_units_that_are_started_together_each_says_what_became_of_it() {
-    if left_out() {
-        return;
-    }
-    let _host = own("spare1");
-    clean();
+    let Some(_host) = with_units() else { return };
     let lab = lab();
-    lab.on("spare1", UNITS);
     lab.on("spare1", "cd /etc/systemd/system; sed 's/sleep 1000/false/' sys-a.service >sys-dies.service; systemctl daemon-reload");
     let service = |name: &str| format!("[service.{name:?}]\nstate = \"running\"\nenabled = true\n");
     let module = ["sys-dies", "sys-a", "sys-a.timer"].map(service).concat();
@@ -98,12 +96,7 @@ fn of_units_that_are_started_together_each_says_what_became_of_it() {
 
 #[test]
 fn a_unit_that_cannot_reload_or_be_enabled_says_so() {
-    if left_out() {
-        return;
-    }
-    let _host = own("spare1");
-    clean();
-    lab().on("spare1", UNITS);
+    let Some(_host) = with_units() else { return };
     lab().on("spare1", "systemctl start sys-a; rm -f /srv/sys-conf");
     let told = told(&moved(
         "[file.\"/srv/sys-conf\"]\ncontent = \"x\"\n[service.sys-a]\nreload_on = [\"file[/srv/sys-conf]\"]\n",
