@@ -42,12 +42,13 @@ impl<'a> Answers<'a> {
                 ahead.extend(answers.content_of(line, &mut rest));
             } else if line.starts_with(b"> ") {
                 for (path, length) in std::mem::take(&mut ahead) {
-                    let Some((content, after)) = rest.split_at_checked(length) else {
-                        answers.problem(line);
-                        break;
-                    };
-                    answers.contents.insert(path, (b"-", content.to_vec()));
-                    rest = after;
+                    match rest.split_at_checked(length) {
+                        Some((content, after)) => {
+                            answers.contents.insert(path, (b"-", content.to_vec()));
+                            rest = after;
+                        }
+                        None => answers.garbled(path, line),
+                    }
                 }
                 // The point behind them, which keeps their last line breaks.
                 let _ = self::line(&mut rest);
@@ -57,6 +58,9 @@ impl<'a> Answers<'a> {
                 answers.problem_of.extend(about(line).map(|path| (path, answers.problems.len())));
                 answers.problem(line);
             }
+        }
+        for (path, _) in ahead {
+            answers.garbled(path, path);
         }
         answers
     }
@@ -72,7 +76,11 @@ impl<'a> Answers<'a> {
             if let Some(seen) = next.strip_prefix(b"f ") {
                 self.opened.insert(path, seen);
             } else if let Some(length) = next.strip_prefix(b"= ") {
-                return Some((path, str::from_utf8(length).ok()?.parse().ok()?));
+                let length = str::from_utf8(length).ok().and_then(|length| length.parse().ok());
+                if length.is_none() {
+                    self.garbled(path, next);
+                }
+                return Some((path, length?));
             } else if next == b"." {
                 break;
             } else {
@@ -84,9 +92,15 @@ impl<'a> Answers<'a> {
         } else if let Some(bytes) = base64(&encoded) {
             self.contents.insert(path, (digest, bytes));
         } else {
-            self.problem(line);
+            self.garbled(path, line);
         }
         None
+    }
+
+    /// What came of a content, by this line, is none: it is not taken for the one that is wanted.
+    fn garbled(&mut self, path: &'a [u8], line: &[u8]) {
+        self.contents.insert(path, (b"garbled", Vec::new()));
+        self.problem(line);
     }
 
     fn problem(&mut self, line: &[u8]) {
@@ -134,6 +148,7 @@ impl<'a> Answers<'a> {
         let body = Body::of(bytes.clone());
         match digest.as_str() {
             "unreadable" => Err("its content cannot be read".into()),
+            "garbled" => Err("what the host said of its content is none".into()),
             "unsummed" => Err(
                 "its content cannot be compared, because this host has no sha256sum: install what \
                  brings it (coreutils)"
@@ -218,8 +233,17 @@ mod tests {
         let content = |path| answers.content(path, 9).unwrap().unwrap().bytes().unwrap().to_vec();
         assert_eq!([content("/a"), content("/b"), content("/c")], [&b"a\nb\n"[..], b"", b".\n\n"]);
         assert_eq!(content("/d"), b"abc");
-        let short = Answers::read(b"d - /a\nf 81a4 0 0\n= 9\n> 9\nabc\n.");
-        assert!(short.content("/a", 9).unwrap().is_none() && !short.problems.is_empty());
+        // What cannot be made out is no content, and not the one that is wanted either.
+        let wrong: [&[u8]; 4] = [
+            b"d - /a\nf 81a4 0 0\n= 9\n> 9\nabc\n.",
+            b"d - /a\nf 81a4 0 0\n= 9\n",
+            b"d - /a\nf 81a4 0 0\n= x\n> 9\nabc\n.",
+            b"d - /a\n%%%\n.\n",
+        ];
+        for text in wrong {
+            let answers = Answers::read(text);
+            assert!(answers.content("/a", 9).is_err() && !answers.problems.is_empty());
+        }
     }
 
     #[test]
