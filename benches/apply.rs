@@ -1,6 +1,7 @@
 //! The first apply of the 113 on hosts that have the packages already.
 
 use crate::figures::{Aim, Row, ratios, seconds};
+use crate::hand;
 use crate::lab::Hosts;
 use crate::plans::{in_turn, memory, project, settle, walls};
 use crate::rows::Bench;
@@ -25,6 +26,9 @@ pub fn first(bench: &mut Bench, row: &mut Row) -> Result<(), String> {
     row.beside(work, "bare ssh, s", seconds(&bare));
     row.beside(work, "trueup apply, s", seconds(&walls(&applies)));
     row.beside(work, "controller's memory, MiB", memory(&applies));
+    let undo = || lab.on_all(&names, UNDO);
+    hand::beside(row, work, (lab, hand::MAKE), undo)?;
+    undo()?;
     row.note(
         "First apply: between two runs, and not measured, the users, folders, files, links and lines are removed, \
          the services stopped and disabled, and what the host remembers deleted. 93 resources are then to be made.",

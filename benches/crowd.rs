@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::figures::{Aim, Part, Row, over, seconds};
+use crate::hand;
 use crate::lab::{self, Hosts};
 use crate::plans::{memory, project, settle, walls};
 use crate::program::{PLAN, memory_of};
@@ -54,6 +55,7 @@ pub fn crowd(bench: &mut Bench, row: &mut Row) -> Result<(), String> {
         grown.push(memory(&plans));
         if part == count {
             whole(row, &bare, &took, &grown);
+            hand::beside(row, &work_of(count), (lab, &hand::questions(&size)), || Ok(()))?;
             let ssh = masters(bench, hosts, &folder)? / count as f64;
             row.beside(&work_of(count), "memory of its ssh, MiB a host (one run)", vec![ssh]);
             let (_, program) = bench.lab(hosts)?;

@@ -48,6 +48,8 @@ pub enum Part {
     /// What an aim's figure was made from.
     Beside,
     Peer,
+    /// The same work without the program.
+    Hand,
     Curve,
 }
 

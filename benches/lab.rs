@@ -89,13 +89,19 @@ const PARALLEL: usize = 64;
 
 /// `ssh HOST true` with a config.
 pub fn bare(config: &Path, hosts: &[String]) -> Result<Duration, String> {
+    each(config, hosts, "true")
+}
+
+/// `ssh HOST TEXT` with a config.
+pub fn each(config: &Path, hosts: &[String], text: &str) -> Result<Duration, String> {
     let begun = Instant::now();
     side_by_side(hosts, |host| {
         let mut ssh = Command::new("ssh");
-        ssh.arg("-F").arg(config).args([host, "true"]);
-        let status = ssh.stdin(Stdio::null()).stderr(Stdio::null()).status();
+        ssh.arg("-F").arg(config).args([host, text]);
+        ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = ssh.status();
         let good = status.is_ok_and(|status| status.success());
-        if good { Ok(()) } else { Err(format!("bare ssh to {host} fails")) }
+        if good { Ok(()) } else { Err(format!("ssh to {host} fails")) }
     })?;
     Ok(begun.elapsed())
 }

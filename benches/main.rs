@@ -17,6 +17,7 @@ mod content;
 mod crowd;
 mod figures;
 mod fleet;
+mod hand;
 mod lab;
 mod line;
 mod machine;

@@ -82,6 +82,7 @@ pub fn page(results: &Results) -> String {
     }
     let parts = [
         (Part::Peer, "Beside others", PEERS),
+        (Part::Hand, "By hand", HAND),
         (Part::Curve, "Curves", "What grows with hosts and with resources."),
         (
             Part::Beside,
@@ -90,6 +91,11 @@ pub fn page(results: &Results) -> String {
         ),
     ];
     for (part, title, words) in parts {
+        // What no row has measured yet, and none stands for.
+        let some = rows.iter().flat_map(|(_, row)| &row.lines).any(|line| line.part == part);
+        if !some && ORDER.iter().all(|(_, stands)| *stands != part) {
+            continue;
+        }
         let _ = write!(text, "\n## {title}\n\n{words}\n\n");
         text.push_str(
             "| work | measure | median | minimum | maximum | runs |\n|---|---|---|---|---|---|\n",
@@ -112,6 +118,10 @@ pub fn page(results: &Results) -> String {
 
 const PEERS: &str = "The same work on the same hosts in the same run, with nothing to change, as multiples of bare ssh.";
 
+const HAND: &str = "The same work by shell text that somebody wrote for these hosts alone, over the same ssh: it asks for no more
+than the files speak of, or makes it and looks at nothing, and nobody compares. Where even that misses an aim, it
+leaves no room for asking what the files ask with the programs that a host has.";
+
 const WORK: &str = "\
 - The 113 resources of a host: 20 packages, 10 users, 10 directories, 50 files made from a template, 10 \
 symlinks, 10 lines and 3 services.
@@ -127,8 +137,7 @@ fn missing(text: &mut String, part: Part, name: &str, results: &Results) {
         Some(_) => return,
     };
     if ORDER.contains(&(name, part)) {
-        let why = why.replace('|', "\\|");
-        let _ = writeln!(text, "| row `{name}` | **not measured**: {why} |");
+        let _ = writeln!(text, "| row `{name}` | **not measured**: {} |", cell(&why));
     }
 }
 
@@ -139,14 +148,19 @@ fn ends(text: &str) -> String {
     lines.next_back().map_or_else(|| first.clone(), |last| format!("{first} … {}", last.trim()))
 }
 
+/// A text in a table: what parts cells does not there.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
 fn aims(text: &mut String, row: &Row) {
     for line in row.lines.iter().filter(|line| line.part == Part::Aim) {
         let (median, first, last) = line.spread();
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
-            line.work,
-            line.measure,
+            cell(&line.work),
+            cell(&line.measure),
             aim(line),
             number(median),
             number(first),
@@ -162,8 +176,8 @@ fn plain(text: &mut String, line: &Line) {
     let _ = writeln!(
         text,
         "| {} | {} | {} | {} | {} | {} |",
-        line.work,
-        line.measure,
+        cell(&line.work),
+        cell(&line.measure),
         number(median),
         number(first),
         number(last),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::figures::{Aim, Part, Row, over, ratios, seconds};
+use crate::hand;
 use crate::lab::{Hosts, Lab};
 use crate::program::{PLAN, Program, Run};
 use crate::rows::{Bench, runs};
@@ -34,18 +35,17 @@ pub fn settle(program: &Program, folder: &std::path::Path) -> Result<(), String>
     program.cold(folder).map(drop)
 }
 
-/// Times of bare ssh and of the program, in turn, so that a machine whose speed drifts is fair to both.
-pub fn in_turn(
+/// Times of bare ssh and runs of something else, in turn, so that a machine whose speed drifts is fair to both.
+pub fn in_turn<T>(
     lab: &Lab,
-    mut plan: impl FnMut() -> Result<Run, String>,
-) -> Result<(Vec<Duration>, Vec<Run>), String> {
-    let mut bare = Vec::new();
-    let mut plans = Vec::new();
+    mut other: impl FnMut() -> Result<T, String>,
+) -> Result<(Vec<Duration>, Vec<T>), String> {
+    let (mut bare, mut others) = (Vec::new(), Vec::new());
     for _ in 0..runs() {
         bare.push(lab.bare(&lab.names)?);
-        plans.push(plan()?);
+        others.push(other()?);
     }
-    Ok((bare, plans))
+    Ok((bare, others))
 }
 
 /// The times of runs.
@@ -76,6 +76,7 @@ pub fn cold(bench: &mut Bench, row: &mut Row) -> Result<(), String> {
     row.beside(work, "bare ssh, s", seconds(&bare));
     row.beside(work, "trueup plan, s", seconds(&walls(&plans)));
     row.beside(work, "controller's memory, MiB", memory(&plans));
+    hand::beside(row, work, (lab, &hand::questions(&size)), || Ok(()))?;
     let work = "the same, warm (right after a plan)";
     row.aim(work, "wall ÷ cold bare ssh", Aim::AtMost(0.35), ratios(&warm, &bare));
     row.beside(work, "trueup plan, s", seconds(&warm));
@@ -95,6 +96,7 @@ pub fn twenty(bench: &mut Bench, row: &mut Row) -> Result<(), String> {
     row.beside(work, "bare ssh, s", seconds(&bare));
     row.beside(work, "trueup plan, s", seconds(&walls(&plans)));
     row.beside(work, "controller's memory, MiB", memory(&plans));
+    hand::beside(row, work, (lab, &hand::questions(&Size::small())), || Ok(()))?;
     row.note("20 hosts: all of them Debian with systemd (`web1` to `web20` of the lab).");
     program.disconnect(&folder)
 }

@@ -49,7 +49,9 @@ impl Program {
     /// Sets the folders of its own.
     pub fn settle(&self, command: &mut Command) {
         // ssh's sockets have a short limit for their names.
-        for (name, folder) in [("XDG_RUNTIME_DIR", "run"), ("XDG_STATE_HOME", "state")] {
+        let folders =
+            [("XDG_RUNTIME_DIR", "run"), ("XDG_STATE_HOME", "state"), ("XDG_CACHE_HOME", "cache")];
+        for (name, folder) in folders {
             let folder = self.folder.join(folder);
             let _ = std::fs::create_dir_all(&folder);
             command.env(name, folder);

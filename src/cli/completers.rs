@@ -83,7 +83,7 @@ pub(super) fn pattern(current: &OsStr) -> Vec<CompletionCandidate> {
 /// The address of every resource of every host, as far as it is known without facts.
 pub(super) fn addresses() -> Vec<CompletionCandidate> {
     let (directory, given) = place();
-    let tree = config::Tree::Folder(directory.clone());
+    let tree = config::Tree::Folder(directory.clone(), None);
     let loaded = config::load(&tree, given.as_deref(), config::Modules::Used);
     if !loaded.whole {
         return Vec::new();

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use super::args::{Common, Select};
 use super::key::ProjectKey;
 use super::settings;
-use crate::config::{self, HostPattern, Loaded, Modules, Project, Sources, Tree};
+use crate::config::{self, Digests, HostPattern, Loaded, Modules, Project, Sources, Tree};
 use crate::model::suggest::nearest;
-use crate::model::{Diagnostic, Facts, Severity};
+use crate::model::{Diagnostic, Facts, Host, Severity};
 use crate::report::{self, Style, counted};
 use crate::resolve::{Desired, Resolver, Selection, Survey};
 
@@ -40,6 +40,9 @@ pub(super) struct Ready {
     pub(super) key: ProjectKey,
 }
 
+/// Whether what a host should be is needed behind the look for mistakes.
+type Keep<'k> = dyn Fn(&Host) -> bool + Sync + 'k;
+
 /// Reads the project's files.
 pub(super) fn load(common: &Common, modules: Modules) -> Loaded {
     // Like every path of the command line, -i is read from where the user stands.
@@ -50,12 +53,24 @@ pub(super) fn load(common: &Common, modules: Modules) -> Loaded {
         Some(root) => path.strip_prefix(root).map_or_else(|_| path.clone(), Path::to_owned),
         None => path,
     });
-    config::load(&Tree::Folder(common.directory.clone()), inventory.as_deref(), modules)
+    let digests = Arc::new(Digests::within(settings::cache_folder()));
+    let tree = Tree::Folder(common.directory.clone(), Some(digests));
+    config::load(&tree, inventory.as_deref(), modules)
 }
 
 /// Finds every mistake of the project.
 /// With `limit` only these hosts are looked at.
 pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPattern>) -> Examined {
+    examine_and_keep(common, modules, limit, &|_| false)
+}
+
+/// The same, which keeps what the hosts should be that `keep` says.
+fn examine_and_keep(
+    common: &Common,
+    modules: Modules,
+    limit: Option<&HostPattern>,
+    keep: &Keep<'_>,
+) -> Examined {
     let Loaded { project, mistakes: mut found, whole } = load(common, modules);
     let read = found.len();
     let project = Arc::new(project);
@@ -67,7 +82,7 @@ pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPatt
     let resolver = whole.then(|| Resolver::new(&project, overrides, &mut found));
     if let Some(resolver) = &resolver {
         match resolver.select(limit) {
-            Ok(every) => survey = surveyed(common, resolver, every, &found),
+            Ok(every) => survey = surveyed((common, keep), resolver, every, &found),
             Err(mistakes) => found.extend(mistakes),
         }
         found.extend(survey.mistakes(resolver, &found));
@@ -98,37 +113,44 @@ pub(super) fn examine(common: &Common, modules: Modules, limit: Option<&HostPatt
 /// Looks at the hosts of the run's shard. Where something is wrong there all others are looked at too: what names
 /// nothing on these may name something on those. What is wrong with those is for their own shards to say.
 fn surveyed(
-    common: &Common,
+    (common, keep): (&Common, &Keep<'_>),
     resolver: &Resolver,
     every: Vec<usize>,
     found: &[Diagnostic],
 ) -> Survey {
     let ours = |index: &usize| common.holds(&resolver.targets[*index].host.name);
     let (ours, others): (Vec<usize>, Vec<usize>) = every.into_iter().partition(ours);
-    let mut survey = look(resolver, &ours, common.render_timeout());
+    let mut survey = look(resolver, &ours, common.render_timeout(), keep);
     if !others.is_empty() && !survey.mistakes(resolver, found).is_empty() {
-        survey.beside(look(resolver, &others, common.render_timeout()));
+        survey.beside(look(resolver, &others, common.render_timeout(), &|_| false));
     }
     survey
 }
 
 /// Looks at hosts on all cores. Where one host takes longer than `seconds` the program ends: nothing
 /// else can stop a template that goes on and on.
-fn look(resolver: &Resolver, hosts: &[usize], seconds: u64) -> Survey {
+fn look(resolver: &Resolver, hosts: &[usize], seconds: u64, keep: &Keep<'_>) -> Survey {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let cores = if hosts.len() < 64 { 1 } else { cores };
+    let cores = cores.min(hosts.len().div_ceil(2));
     let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let work = || {
+    // For each worker the target that it is at.
+    let at: Vec<AtomicUsize> = (0..cores).map(|_| AtomicUsize::new(usize::MAX)).collect();
+    let work = |at: &AtomicUsize| {
         let mut survey = Survey::default();
         while let Some(&target) = hosts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            survey.add(resolver, target);
+            at.store(target, Ordering::Relaxed);
+            let desired = survey.add(resolver, target);
+            if let Some(desired) = desired.filter(|_| keep(&resolver.targets[target].host)) {
+                survey.keep(target, desired);
+            }
             done.fetch_add(1, Ordering::Relaxed);
         }
+        at.store(usize::MAX, Ordering::Relaxed);
         survey
     };
     let mut all = Survey::default();
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = at.iter().map(|at| scope.spawn(|| work(at))).collect();
         let watch = scope.spawn(|| {
             let mut before = (0, Instant::now());
             loop {
@@ -140,8 +162,9 @@ fn look(resolver: &Resolver, hosts: &[usize], seconds: u64) -> Survey {
                 if now != before.0 {
                     before = (now, Instant::now());
                 } else if before.1.elapsed() >= Duration::from_secs(seconds) {
-                    let names = &resolver.targets;
-                    let host = hosts.get(now).map_or("?", |&target| &names[target].host.name);
+                    let at = at.iter().map(|at| at.load(Ordering::Relaxed));
+                    let stuck = at.min().and_then(|target| resolver.targets.get(target));
+                    let host = stuck.map_or("?", |target| &target.host.name);
                     report::print_error(&format!(
                         "error: making the resources of {host} takes longer than {seconds} s\n  \
                          help: a loop in a template goes on and on, or --render-timeout is too short\n"
@@ -179,10 +202,19 @@ pub(super) struct Asked<'a> {
 
 /// The project for a run on hosts; tells its mistakes and gives `None` when there are any.
 pub(super) fn ready(common: &Common, asked: &Asked<'_>, style: Style) -> Option<Ready> {
-    let Examined { project, resolver, survey, mut found } = examine(common, Modules::Used, None);
+    // What is selected, or keeps what it was made from, is made another time.
+    let whole = !asked.keep && settings::selection(asked.select).is_ok_and(|some| some.is_none());
+    let limit = settings::limit(common).ok().flatten();
+    let keep = |host: &Host| {
+        whole
+            && limit.as_ref().is_none_or(|limit| limit.matches(host))
+            && asked.only.is_none_or(|only| only.contains(&host.name))
+    };
+    let Examined { project, resolver, mut survey, mut found } =
+        examine_and_keep(common, Modules::Used, None, &keep);
     found.retain(|mistake| mistake.severity == Severity::Error);
     let chosen = match resolver.filter(|_| found.is_empty()) {
-        Some(resolver) => choose(common, asked, resolver, &survey),
+        Some(resolver) => choose(common, asked, resolver, &mut survey),
         None => Err(found),
     };
     match chosen {
@@ -203,7 +235,7 @@ fn choose(
     common: &Common,
     &Asked { select, keep, only }: &Asked<'_>,
     resolver: Resolver,
-    survey: &Survey,
+    survey: &mut Survey,
 ) -> Result<(Resolver, Vec<(usize, Option<Arc<Desired>>)>), Vec<Diagnostic>> {
     let limit = settings::limit(common).map_err(|mistake| vec![mistake])?;
     let selection = settings::selection(select)?;
@@ -224,7 +256,10 @@ fn choose(
         if only.is_some_and(|only| !only.contains(name)) {
             continue;
         }
-        let desired = selected_of(&resolver, index)?;
+        let desired = match survey.take(index) {
+            None => selected_of(&resolver, index)?,
+            whole => whole,
+        };
         // A host of which nothing is selected is not contacted.
         if all || desired.as_ref().is_none_or(|desired| !desired.resources.is_empty()) {
             ready.push((index, desired.map(Arc::new)));

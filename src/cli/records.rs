@@ -16,7 +16,7 @@ use crate::model::RunId;
 use crate::plan::json::PlanJson;
 use crate::report;
 use crate::report::events::EventJson;
-use crate::report::record::{RunJson, RunStatus, SummaryJson};
+use crate::report::record::{RunJson, RunStatus, Story, SummaryJson};
 
 /// The largest file of a record that is read, in bytes.
 const MOST: u64 = 1 << 30;
@@ -232,22 +232,47 @@ impl Recorded {
         }
         let run: RunJson = self.form(RUN)?;
         let status = if goes_on { RunStatus::Running } else { RunStatus::Interrupted };
-        // The last line of a program that was killed may be half a line.
-        let events = self.text(EVENTS).unwrap_or_default();
-        let events = events.lines().map_while(|line| serde_json::from_str(line).ok());
-        let mut events: Vec<EventJson> = events.collect();
+        let mut story = self.story(status);
         if written {
             report::print_error(&format!(
                 "warning: {} is damaged: what is shown of this run is what {EVENTS} beside it says\n",
                 self.folder.join(SUMMARY).display()
             ));
         }
-        if matches!(events.last(), Some(EventJson::End(_)))
-            && let Some(EventJson::End(end)) = events.pop()
+        if matches!(story.events.last(), Some(EventJson::End(_)))
+            && let Some(EventJson::End(end)) = story.events.pop()
         {
             return Ok(SummaryJson::told(run, end));
         }
-        Ok(SummaryJson::open(run, status, &self.plan()?, &events))
+        Ok(SummaryJson::open(run, status, &self.plan()?, &story))
+    }
+
+    /// What was written while it ran. Lines that say nothing are told, but for half a line at the end: the last words of a
+    /// program that was killed.
+    fn story(&self, status: RunStatus) -> Story {
+        let text = self.text(EVENTS);
+        let (mut events, mut damaged) = (Vec::new(), 0);
+        for line in text.iter().flat_map(|text| text.split_inclusive('\n')) {
+            match serde_json::from_str::<EventJson>(line) {
+                Ok(event) => events.push(event),
+                Err(_) => damaged += usize::from(line.ends_with('\n') || line.contains('\0')),
+            }
+        }
+        let path = shown(&self.folder.join(EVENTS));
+        let why = match &text {
+            Err(why) => why.clone(),
+            Ok(_) if damaged > 0 => {
+                format!("{path} is damaged: {} cannot be read", report::counted(damaged, "line"))
+            }
+            Ok(_) if events.is_empty() && status == RunStatus::Interrupted => {
+                format!("{path} says nothing")
+            }
+            Ok(_) => return Story { events, whole: true },
+        };
+        report::print_error(&format!(
+            "warning: {why}: more may have been done in this run than is shown\n"
+        ));
+        Story { events, whole: false }
     }
 
     /// Whether its apply still holds the lock on it.

@@ -126,6 +126,7 @@ async fn go_back<'r>(
         }
     }
     let (results, idle) = look(&mut run, (ready, later), (found, &id), verb).await;
+    run.give_up(gone.iter());
     let results: Vec<HostResult> = results.into_iter().chain(gone.into_iter().map(Err)).collect();
     let lost = lost(ready, &results);
     let Some(mut plan) = run.plan_view(telling.style, &results) else { return Exit::Mistake };

@@ -12,7 +12,9 @@ use super::project::{self, Ready};
 use super::record::Record;
 use super::{settings, view};
 use crate::config::Project;
-use crate::execute::{self, Cost, Fleet, HostResult, Keep, Password, Prune, Question, Sent, Times};
+use crate::execute::{
+    self, Cost, Ended, Fleet, HostResult, Keep, Password, Prune, Question, Sent, Times,
+};
 use crate::model::{Event, RunMark};
 use crate::plan::Document;
 use crate::report::events::EventJson;
@@ -44,6 +46,8 @@ pub(super) struct Run<'r> {
     pub(super) select: &'r Select,
     why: bool,
     begun: Instant,
+    /// What hosts cost that were given up before they had a plan.
+    given_up: Cost,
     /// What the command line says of confirming; a saved plan says for itself.
     confirm: Option<u32>,
     /// Whether each thing that happens is a line of standard output.
@@ -128,6 +132,7 @@ impl<'r> Run<'r> {
             select,
             why,
             begun: Instant::now(),
+            given_up: Cost::default(),
             confirm,
             json,
             early,
@@ -141,7 +146,14 @@ impl<'r> Run<'r> {
     pub(super) async fn look(&mut self) -> Option<Vec<HostResult>> {
         let hosts = self.ready.hosts.clone();
         let fleet = self.fleet.clone();
-        self.until_stopped(hosts.len(), fleet.look(hosts)).await
+        let results = self.until_stopped(hosts.len(), fleet.look(hosts)).await?;
+        self.give_up(results.iter().filter_map(|result| result.as_ref().err()));
+        Some(results)
+    }
+
+    /// Keeps what was spent on hosts that have no plan.
+    pub(super) fn give_up<'e>(&mut self, ended: impl Iterator<Item = &'e Ended>) {
+        ended.for_each(|ended| self.given_up.add(ended.target, ended.spent));
     }
 
     /// Shows events while `work` on so many hosts goes on, which changes nothing; `None` when it was stopped,
@@ -233,7 +245,8 @@ impl<'r> Run<'r> {
         }
         if hosts.timings {
             let name = |target: usize| self.ready.resolver.targets[target].host.name.clone();
-            let times = cost.hosts().map(|(target, counts)| {
+            let all = cost.clone().and(self.given_up.clone());
+            let times = all.hosts().map(|(target, counts)| {
                 let Times { connect, facts, probe, compare, steps } = counts.times;
                 HostTimes { host: name(target), times: [connect, facts, probe, compare, steps] }
             });

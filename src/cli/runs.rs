@@ -103,6 +103,8 @@ impl Ways {
             !host.done.is_empty() && host.outcome != Outcome::RolledBack.word()
         };
         let changed: Vec<&HostEndJson> = summary.hosts.iter().filter(left).collect();
+        let unknown = Outcome::Unknown.word();
+        let lost = summary.hosts.iter().any(|host| host.outcome == unknown);
         let mut kept = 0;
         for host in &changed {
             let seen = self.seen.entry((run.inventory.clone(), host.host.clone())).or_default();
@@ -110,6 +112,7 @@ impl Ways {
             *seen += 1;
         }
         match changed.iter().filter(|host| back.contains(&host.host)).count() {
+            _ if changed.is_empty() && lost => unknown,
             _ if changed.is_empty() => "-",
             count if count == changed.len() => "taken back",
             0 if kept > 0 => "kept",

@@ -35,12 +35,23 @@ pub(super) fn key_variable() -> Option<String> {
     std::env::var(KEY_VARIABLE).ok().filter(|text| !text.is_empty())
 }
 
-/// The folder for what outlives a run, for this user alone (XDG Base Directory Specification).
+/// The folder for what outlives a run, for this user alone.
 pub(super) fn state_folder() -> PathBuf {
+    own_folder("XDG_STATE_HOME", ".local/state")
+}
+
+/// The folder for what can be found again, for this user alone.
+pub(super) fn cache_folder() -> PathBuf {
+    own_folder("XDG_CACHE_HOME", ".cache")
+}
+
+/// A folder of ours in the one that a variable names, or else in one of the user's home (XDG Base Directory
+/// Specification).
+fn own_folder(name: &str, below_home: &str) -> PathBuf {
     let variable =
         |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let base = variable("XDG_STATE_HOME").filter(|path| path.is_absolute());
-    let home = || variable("HOME").unwrap_or_else(|| "/".into()).join(".local/state");
+    let base = variable(name).filter(|path| path.is_absolute());
+    let home = || variable("HOME").unwrap_or_else(|| "/".into()).join(below_home);
     base.unwrap_or_else(home).join("trueup")
 }
 

@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::digests::Digests;
 use crate::model::{Body, Filed};
 
 /// The largest TOML file or template that is read, in bytes.
@@ -18,8 +19,8 @@ const OTHERS_WRITE: u32 = 0o002;
 /// Where the files of a project are.
 #[derive(Debug, Clone)]
 pub enum Tree {
-    /// A folder on disk.
-    Folder(PathBuf),
+    /// A folder on disk, and the digests that are known of its files.
+    Folder(PathBuf, Option<Arc<Digests>>),
     /// Files by their path below the project.
     Memory(BTreeMap<PathBuf, Vec<u8>>),
 }
@@ -42,20 +43,21 @@ impl Tree {
             Self::Memory(files) => {
                 files.get(path).cloned().ok_or_else(|| "there is no such file".to_owned())
             }
-            Self::Folder(root) => read(&root.join(path)).map_err(|error| why(&error)),
+            Self::Folder(root, _) => read(&root.join(path)).map_err(|error| why(&error)),
         }
     }
 
     /// The content of a regular file, or why it cannot be read. A large one is opened only.
     pub(super) fn body(&self, path: &Path) -> Result<Body, String> {
-        let Self::Folder(root) = self else { return self.bytes(path).map(Body::of) };
+        let Self::Folder(root, digests) = self else { return self.bytes(path).map(Body::of) };
         let full = root.join(path);
         let body = || {
             let mut file = regular(&full)?;
             let size = file.metadata()?.len();
             if size > Body::HELD_MAX {
-                let shown = path.display().to_string();
-                return Ok(Body::filed(size, Arc::new(ProjectFile { full: full.clone(), shown })));
+                let (shown, digests) = (path.display().to_string(), digests.clone());
+                let file = ProjectFile { full: full.clone(), shown, digests };
+                return Ok(Body::filed(size, Arc::new(file)));
             }
             let mut bytes = Vec::new();
             file.read_to_end(&mut bytes)?;
@@ -66,7 +68,7 @@ impl Tree {
 
     /// The text of a regular file of a bounded size, or why it cannot be read.
     pub(super) fn text(&self, path: &Path) -> Result<String, String> {
-        if let Self::Folder(root) = self
+        if let Self::Folder(root, _) = self
             && let Ok(metadata) = fs::metadata(root.join(path))
             && metadata.len() > TEXT_MAX
         {
@@ -85,7 +87,7 @@ impl Tree {
             Self::Memory(files) => {
                 files.keys().any(|file| file.starts_with(path)).then_some(Entry::Folder)
             }
-            Self::Folder(root) => {
+            Self::Folder(root, _) => {
                 let full = root.join(path);
                 fs::symlink_metadata(&full).ok()?;
                 let inside = root.canonicalize().ok()?;
@@ -108,7 +110,7 @@ impl Tree {
                 let first = below.filter_map(|rest| rest.components().next());
                 first.map(|name| name.as_os_str().to_string_lossy().into_owned()).collect()
             }
-            Self::Folder(root) => fs::read_dir(root.join(folder))
+            Self::Folder(root, _) => fs::read_dir(root.join(folder))
                 .map(|entries| {
                     let names = entries.flatten().map(|entry| entry.file_name());
                     names.map(|name| name.to_string_lossy().into_owned()).collect()
@@ -119,7 +121,7 @@ impl Tree {
 
     /// Whether everybody may change what is at a path: what they write there would run on the hosts.
     pub(super) fn open_to_others(&self, path: &Path) -> bool {
-        let Self::Folder(root) = self else { return false };
+        let Self::Folder(root, _) = self else { return false };
         let open = |metadata: &Metadata| metadata.mode() & OTHERS_WRITE != 0;
         fs::metadata(root.join(path)).is_ok_and(|metadata| open(&metadata))
     }
@@ -127,7 +129,7 @@ impl Tree {
     /// As the reader knows it.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Folder(root) => root.display().to_string(),
+            Self::Folder(root, _) => root.display().to_string(),
             Self::Memory(_) => "this".to_owned(),
         }
     }
@@ -138,6 +140,7 @@ struct ProjectFile {
     full: PathBuf,
     /// Its path below the project.
     shown: String,
+    digests: Option<Arc<Digests>>,
 }
 
 impl Filed for ProjectFile {
@@ -147,6 +150,20 @@ impl Filed for ProjectFile {
 
     fn shown(&self) -> &str {
         &self.shown
+    }
+
+    fn digested(
+        &self,
+        size: u64,
+        find: &dyn Fn() -> Result<String, String>,
+    ) -> Result<String, String> {
+        self.digests.as_ref().map_or_else(find, |known| known.digest(&self.full, size, find))
+    }
+
+    fn forget(&self) {
+        if let Some(known) = &self.digests {
+            known.forget(&self.full);
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! TOML text to typed configuration, every part with its place.
 //!
-//! `load` is the only reader of project files; `loader` puts a project together from what it reads,
+//! `load` is the only reader of project files, `digests` keeps what large ones have been found to be; `loader` puts a project together from what it reads,
 //! `source` owns the text, and the other files here turn text into data. Nothing here knows a resource type or evaluates an expression.
 
+mod digests;
 mod inventory;
 pub mod keys;
 mod load;
@@ -20,6 +21,7 @@ mod source;
 mod standard;
 mod table;
 
+pub use digests::Digests;
 pub use inventory::{CONNECTION_KEYS, Group, HostEntry, Inventory, Settings};
 pub use load::Tree;
 pub use loader::{Loaded, Modules, load};

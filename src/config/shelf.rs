@@ -31,7 +31,7 @@ pub fn shelf(root: &Path) -> Vec<Shelved> {
             found.insert(module.name.clone(), module);
         }
     }
-    let tree = Tree::Folder(root.to_owned());
+    let tree = Tree::Folder(root.to_owned(), None);
     let modules = Path::new("modules");
     let own = tree.entry(Path::new("trueup.toml")).map(|_| tree.names(modules));
     for name in own.into_iter().flatten() {
@@ -45,7 +45,7 @@ pub fn shelf(root: &Path) -> Vec<Shelved> {
 /// The inventory of the project in `root`, or the one given, without what is wrong in it.
 #[must_use]
 pub fn inventory(root: &Path, given: Option<&Path>) -> Option<Inventory> {
-    let (mut sources, tree) = (Sources::default(), Tree::Folder(root.to_owned()));
+    let (mut sources, tree) = (Sources::default(), Tree::Folder(root.to_owned(), None));
     let mut read = |path: &Path| {
         let file = sources.add(path.to_owned(), tree.text(path).ok()?);
         let table = table::parse(file, sources.get(file).text, &mut Vec::new());

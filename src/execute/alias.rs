@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fleet::{Fleet, HostResult};
-use super::host::{Ended, HostRun};
+use super::host::{Ended, HostRun, failed};
 use crate::model::{Event, Outcome, TransportKind};
 use crate::resolve::{Desired, Instance, Resolver};
 
@@ -19,8 +19,8 @@ pub(super) async fn told_apart(results: Vec<HostResult>, fleet: &Fleet) -> Vec<H
         all.push(match (result, refused.get(&index)) {
             (Ok(mut run), Some((other, address))) => {
                 // Nothing was done, and a lock that it holds is free then.
-                run.close(fleet.settings.run.is_some()).await;
-                let ended = ended(&run, other, address);
+                let spent = run.close(fleet.settings.run.is_some()).await;
+                let ended = Ended { spent, ..ended(&run, other, address) };
                 let (host, why) = (ended.target, Some(ended.message.clone()));
                 fleet.emit(Event::Finished { host, outcome: ended.outcome, why });
                 Err(ended)
@@ -32,15 +32,14 @@ pub(super) async fn told_apart(results: Vec<HostResult>, fleet: &Fleet) -> Vec<H
 }
 
 fn ended(run: &HostRun, other: &str, address: &str) -> Ended {
+    let message = format!("it is the same machine as {other}, and both declare {address}");
     Ended {
-        target: run.target,
         outcome: Outcome::Refused,
-        message: format!("it is the same machine as {other}, and both declare {address}"),
         help: Some(
             "keep one of the two names, or let them declare different things; --limit chooses one for a run"
                 .to_owned(),
         ),
-        mistakes: Vec::new(),
+        ..failed(run.target, message)
     }
 }
 

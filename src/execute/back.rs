@@ -2,6 +2,7 @@
 //! same session it is compared and undone.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::task::JoinSet;
 
@@ -10,7 +11,7 @@ use super::apply::Emit;
 use super::cost::{Cost, Counts};
 use super::failpoint::failpoint;
 use super::fleet::{Fleet, HostResult, in_order};
-use super::host::{Ended, HostRun, ended, failed};
+use super::host::{Ended, HostRun, ended, failed, open};
 use super::look::Look;
 use super::program::Program;
 use super::purpose::Purpose;
@@ -140,9 +141,7 @@ async fn keeper(
     (settings, emit): (&Settings, Emit<'_>),
 ) -> Result<Keeper, Ended> {
     let host = &resolver.targets[target].host;
-    let mut session = Session::open(host, Purpose::Work, settings)
-        .await
-        .map_err(|error| ended(target, host, error))?;
+    let mut session = open((target, host), Purpose::Work, settings).await?;
     let whose = (resolver.project().name.as_str(), host.name.as_str());
     let mut program = Program::default();
     let recall = Recall::ask(whose, settings, &mut session, &mut program);
@@ -155,8 +154,11 @@ async fn keeper(
     program.whole = Some(program.seconds);
     failpoint!("lock-asked");
     let waiting = Recall::waiting(target, (settings, emit));
-    let answers =
-        session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
+    let (spent, begun) = (session.counts, Instant::now());
+    let answers = session.exchange(program, waiting).await.map_err(|error| {
+        let spent = spent.and_since(begun, |times| &mut times.probe);
+        Ended { spent, ..ended(target, host, error) }
+    })?;
     failpoint!("lock-held");
     match recall.read(whose, target, &answers) {
         Ok(memory) => {
@@ -165,8 +167,8 @@ async fn keeper(
             Ok(Keeper { target, memory, runs: ledger::runs(payload), session })
         }
         Err(ended) => {
-            session.close().await;
-            Err(ended)
+            let spent = session.close().await;
+            Err(Ended { spent, ..ended })
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What work on hosts costs: connections, exchanges, bytes, and where the time of each host went.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a session cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,6 +40,16 @@ impl Times {
 }
 
 impl Counts {
+    /// With the time since `begun` in one of its parts.
+    pub(super) fn and_since(
+        mut self,
+        begun: Instant,
+        part: fn(&mut Times) -> &mut Duration,
+    ) -> Self {
+        *part(&mut self.times) += begun.elapsed();
+        self
+    }
+
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

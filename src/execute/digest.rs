@@ -11,12 +11,21 @@ use crate::resolve::Desired;
 pub(super) async fn settled(desired: &Arc<Desired>) -> Result<(), String> {
     let bodies = || {
         let all = desired.resources.iter();
-        all.filter_map(|instance| instance.kind.body(&instance.desired))
+        all.filter_map(|instance| Some((instance, instance.kind.body(&instance.desired)?)))
     };
-    let unknown: Vec<Body> = bodies().filter(|body| !body.is_settled()).cloned().collect();
+    let unknown = bodies().filter(|(_, body)| !body.is_settled());
+    let mut unknown: Vec<(bool, Body)> =
+        unknown.map(|(instance, body)| (instance.kept_back(), body.clone())).collect();
+    // What is secret in one place is so in all.
+    unknown.sort_by_key(|(secret, _)| !secret);
     if !unknown.is_empty() {
-        let all = move || unknown.iter().all(|body| body.settle().is_ok());
+        let all = move || {
+            unknown.iter().all(|(secret, body)| {
+                let found = if *secret { body.settle_secretly() } else { body.settle() };
+                found.is_ok()
+            })
+        };
         spawn_blocking(all).await.expect("finding a digest does not panic");
     }
-    bodies().find_map(|body| body.settle().err()).map_or(Ok(()), |why| Err(why.to_owned()))
+    bodies().find_map(|(_, body)| body.settle().err()).map_or(Ok(()), |why| Err(why.to_owned()))
 }

@@ -299,7 +299,7 @@ fn lonely(ended: Ended, strangers: &BTreeMap<usize, String>) -> Ended {
     let names: Vec<&str> = strangers.values().map(String::as_str).collect();
     let message =
         format!("it needs facts of other hosts that did not give them: {}", names.join(", "));
-    host::failed(ended.target, message)
+    Ended { spent: ended.spent, ..host::failed(ended.target, message) }
 }
 
 /// The results of all tasks, in the order of their positions.

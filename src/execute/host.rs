@@ -51,6 +51,8 @@ pub struct Ended {
     pub help: Option<String>,
     /// Mistakes in the project that only this host's facts bring out.
     pub mistakes: Vec<Diagnostic>,
+    /// What was spent on it.
+    pub spent: Counts,
 }
 
 impl HostRun {
@@ -72,14 +74,17 @@ pub(super) type Met = Result<(Session, Facts), Ended>;
 /// Connects to a host and asks for its facts.
 pub(super) async fn meet(target: usize, resolver: &Resolver, settings: &Settings) -> Met {
     let host = &resolver.targets[target].host;
-    let ended = |error: SessionError| ended(target, host, error);
-    let mut session = Session::open(host, Purpose::of(settings), settings).await.map_err(ended)?;
-    let facts = ask_facts(&mut session, settings).await.map_err(ended)?;
+    let mut session = open((target, host), Purpose::of(settings), settings).await?;
+    let (spent, begun) = (session.counts, Instant::now());
+    let facts = ask_facts(&mut session, settings).await.map_err(|error| {
+        let spent = spent.and_since(begun, |times| &mut times.facts);
+        Ended { spent, ..ended(target, host, error) }
+    })?;
     match facts {
         Ok(facts) => Ok((session, facts)),
         Err(why) => {
-            session.close().await;
-            Err(failed(target, why))
+            let spent = session.close().await;
+            Err(Ended { spent, ..failed(target, why) })
         }
     }
 }
@@ -96,11 +101,10 @@ pub(super) async fn look(
         return look_with(target, resolver, (session, &facts), (settings, emit)).await;
     };
     let host = &resolver.targets[target].host;
-    let opened = Session::open(host, Purpose::of(settings), settings);
+    let opened = open((target, host), Purpose::of(settings), settings);
     // Contents are read while the host is connected to.
     let (session, _) = tokio::join!(opened, digest::settled(&desired));
-    let session = session.map_err(|error| ended(target, host, error))?;
-    probe((target, resolver), host, (session, desired), (settings, emit)).await
+    probe((target, resolver), host, (session?, desired), (settings, emit)).await
 }
 
 /// Compares a host whose facts are known.
@@ -119,9 +123,9 @@ pub(super) async fn look_with(
             Ok(HostRun { facts: Some(facts.clone()), ..run })
         }
         Err(mistakes) => {
-            session.close().await;
+            let spent = session.close().await;
             let why = "its facts bring out mistakes in the project".to_owned();
-            Err(Ended { mistakes, ..failed(target, why) })
+            Err(Ended { mistakes, spent, ..failed(target, why) })
         }
     }
 }
@@ -133,8 +137,8 @@ async fn probe(
     (settings, emit): (&Settings, Emit<'_>),
 ) -> Result<HostRun, Ended> {
     if let Err(why) = digest::settled(&desired).await {
-        session.close().await;
-        return Err(failed(target, why));
+        let spent = session.close().await;
+        return Err(Ended { spent, ..failed(target, why) });
     }
     let mut program = Program::default();
     let whose = (resolver.project().name.as_str(), host.name.as_str());
@@ -142,9 +146,11 @@ async fn probe(
     let look = Look::ask(&desired, &mut session, (&mut program, settings.probe_timeout));
     failpoint!("lock-asked");
     let waiting = Recall::waiting(target, (settings, emit));
-    let begun = Instant::now();
-    let answers =
-        session.exchange(program, waiting).await.map_err(|error| ended(target, host, error))?;
+    let (spent, begun) = (session.counts, Instant::now());
+    let answers = session.exchange(program, waiting).await.map_err(|error| {
+        let spent = spent.and_since(begun, |times| &mut times.probe);
+        Ended { spent, ..ended(target, host, error) }
+    })?;
     failpoint!("lock-held");
     let heard = Instant::now();
     session.counts.times.probe += heard - begun;
@@ -152,8 +158,8 @@ async fn probe(
     let memory = match memory {
         Ok(memory) => memory,
         Err(ended) => {
-            session.close().await;
-            return Err(ended);
+            let spent = session.close().await;
+            return Err(Ended { spent, ..ended });
         }
     };
     let observed = look.probe.read(&desired, &answers);
@@ -187,8 +193,22 @@ async fn probe(
 }
 
 /// A host that ended although it could be talked to.
-pub(super) const fn failed(target: usize, message: String) -> Ended {
-    Ended { target, outcome: Outcome::Failed, message, help: None, mistakes: Vec::new() }
+pub(super) fn failed(target: usize, message: String) -> Ended {
+    let (outcome, spent) = (Outcome::Failed, Counts::default());
+    Ended { target, outcome, message, help: None, mistakes: Vec::new(), spent }
+}
+
+/// Connects to a host, or says why it cannot be; how long that was tried is spent on it.
+pub(super) async fn open(
+    (target, host): (usize, &Host),
+    purpose: Purpose,
+    settings: &Settings,
+) -> Result<Session, Ended> {
+    let begun = Instant::now();
+    Session::open(host, purpose, settings).await.map_err(|error| {
+        let spent = Counts::default().and_since(begun, |times| &mut times.connect);
+        Ended { spent, ..ended(target, host, error) }
+    })
 }
 
 /// What a failed session means for a host on which nothing was changed.
@@ -223,7 +243,7 @@ pub(super) fn ended(target: usize, host: &Host, error: SessionError) -> Ended {
             (Outcome::Failed, error.to_string(), Some(help.to_owned()))
         }
     };
-    Ended { target, outcome, message, help, mistakes: Vec::new() }
+    Ended { outcome, help, ..failed(target, message) }
 }
 
 /// A host's facts, or what is wrong with its answer.

@@ -1,11 +1,10 @@
 //! One host's memory, looked at by itself: read, unlocked, forgotten.
 
 use super::Settings;
-use super::host::{Ended, ended};
+use super::host::{Ended, ended, open};
 use super::program::Program;
 use super::purpose::Purpose;
 use super::remember::{Recall, state};
-use super::session::Session;
 use crate::ledger::Memory;
 use crate::model::Host;
 use crate::shell::Script;
@@ -16,7 +15,7 @@ use crate::shell::Script;
 /// When the host cannot be asked.
 pub async fn remembered(host: &Host, project: &str, settings: &Settings) -> Result<Memory, Ended> {
     let wrong = |error| ended(0, host, error);
-    let mut session = Session::open(host, Purpose::Work, settings).await.map_err(wrong)?;
+    let mut session = open((0, host), Purpose::Work, settings).await?;
     let (whose, mut program) = ((project, host.name.as_str()), Program::default());
     let recall = Recall::ask(whose, settings, &mut session, &mut program);
     program.seconds = settings.probe_timeout;
@@ -37,7 +36,7 @@ pub async fn end(
     settings: &Settings,
 ) -> Result<String, Ended> {
     let wrong = |error| ended(0, host, error);
-    let mut session = Session::open(host, Purpose::Work, settings).await.map_err(wrong)?;
+    let mut session = open((0, host), Purpose::Work, settings).await?;
     let mut inner = Script::new();
     inner.text(if run.is_some() { "unlock" } else { "forget" });
     inner.args(state((project, &host.name), settings)).args(run.into_iter().flatten());

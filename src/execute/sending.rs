@@ -77,7 +77,11 @@ fn read(body: &Body, full: &mpsc::Sender<Vec<u8>>, mut again: mpsc::Receiver<Vec
             return false;
         }
     }
-    from.is_some() && hex(&sum.finalize()) == body.digest()
+    let same = from.is_some() && hex(&sum.finalize()) == body.digest();
+    if let Some(file) = body.file().filter(|_| !same) {
+        file.forget();
+    }
+    same
 }
 
 #[cfg(test)]

@@ -24,6 +24,20 @@ pub trait Filed: Send + Sync {
     fn open(&self) -> io::Result<Box<dyn Read + Send>>;
     /// Its path, as the reader knows it.
     fn shown(&self) -> &str;
+    /// Its digest, if it still has `size` bytes: as `find` finds it by reading all of it, where it is not known to be what
+    /// it was when it was read.
+    ///
+    /// # Errors
+    /// Those of `find`.
+    fn digested(
+        &self,
+        _size: u64,
+        find: &dyn Fn() -> Result<String, String>,
+    ) -> Result<String, String> {
+        find()
+    }
+    /// What was known of it is not what is in it.
+    fn forget(&self) {}
 }
 
 /// A content: its size and SHA-256 always, its bytes where they are at hand.
@@ -133,10 +147,21 @@ impl Body {
     pub fn settle(&self) -> Result<&str, &str> {
         let digest = self.0.digest.get_or_init(|| match &self.0.bytes {
             Bytes::Held(bytes) => Ok(sha256_hex(bytes)),
-            Bytes::Filed(file) => digest(&**file, self.0.size),
+            Bytes::Filed(file) => file.digested(self.0.size, &|| digest(&**file, self.0.size)),
             Bytes::Away => unreachable!("a host said its digest"),
         });
         digest.as_ref().map(String::as_str).map_err(String::as_str)
+    }
+
+    /// As [`Self::settle`], for a content that is secret: nothing of it outlives the run.
+    ///
+    /// # Errors
+    /// Those of [`Self::settle`].
+    pub fn settle_secretly(&self) -> Result<&str, &str> {
+        if let Bytes::Filed(file) = &self.0.bytes {
+            self.0.digest.get_or_init(|| digest(&**file, self.0.size));
+        }
+        self.settle()
     }
 
     /// Its SHA-256 in lowercase hex, as `sha256sum` prints it; [`Self::NO_DIGEST`] where it cannot be read.

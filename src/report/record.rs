@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 mod heard;
 
+pub use heard::Story;
+
 use super::events::{EndJson, EventJson, HostEndJson, NoteJson};
 use super::view::{EndView, HostEndView};
 use crate::model::{Change, Outcome, change::Fired};
@@ -120,7 +122,7 @@ pub struct ListedJson {
     /// The run that it took back, where it was a rollback.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undoes: Option<String>,
-    /// Whether it can be taken back, as far as the records here say: `-` (it changed nothing), `kept`, `taken back`,
+    /// Whether it can be taken back, as far as the records here say: `-` (it changed nothing), `unknown`, `kept`, `taken back`,
     /// `in part` (taken back on some hosts), `no longer kept`.
     pub way_back: String,
     pub status: RunStatus,
@@ -152,8 +154,8 @@ impl SummaryJson {
 
     /// A run whose end is not written, from its plan and what happened.
     #[must_use]
-    pub fn open(run: RunJson, status: RunStatus, plan: &PlanJson, events: &[EventJson]) -> Self {
-        let hosts: Vec<HostEndJson> = heard::hosts(plan, events, status);
+    pub fn open(run: RunJson, status: RunStatus, plan: &PlanJson, story: &Story) -> Self {
+        let hosts: Vec<HostEndJson> = heard::hosts(plan, story, status);
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for host in &hosts {
             for action in host.done.iter().filter_map(|address| host.actions.get(address)).flatten()
@@ -161,7 +163,7 @@ impl SummaryJson {
                 *counts.entry(action.clone()).or_default() += 1;
             }
         }
-        let last = events.iter().rev().find_map(EventJson::time).unwrap_or(&run.since);
+        let last = story.events.iter().rev().find_map(EventJson::time).unwrap_or(&run.since);
         let ended = last.to_owned();
         Self { run, status, ended, seconds: None, hosts, counts, exit_status: None }
     }

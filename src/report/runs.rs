@@ -24,7 +24,9 @@ pub fn list(style: Style, runs: &[ListedJson]) -> String {
             || "apply".to_owned(),
             |of| format!("rollback of {}", visible(of.get(..RunId::SHORT).unwrap_or(of))),
         );
-        let (since, changes) = (moment(&run.since), changes(&run.counts));
+        let unknown = run.counts.is_empty() && run.way_back == Outcome::Unknown.word();
+        let changes = if unknown { run.way_back.clone() } else { changes(&run.counts) };
+        let since = moment(&run.since);
         let hosts = outcomes(run.status, &run.hosts);
         vec![run.short.clone(), what, since, took, hosts, changes, visible(&run.way_back)]
     });
@@ -186,7 +188,12 @@ fn so_far(end: &EndView) -> String {
     let outcomes: Vec<Outcome> = rest.iter().map(|host| host.outcome).collect();
     let good = outcomes.iter().filter(|outcome| **outcome <= Outcome::Changed).count();
     let done = counts(end.hosts.iter().flat_map(|host| &host.done).map(|(_, change)| change));
-    let done = if done.is_empty() { "no change completed".to_owned() } else { done };
+    let none = if outcomes.contains(&Outcome::Unknown) {
+        "no change is known to have completed"
+    } else {
+        "no change completed"
+    };
+    let done = if done.is_empty() { none.to_owned() } else { done };
     let mut parts = vec![format!("{good} of {} hosts done", end.hosts.len())];
     parts.extend((!busy.is_empty()).then(|| format!("{} {AT_WORK}", busy.len())));
     parts.extend(bad(&outcomes));

@@ -77,6 +77,21 @@ type Seen = (String, u32, usize, Secrets, Vec<String>);
 /// Resources as they are written, where somebody wants to read them.
 pub(super) type Records = RefCell<BTreeMap<Address, Rendered>>;
 
+impl Desired {
+    /// Knows what is not selected.
+    fn with(mut self, left: &[Placed]) -> Self {
+        self.unselected = select::provided(left);
+        self.beside = Some(left.iter().map(|placed| Arc::clone(&placed.draft.instance)).collect());
+        self.introduce(left);
+        self
+    }
+
+    /// All resources of a host, none left out.
+    pub(super) fn alone(self) -> Self {
+        self.with(&[])
+    }
+}
+
 /// Where a module is used.
 pub(super) struct Site<'s> {
     pub(super) used: &'s ModuleUse,
@@ -100,14 +115,10 @@ impl Resolver {
         work.host(&self.targets[target], facts);
         found.append(&mut work.found);
         let left = std::mem::take(&mut work.left);
-        let unselected = select::provided(&left);
         let all = (!left.is_empty()).then(|| [work.placed.clone(), left.clone()].concat());
         let mut desired = order::sort(work.placed, &work.sets, &self.shelf.orders, found)?;
         sets::beside(&mut desired.sets, &work.sets, &left);
-        desired.unselected = unselected;
-        desired.beside =
-            Some(left.iter().map(|placed| Arc::clone(&placed.draft.instance)).collect());
-        desired.introduce(&left);
+        let mut desired = desired.with(&left);
         if let Some(all) = all {
             let all = order::sort(all, &work.sets, &self.shelf.orders, &mut Vec::new());
             desired.left_out = all.map_or_else(Vec::new, |all| all.triggers_beside(&desired));

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::Resolver;
 use super::bind::selectors;
 use super::template::{is_template, names};
 use super::variables::{Ladder, Which};
+use super::{Desired, Resolver};
 use crate::config::{Declaration, Module};
 use crate::model::suggest::{list, nearest, ranked};
 use crate::model::{Address, AddressPattern, Diagnostic, Facts, Severity, Span};
@@ -31,15 +31,17 @@ pub struct Survey {
     tags: BTreeSet<String>,
     hosts: usize,
     resources: usize,
+    /// What hosts should be that were kept, by target.
+    kept: HashMap<usize, Desired>,
 }
 
 impl Survey {
-    /// Looks at one host.
-    pub fn add(&mut self, resolver: &Resolver, target: usize) {
+    /// Looks at one host, and gives what it should be if it need not be asked for that, for [`Self::keep`].
+    pub fn add(&mut self, resolver: &Resolver, target: usize) -> Option<Desired> {
         self.hosts += 1;
         let name = &resolver.targets[target].host.name;
         let mut all: Option<(Vec<Diagnostic>, Failed)> = None;
-        let one = || vec![Facts::stand_in(name)];
+        let (mut whole, one) = (None, || vec![Facts::stand_in(name)]);
         for facts in if resolver.uses_facts { Facts::stand_ins(name) } else { one() } {
             let (desired, found, failed) = resolver.resolve_whole(target, &facts);
             if let (Some(desired), None) = (&desired, &all) {
@@ -53,7 +55,10 @@ impl Survey {
             }
             // Facts that stand in are not the host's: a mistake is one if it is there with all.
             all = Some(match all {
-                None => (found, failed),
+                None => {
+                    whole = desired.filter(|_| !resolver.uses_facts && found.is_empty());
+                    (found, failed)
+                }
                 Some((mut before, mut was)) => {
                     before.retain(|mistake| found.contains(mistake));
                     was.extend(failed);
@@ -72,6 +77,17 @@ impl Survey {
                 hosts.pop_last();
             }
         }
+        whole
+    }
+
+    /// Keeps what a host should be, for the run.
+    pub fn keep(&mut self, target: usize, desired: Desired) {
+        self.kept.insert(target, desired.alone());
+    }
+
+    /// What a host should be, if it was kept.
+    pub fn take(&mut self, target: usize) -> Option<Desired> {
+        self.kept.remove(&target)
     }
 
     /// Puts another survey's results to these.
@@ -89,6 +105,7 @@ impl Survey {
         self.tags.extend(other.tags);
         self.hosts += other.hosts;
         self.resources += other.resources;
+        self.kept.extend(other.kept);
     }
 
     /// Takes what other hosts have from another survey, and nothing of what is wrong with them.

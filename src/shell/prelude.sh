@@ -225,9 +225,9 @@ drop() {
 # receive: the step's content from the wire to file descriptor 5, on disk when it returns 0.
 receive() {
   n=$B B=-1 r=0
-  set -- $((n / 1048576)) $((n % 1048576))
+  if [ "$n" -lt 1048576 ]; then set -- 0 "$n"; else set -- $((n / 131072)) $((n % 131072)); fi
   if [ "$1" -gt 0 ]; then
-    M=$(dd bs=1048576 count="$1" iflag=fullblock <&3 2>&1 >&5) || { r=1; rest "$n"; }
+    M=$(dd bs=131072 count="$1" iflag=fullblock <&3 2>&1 >&5) || { r=1; rest "$n"; }
   fi
   if [ "$2" -gt 0 ] && [ "$r" -eq 0 ]; then
     M=$(dd bs="$2" count=1 iflag=fullblock conv=fsync <&3 2>&1 >&5) || r=1
@@ -247,7 +247,7 @@ rest() {
   case $M in *'+0 records in'*) ;; *) exit 1 ;; esac
   set -- "$1" "${M%%'+0 records in'*}"
   case ${2##*[!0-9]} in '') exit 1 ;; esac
-  wire $(($1 - ${2##*[!0-9]} * 1048576)) 2>/dev/null | cat >/dev/null
+  wire $(($1 - ${2##*[!0-9]} * 131072)) 2>/dev/null | cat >/dev/null
 }
 
 # said STATUS BYTES: nothing when dd did its work, else the last words of its first line.

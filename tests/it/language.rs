@@ -391,7 +391,16 @@ fn sensitive_values_are_no_names_and_no_lines_of_mistakes_show_them() {
 #[test]
 fn a_template_that_goes_on_and_on_is_stopped() {
     let loops = "{% for a in range(end=99999) %}{% for b in range(end=99999) %}{% for c in range(end=99999) %}{% endfor %}{% endfor %}{% endfor %}x";
-    let project = project("[hosts.h]\n", &format!("[file.\"/a\"]\ncontent = \"{loops}\"\n"));
-    let said = project.run(&["check", "--render-timeout", "1"]).expect(1).stderr;
+    let one = project("[hosts.h]\n", &format!("[file.\"/a\"]\ncontent = \"{loops}\"\n"));
+    let said = one.run(&["check", "--render-timeout", "1"]).expect(1).stderr;
     assert!(said.starts_with("error: making the resources of h takes longer than 1 s\n"), "{said}");
+    // Others are through long before: it is the one that loops that is named, wherever it stands.
+    for bad in ["a", "d"] {
+        let content = format!("{{% if host.name == '{bad}' %}}{loops}{{% endif %}}");
+        let hosts = "[groups.g]\nhosts = [\"a\", \"b\", \"c\", \"d\"]\n";
+        let many = project(hosts, &format!("[file.\"/a\"]\ncontent = \"{content}\"\n"));
+        let said = many.run(&["check", "--render-timeout", "1"]).expect(1).stderr;
+        let told = format!("error: making the resources of {bad} takes longer than 1 s\n");
+        assert!(said.starts_with(&told), "{said}");
+    }
 }

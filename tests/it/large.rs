@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::Command;
 
 use crate::ledger::Bench;
 use crate::support::Project;
@@ -20,12 +21,33 @@ fn bench() -> Bench {
     bench
 }
 
+/// Whether the digests of a project's files may be kept; says so where they may not.
+fn keeps(project: &Project) -> bool {
+    let kind = Command::new("stat").args(["-f", "-c", "%T"]).arg(project.path()).output();
+    let kind = String::from_utf8(kind.expect("stat").stdout).expect("UTF-8");
+    let keeps = kind.trim() != "tmpfs";
+    if !keeps {
+        left_out("digests that are kept between runs", "the folder for temporary files is a tmpfs");
+    }
+    keeps
+}
+
 /// How often each file of the module was opened by a run of the program.
 fn opened(project: &Project, words: &[&str], status: i32) -> BTreeMap<String, usize> {
+    opened_with(project, words, &[], status)
+}
+
+/// The same in an environment with these variables.
+fn opened_with(
+    project: &Project,
+    words: &[&str],
+    variables: &[(&str, &str)],
+    status: i32,
+) -> BTreeMap<String, usize> {
     let trace = tempfile::NamedTempFile::new().expect("a file");
     let path = trace.path().to_str().expect("UTF-8");
     let strace = ["strace", "-f", "-qq", "-e", "trace=openat", "-e", "signal=none", "-o", path];
-    project.run_under(&strace, words, &[]).expect(status);
+    project.run_under(&strace, words, variables).expect(status);
     let text = fs::read_to_string(path).expect("what strace wrote");
     let mut count = BTreeMap::new();
     for line in text.lines() {
@@ -65,6 +87,75 @@ fn ten_hosts_cost_one_digest() {
         assert_eq!(fs::metadata(path).expect("a file").len(), 3 * MIB as u64);
     }
     assert_eq!(opened(&project, &["plan", "--detailed-exitcode"], 0), count(2, 1));
+}
+
+#[test]
+fn a_large_file_that_did_not_change_is_not_read_again_by_the_next_run() {
+    if !traces() {
+        left_out("how often a file is opened", "strace cannot be used here");
+        return;
+    }
+    let bench = bench();
+    if !keeps(&bench.project) {
+        return;
+    }
+    let cache = tempfile::tempdir().expect("a folder");
+    let variables = [("XDG_CACHE_HOME", cache.path().to_str().expect("UTF-8"))];
+    let big =
+        |words: &[&str], status| opened_with(&bench.project, words, &variables, status)["big"];
+    let plan = ["plan", "--detailed-exitcode"];
+    // What was written to just now may be written to again without another time.
+    assert_eq!(big(&plan, 2), 2, "to look how long it is, and to find the digest");
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    assert_eq!((big(&plan, 2), big(&plan, 2)), (2, 1));
+    assert_eq!(big(&["apply", "--yes"], 0), 2, "it is read to be sent");
+    assert_eq!(big(&plan, 0), 1);
+    // As long as it was, and its time set back: ctime tells.
+    let path = bench.project.path().join("modules/m/files/big");
+    let then = fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("a time");
+    fs::write(&path, vec![b'c'; 3 * MIB]).expect("written");
+    let file = fs::OpenOptions::new().write(true).open(&path).expect("opened");
+    file.set_modified(then).expect("set");
+    assert_eq!(big(&plan, 2), 2);
+    // What is known of it is not what is in it: what is sent is digested again.
+    let kept = cache.path().join("trueup/digests");
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    assert_eq!((big(&plan, 2), big(&plan, 2)), (2, 1));
+    let text = fs::read_to_string(&kept).expect("lines");
+    let (_, last) = text.trim_end().rsplit_once('\n').expect("two lines");
+    let (known, _) =
+        last.rsplit_once(' ').and_then(|(rest, _)| rest.rsplit_once(' ')).expect("words");
+    let lie = format!("{known} {}", "5".repeat(64));
+    let sum = trueup::model::change::sha256_hex(lie.as_bytes());
+    fs::write(&kept, format!("{lie} {}\n", &sum[..16])).expect("written");
+    let refused = bench.project.run_with(&["apply", "--yes"], &variables).expect(3);
+    assert!(refused.stdout.contains("was changed after this was planned"), "{}", refused.stdout);
+    assert_eq!(fs::read(bench.path("big")).expect("a file")[0], b'b');
+    // It says to plan again, and that is true.
+    bench.project.run_with(&["apply", "--yes"], &variables).expect(0);
+    assert_eq!(fs::read(bench.path("big")).expect("a file")[0], b'c');
+}
+
+#[test]
+fn nothing_of_a_large_secret_outlives_the_run() {
+    let bench = Bench::new(
+        "[file.\"ROOT/big\"]\nsource = \"files/big\"\nsensitive = true\n\
+         [file.\"ROOT/other\"]\nsource = \"files/other\"\n",
+    );
+    if !keeps(&bench.project) {
+        return;
+    }
+    bench.project.file("modules/m/files/big", vec![b'b'; 3 * MIB]);
+    bench.project.file("modules/m/files/other", vec![b'o'; 3 * MIB]);
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let cache = tempfile::tempdir().expect("a folder");
+    let variables = [("XDG_CACHE_HOME", cache.path().to_str().expect("UTF-8"))];
+    for words in [&["plan"][..], &["apply", "--yes"], &["drift"]] {
+        bench.project.run_with(words, &variables).expect(0);
+    }
+    let digest = |byte| trueup::model::change::sha256_hex(&vec![byte; 3 * MIB]);
+    let kept = fs::read_to_string(cache.path().join("trueup/digests")).expect("lines");
+    assert!(kept.contains(&digest(b'o')) && !kept.contains(&digest(b'b')), "{kept}");
 }
 
 #[test]

@@ -231,8 +231,10 @@ fn no_secret_gets_into_a_record() {
     assert_eq!(run["selection"]["sensitive_vars"], serde_json::json!(["token"]));
 }
 
-/// An apply that was killed while the command of its hosts ran.
-fn killed(project: &Project) {
+/// The record of an apply that was killed while the command of its hosts ran, web3 being as wanted before.
+fn killed(project: &Project) -> PathBuf {
+    project.run(&["apply", "--yes", "--limit", "web3"]).expect(0);
+    fs::remove_dir_all(project.path().join(".trueup")).expect("its record");
     let module = MODULE
         .replace("command = \"test", "command = \"touch {{ vars.root }}/begun; sleep 3; test");
     project.file("modules/m/module.toml", &module);
@@ -256,15 +258,13 @@ fn killed(project: &Project) {
     run.kill().expect("it runs");
     run.wait().expect("it ended");
     project.file("modules/m/module.toml", MODULE);
+    runs(project).remove(0)
 }
 
 #[test]
 fn a_controller_that_was_killed_leaves_what_happened_and_the_run_can_be_gone_on_with() {
     let project = project();
-    project.run(&["apply", "--yes", "--limit", "web3"]).expect(0);
-    fs::remove_dir_all(project.path().join(".trueup")).expect("its record");
-    killed(&project);
-    let run = runs(&project).remove(0);
+    let run = killed(&project);
     assert!(!run.join("summary.json").exists());
     insta::assert_snapshot!(
         "runs_interrupted",
@@ -292,6 +292,44 @@ fn a_controller_that_was_killed_leaves_what_happened_and_the_run_can_be_gone_on_
     assert!(resumed.stdout.contains("Applied to 2 hosts"), "{}", resumed.stdout);
     assert!(!resumed.stdout.contains("web3"), "{}", resumed.stdout);
     project.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn what_is_gone_from_a_record_is_not_taken_for_what_was_not_done() {
+    let project = project();
+    let run = killed(&project);
+    let show = || project.run(&["runs", "show", &id(&run)]).expect(0);
+    let events = run.join("events.jsonl");
+    let text = fs::read_to_string(&events).expect("the events");
+    assert_eq!(show().stderr, "");
+    let lines: Vec<&str> = text.lines().collect();
+    fs::write(&events, [&lines[..1], &["{\"event\":\"ste", "\0"], &lines[1..]].concat().join("\n"))
+        .expect("the events");
+    let shown = show();
+    assert!(shown.stderr.contains("events.jsonl is damaged: 2 lines cannot be read"), "{shown:?}");
+    assert!(shown.stdout.contains("was at work on it"), "what stands behind counts: {shown:?}");
+    // web1's first line is gone, and then all that was said of it.
+    let without = |what: &dyn Fn(&str) -> bool| {
+        let kept = lines.iter().map(|line| if what(line) { "\0\0" } else { *line });
+        fs::write(&events, kept.collect::<Vec<_>>().join("\n") + "\n").expect("the events");
+        show().stdout
+    };
+    let web1 = |line: &str| line.contains("\"host\":\"web1\"");
+    let started = without(&|line| web1(line) && line.contains("host_started"));
+    assert!(started.contains("web1  unknown: the run was at work on it"), "{started}");
+    let silent = without(&web1);
+    assert!(silent.contains("web1  unknown: nothing is written"), "{silent}");
+    // A power cut leaves zeros at the end.
+    fs::write(&events, text.clone() + &"\0".repeat(100)).expect("the events");
+    assert!(show().stderr.contains("1 line cannot be read"), "{:?}", show());
+    fs::write(&events, "").expect("the events");
+    let listed = project.run(&["runs"]).expect(0);
+    assert!(listed.last_line().trim_end().ends_with("  unknown  unknown"), "{}", listed.stdout);
+    insta::assert_snapshot!("runs_show_deaf", stable(&project, &show().stdout));
+    assert!(show().stderr.contains("events.jsonl says nothing: more may have been done"));
+    fs::remove_file(&events).expect("the events");
+    assert!(show().stderr.contains("warning: cannot read "), "{:?}", show());
+    assert!(show().stdout.contains("nothing is written of what the run did on it"));
 }
 
 #[test]

@@ -144,3 +144,25 @@ fn a_new_project_overwrites_nothing() {
     let wrong = init(&project.path().join("mine.txt")).expect(1).stderr;
     assert!(wrong.starts_with("error: cannot make a project in "), "{wrong}");
 }
+
+#[test]
+fn where_the_time_went_is_told_of_a_host_that_cannot_be_reached_too() {
+    let project = Project::of(
+        "[groups.g]\nhosts = [\"here\", \"gone\"]\n[hosts.here]\nconnection = { transport = \"local\" }\n\
+         [hosts.gone]\naddress = \"127.0.0.1\"\nconnection = { port = 1 }\n",
+        "",
+    );
+    for verb in
+        [&["plan", "--timings"][..], &["apply", "--yes", "--timings"], &["drift", "--timings"]]
+    {
+        let run = project.run(verb).expect(3);
+        let row = run.stderr.lines().find(|line| line.starts_with("gone ")).expect("a row");
+        let times: Vec<&str> = row.split_whitespace().skip(1).collect();
+        assert!(times[0].parse::<f64>().is_ok_and(|seconds| seconds > 0.0), "{row}");
+        assert_eq!(
+            (times[1], times[2], times[3], times[4], times[5]),
+            ("-", "-", "-", "-", times[0])
+        );
+        assert!(run.stderr.lines().any(|line| line.starts_with("here ")), "{}", run.stderr);
+    }
+}

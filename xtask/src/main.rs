@@ -5,6 +5,7 @@
 mod fuzz;
 
 use std::env;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -65,14 +66,14 @@ fn root() -> PathBuf {
 }
 
 /// A command in the project's folder.
-fn command(program: &str) -> Command {
+fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
     command
 }
 
 fn cargo() -> Command {
-    command(&env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+    command(env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
 }
 
 fn lab() -> Command {
@@ -104,11 +105,12 @@ fn quickstart() -> Result<(), String> {
     let target = root().join("target/quickstart");
     std::fs::create_dir_all(&target).map_err(|error| error.to_string())?;
     let var = format!("root={}", target.display());
+    // Beside this program, wherever cargo builds.
+    let here = std::env::current_exe().map_err(|error| error.to_string())?;
+    let program = here.with_file_name("trueup");
     let trueup = |words: &[&str]| {
         println!("\n$ trueup -C examples/quickstart {}", words.join(" "));
-        run(command("target/debug/trueup")
-            .args(["-C", "examples/quickstart", "--var", &var])
-            .args(words))
+        run(command(&program).args(["-C", "examples/quickstart", "--var", &var]).args(words))
     };
     trueup(&["plan"])?;
     trueup(&["apply", "--yes"])?;

@@ -7,6 +7,14 @@ use super::{AT_WORK, RunStatus};
 use crate::model::Outcome;
 use crate::plan::json::{HostJson, PlanJson, ProblemJson, SetJson};
 
+/// What was written while a run went on.
+#[derive(Debug)]
+pub struct Story {
+    pub events: Vec<EventJson>,
+    /// Whether nothing is gone of it.
+    pub whole: bool,
+}
+
 /// What events say of one host.
 #[derive(Default)]
 struct Heard {
@@ -20,6 +28,8 @@ struct Heard {
     /// Addresses whose step was begun and did not end.
     running: Vec<String>,
     outcome: Option<String>,
+    /// Whether nothing is written of it, and something is gone of what was written.
+    deaf: bool,
 }
 
 impl Heard {
@@ -30,20 +40,20 @@ impl Heard {
             match event {
                 EventJson::HostStarted { host, .. } => all.entry(host).or_default().begun = true,
                 EventJson::StepStarted { host, address, .. } => {
-                    all.entry(host).or_default().running.push(address.clone());
+                    all.entry(host).or_default().at_work().running.push(address.clone());
                 }
                 EventJson::StepDone { host, address, .. } => {
-                    let heard = all.entry(host).or_default();
+                    let heard = all.entry(host).or_default().at_work();
                     heard.done.push(address.clone());
                     heard.over(address);
                 }
                 EventJson::StepFailed { host, address, message, .. } => {
-                    let heard = all.entry(host).or_default();
+                    let heard = all.entry(host).or_default().at_work();
                     heard.failed.push((address.clone(), message.clone()));
                     heard.over(address);
                 }
                 EventJson::StepNeedless { host, address, message, .. } => {
-                    let heard = all.entry(host).or_default();
+                    let heard = all.entry(host).or_default().at_work();
                     heard.needless.push(NoteJson::needless(address, message.as_deref()));
                     heard.over(address);
                 }
@@ -59,6 +69,12 @@ impl Heard {
             }
         }
         all
+    }
+
+    /// Something was begun on it: where its first line is damaged, a later one says so.
+    const fn at_work(&mut self) -> &mut Self {
+        self.begun = true;
+        self
     }
 
     /// A step of this address ended.
@@ -83,6 +99,9 @@ impl Heard {
             (RunStatus::Running, AT_WORK) if self.running.is_empty() => None,
             (RunStatus::Running, AT_WORK) => Some(self.running.join(", ")),
             (RunStatus::Running, _) => Some("its turn is still to come".to_owned()),
+            (_, word) if word == Outcome::Unknown.word() && self.deaf => {
+                Some("nothing is written of what the run did on it".to_owned())
+            }
             (_, word) if word == Outcome::Unknown.word() => {
                 Some("the run was at work on it when something was last heard".to_owned())
             }
@@ -92,11 +111,14 @@ impl Heard {
 }
 
 /// What is known of each host that the plan names.
-pub(super) fn hosts(plan: &PlanJson, events: &[EventJson], status: RunStatus) -> Vec<HostEndJson> {
-    let mut heard = Heard::each(events);
+pub(super) fn hosts(plan: &PlanJson, story: &Story, status: RunStatus) -> Vec<HostEndJson> {
+    let mut all = Heard::each(&story.events);
     let planned = plan.hosts.iter();
     let each = planned.map(|host| {
-        so_far(plan, host, (heard.remove(host.name.as_str()).unwrap_or_default(), status))
+        let heard = all.remove(host.name.as_str()).unwrap_or_default();
+        // What was done may be gone with what was said of it.
+        let deaf = !story.whole && !heard.begun && heard.outcome.is_none();
+        so_far(plan, host, (Heard { begun: heard.begun || deaf, deaf, ..heard }, status))
     });
     each.collect()
 }
@@ -123,11 +145,13 @@ fn so_far(plan: &PlanJson, planned: &HostJson, (heard, status): (Heard, RunStatu
         .chain(planned.problems.iter().cloned())
         .chain(heard.failed.iter().map(|(address, why)| problem(address, why)))
         .chain(running.map(|address| problem(address, ran)));
-    // What ran then is neither done nor not done.
+    // What ran then, or nobody knows of, is neither done nor not done.
     let over = |address: &String| {
         let needless = |note: &NoteJson| note.address.as_ref() == Some(address);
         let lists = [&heard.done, &heard.running];
-        lists.iter().any(|list| list.contains(address)) || heard.needless.iter().any(needless)
+        heard.deaf
+            || lists.iter().any(|list| list.contains(address))
+            || heard.needless.iter().any(needless)
     };
     let left = changes.iter().filter(|change| !over(&change.address));
     let actions = changes.iter().map(|change| (change.address.clone(), change.actions.clone()));

@@ -82,7 +82,8 @@ unless = ": {{ params.probe }}; [ -e /srv/canary/done ]"
 until = ": {{ params.probe }}; [ -e /srv/canary/done ]"
 "#;
 
-/// Resources that fail and say what they should not, one at a time.
+/// Resources that fail and say what they should not, one at a time. What starts programs takes the canaries out of
+/// their environment before.
 const BAD: [(&str, &str); 7] = [
     (
         "a check that prints what it checks",
@@ -90,8 +91,9 @@ const BAD: [(&str, &str); 7] = [
     ),
     (
         "a command that prints its secret in every form",
-        "[command.says]\ncommand = '''\nread -r word; printf '%s\\n' \"$word\" | { tee /dev/stderr; } | base64; printf '%s' \"$word\" | od -An -tx1 | tr -d ' \\n'\n\
-         printf '%s\\n' \"$FORMS\" 'pin={{ params.pin }}'; exit 3'''\nstdin = \"{{ params.input }}\\n\"\n\
+        "[command.says]\ncommand = '''\nread -r word; forms=$FORMS; unset FORMS; sleep 0.3\n\
+         printf '%s\\n' \"$word\" | { tee /dev/stderr; } | base64; printf '%s' \"$word\" | od -An -tx1 | tr -d ' \\n'\n\
+         printf '%s\\n' \"$forms\" 'pin={{ params.pin }}'; exit 3'''\nstdin = \"{{ params.input }}\\n\"\n\
          environment = { FORMS = '''IN FORMS''' }\n",
     ),
     (

@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::MutexGuard;
 
 use tempfile::TempDir;
 
@@ -62,18 +63,24 @@ impl Drop for Somebody {
     }
 }
 
+/// The host, and somebody whose first run logged in there; none where tests on hosts are left out.
+fn logged_in() -> Option<(MutexGuard<'static, ()>, Somebody)> {
+    if left_out() {
+        return None;
+    }
+    let host = own("spare1");
+    let somebody = Somebody::new("spare1");
+    assert_eq!(somebody.planned(&[]), 1, "the first one logs in");
+    Some((host, somebody))
+}
+
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).expect("a folder").permissions().mode() & 0o7777
 }
 
 #[test]
 fn the_next_run_logs_in_no_more_until_somebody_disconnects() {
-    if left_out() {
-        return;
-    }
-    let _host = own("spare1");
-    let somebody = Somebody::new("spare1");
-    assert_eq!(somebody.planned(&[]), 1, "the first one logs in");
+    let Some((_host, somebody)) = logged_in() else { return };
     assert_eq!(somebody.planned(&[]), 0, "the next one does not");
     assert_eq!(somebody.kept(), 1);
     assert_eq!(mode(&somebody.folder()), 0o700, "nobody else can get at it");
@@ -87,12 +94,7 @@ fn the_next_run_logs_in_no_more_until_somebody_disconnects() {
 
 #[test]
 fn what_leads_nowhere_any_more_is_made_anew() {
-    if left_out() {
-        return;
-    }
-    let _host = own("spare1");
-    let somebody = Somebody::new("spare1");
-    assert_eq!(somebody.planned(&[]), 1);
+    let Some((_host, somebody)) = logged_in() else { return };
     // All sessions of the host end; the master notices nothing until it is used.
     lab().on("spare1", "pkill -KILL -f '^sshd: root' ; true");
     assert_eq!(somebody.planned(&[]), 1, "a run goes on with a new connection");
@@ -105,12 +107,7 @@ fn what_leads_nowhere_any_more_is_made_anew() {
 
 #[test]
 fn an_ssh_that_hangs_holds_up_nobody_for_long() {
-    if left_out() {
-        return;
-    }
-    let _host = own("spare1");
-    let somebody = Somebody::new("spare1");
-    assert_eq!(somebody.planned(&[]), 1);
+    let Some((_host, somebody)) = logged_in() else { return };
     let socket = somebody.socket();
     let check = std::process::Command::new("ssh")
         .args(["-O", "check", "-S"])
@@ -133,12 +130,7 @@ fn an_ssh_that_hangs_holds_up_nobody_for_long() {
 
 #[test]
 fn another_config_or_agent_is_another_connection() {
-    if left_out() {
-        return;
-    }
-    let _host = own("spare1");
-    let somebody = Somebody::new("spare1");
-    assert_eq!(somebody.planned(&[]), 1);
+    let Some((_host, somebody)) = logged_in() else { return };
     assert_eq!(somebody.planned(&[("SSH_AUTH_SOCK", "/nonexistent")]), 1);
     assert_eq!(somebody.planned(&[]), 0);
     let config = lab().ssh_config();
@@ -170,12 +162,7 @@ fn another_config_or_agent_is_another_connection() {
 
 #[test]
 fn a_folder_that_others_may_enter_keeps_nothing() {
-    if left_out() {
-        return;
-    }
-    let _host = own("spare1");
-    let somebody = Somebody::new("spare1");
-    assert_eq!(somebody.planned(&[]), 1);
+    let Some((_host, somebody)) = logged_in() else { return };
     let open = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(somebody.folder(), open).expect("a mode");
     assert_eq!(somebody.planned(&[]), 1, "who could have put a socket there is not spoken to");
@@ -186,12 +173,7 @@ fn a_folder_that_others_may_enter_keeps_nothing() {
 
 #[test]
 fn what_may_cut_off_a_login_ends_with_its_run() {
-    if left_out() {
-        return;
-    }
-    let _host = own("spare1");
-    let somebody = Somebody::new("spare1");
-    assert_eq!(somebody.planned(&[]), 1);
+    let Some((_host, somebody)) = logged_in() else { return };
     somebody.run_with(&["apply", "--yes", "--var", "text=two", "--confirm", "20"], &[]).expect(0);
     assert_eq!(
         somebody.planned(&[("TRUEUP_PERSIST", "60")]),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use proptest::test_runner::TestCaseError;
-use trueup::resolve::{Desired, Resolver};
+use trueup::resolve::{Desired, Resolver, Survey};
 
 use super::memory::{Files, errors, facts, rendered, runner};
 use super::texts::project;
@@ -26,6 +26,15 @@ fn same(one: &Desired, other: &Desired) -> Result<(), String> {
     if names(one) != names(other) {
         return Err(format!("{:?} and {:?}", names(one), names(other)));
     }
+    let beside = |desired: &Desired| -> Option<Vec<String>> {
+        let all = desired.beside.as_ref()?.iter();
+        Some(all.map(|instance| instance.address.to_string()).collect())
+    };
+    if (&one.left_out, beside(one), one.sets.len())
+        != (&other.left_out, beside(other), other.sets.len())
+    {
+        return Err("what stands beside them".to_owned());
+    }
     for (one, other) in one.resources.iter().zip(&other.resources) {
         if !one.kind.same(&one.desired, &other.desired)
             || (one.sensitive, one.timeout, one.retries, &one.tags)
@@ -35,6 +44,14 @@ fn same(one: &Desired, other: &Desired) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// What is kept of a host while mistakes are looked for, if it is; the run goes on with it.
+pub(super) fn surveyed(resolver: &Resolver, host: usize) -> Option<Desired> {
+    let mut survey = Survey::default();
+    let whole = survey.add(resolver, host)?;
+    survey.keep(host, whole);
+    survey.take(host)
 }
 
 /// Every host of one resolver, forwards and backwards, beside a fresh resolver for each host.
@@ -65,8 +82,26 @@ pub(super) fn shared_is_alone(files: &Files) -> Result<(), String> {
         if one_text != other_text {
             return Err(format!("{name}: {one_text:#?}\nalone {other_text:#?}\n{files}"));
         }
+        if let Some(kept) = surveyed(&together, host) {
+            let differ =
+                other.map_or_else(|why| Some(why.join("\n")), |other| same(&kept, &other).err());
+            if let Some(differ) = differ {
+                return Err(format!("{name}: what the survey keeps: {differ}\n{files}"));
+            }
+        }
     }
     Ok(())
+}
+
+#[test]
+fn what_is_kept_for_the_run_is_made_where_no_fact_and_no_mistake_is() {
+    let kept = |text| {
+        let resolver = template(text).right();
+        (0..resolver.targets.len()).filter(|host| surveyed(&resolver, *host).is_some()).count()
+    };
+    assert_eq!(kept("{{ host.name }}{{ vars.own }}"), 4);
+    assert_eq!(kept("{{ facts.cpus }}"), 0);
+    assert_eq!(kept("{{ vars.own * 2 }}"), 0, "a text is no number");
 }
 
 /// Hosts that agree on `same` and on nothing else.
