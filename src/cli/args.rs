@@ -1,8 +1,13 @@
 //! The arguments, as they are typed. No logic.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{
+    Args as ClapArgs, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+    ValueEnum,
+};
 use clap_complete::ArgValueCandidates;
 
 use super::completers;
@@ -16,6 +21,7 @@ mod trust;
 use super::forms::{CheckOutput, Form, ShowAs};
 use crate::model::window_argument;
 pub(super) use everywhere::{Common, ShardClash};
+use everywhere::{file_to_write, hide, unheeded};
 pub(super) use memory::{Drift, Ledger, Pruning, Reach, Unlock};
 pub(super) use rollback::Rollback;
 pub(super) use runs::{Runs, RunsMerge, RunsShow, RunsWhat};
@@ -35,42 +41,32 @@ const EXIT_STATUSES: &str = "Exit status: 0 good; 1 a mistake in the arguments o
     2 there are changes (with --detailed-exitcode); 3 a host failed, was unreachable, refused or unknown; \
     4 a host put back what a run changed.";
 
-impl Args {
-    /// A flag of those that every verb takes, where this one has no use for it and it was given; and why it has none.
-    pub(super) fn unheeded(&self) -> Option<(&'static str, &'static str)> {
-        let Common { limit, shard, inventory, vars, render_timeout, .. } = &self.common;
-        let hosts = !matches!(
-            self.verb,
-            Verb::Runs(_)
-                | Verb::Show(_)
-                | Verb::Schema(_)
-                | Verb::Init(_)
-                | Verb::Completions(_)
-                | Verb::Man(_)
-                | Verb::Disconnect
-        );
-        let many = matches!(
-            self.verb,
-            Verb::Plan(_)
-                | Verb::Apply(_)
-                | Verb::Rollback(_)
-                | Verb::Drift(_)
-                | Verb::Check(_)
-                | Verb::Inventory(_)
-        );
-        if hosts && !many && shard.is_some() {
-            return Some(("--shard", "it is not about many hosts"));
-        }
-        let given = [
-            ("--limit", limit.is_some()),
-            ("--shard", shard.is_some()),
-            ("--inventory", inventory.is_some()),
-            ("--var", !vars.is_empty()),
-            ("--render-timeout", render_timeout.is_some()),
-        ];
-        let (flag, _) = given.into_iter().find(|(_, given)| *given && !hosts)?;
-        Some((flag, "it looks neither at hosts nor at their vars"))
+/// All verbs and their arguments. The help of a verb does not speak of what it has no use for.
+pub(super) fn command() -> Command {
+    let mut command = Args::command();
+    command.build();
+    for verb in command.get_subcommands_mut() {
+        hide(unheeded(verb.get_name()).0, verb);
     }
+    command
+}
+
+/// What was typed, and why the verb takes an argument not that was given, where it does not.
+pub(super) fn parsed(
+    arguments: impl IntoIterator<Item = OsString>,
+) -> Result<(Args, Option<String>), clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    let (verb, below) = matches.subcommand().expect("clap asks for a verb");
+    let (these, why) = unheeded(verb);
+    let given = |id: &&&str| below.value_source(id) == Some(ValueSource::CommandLine);
+    let refused = these.iter().find(given).map(|id| {
+        let long = command.get_arguments().find(|argument| argument.get_id() == id);
+        let long = long.and_then(clap::Arg::get_long).unwrap_or(id);
+        format!("this verb takes no --{long}: {why}")
+    });
+    let args = Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((args, refused))
 }
 
 /// What to do.
@@ -127,7 +123,7 @@ pub(super) struct Hosts {
     #[command(flatten)]
     pub(super) select: Select,
     /// Write what happens to a file, line by line, behind what it holds
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file_to_write())]
     pub(super) log: Option<PathBuf>,
     /// Tell what programs print while they run, and what the run cost
     #[arg(short, long)]
@@ -180,7 +176,7 @@ pub(super) struct Plan {
     #[command(flatten)]
     pub(super) pruning: Pruning,
     /// Save the plan, to do exactly it with `trueup apply FILE`
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = file_to_write())]
     pub(super) out: Option<PathBuf>,
 }
 
@@ -194,7 +190,7 @@ pub(super) struct Apply {
     #[command(flatten)]
     pub(super) form: Form,
     /// Write what became of every resource as XML, in the form of `JUnit`
-    #[arg(long, value_name = "FILE", help = "Write what became of every resource as JUnit XML")]
+    #[arg(long, value_name = "FILE", value_parser = file_to_write(), help = "Write what became of every resource as JUnit XML")]
     pub(super) junit: Option<PathBuf>,
     /// Seconds to wait for another apply that is at work on a host
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]

@@ -4,10 +4,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{CommandFactory as _, ValueEnum as _};
+use clap::ValueEnum as _;
 use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
-use super::args::{Args, Completions};
+use super::args::{self, Completions};
 use super::completers;
 use super::exit::Exit;
 use super::settings::COMPLETE_VARIABLE;
@@ -31,7 +31,7 @@ pub(super) fn answer(name: &str, words: &[OsString]) -> Exit {
     let line: Vec<OsString> =
         words.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
     completers::stand(&line);
-    let mut command = Args::command();
+    let mut command = args::command();
     let mut text = Vec::new();
     if let Some(shell) = shell(name)
         && shell.write_complete(&mut command, line, Some(Path::new(".")), &mut text).is_ok()

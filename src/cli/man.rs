@@ -1,16 +1,13 @@
 //! `trueup man`: a manual page in roff, of the program or of a verb.
 
-use clap::CommandFactory as _;
-
-use super::args::{Args, Man};
+use super::args::{self, Man};
 use super::exit::Exit;
 use crate::model::suggest::nearest;
 use crate::report;
 
 /// Runs the verb.
 pub(super) fn run(verb: &Man) -> Exit {
-    let mut command = Args::command();
-    command.build();
+    let command = args::command();
     let page = match &verb.verb {
         None => command,
         Some(name) => match command.find_subcommand(name) {

@@ -37,12 +37,11 @@ mod view;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::model::suggest::nearest;
 use crate::report;
-use args::{Args, Verb};
+use args::Verb;
 use exit::Exit;
 
 /// Runs the program on `arguments`, its own name first, and gives its exit status.
@@ -52,14 +51,14 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     if let Some(shell) = settings::completing() {
         return completions::answer(&shell, &arguments).into();
     }
-    let args = match Args::try_parse_from(arguments) {
-        Ok(args) => args,
+    let args = match args::parsed(arguments) {
+        Ok((args, None)) => args,
+        Ok((_, Some(refused))) => {
+            report::print_error(&format!("error: {refused}\n"));
+            return Exit::Mistake.into();
+        }
         Err(error) => return mistaken(error).into(),
     };
-    if let Some((flag, why)) = args.unheeded() {
-        report::print_error(&format!("error: this verb takes no {flag}: {why}\n"));
-        return Exit::Mistake.into();
-    }
     let exit = match args.verb {
         Verb::Plan(ref verb) => plan::run(&args.common, verb),
         Verb::Apply(ref verb) => apply::run(&args.common, verb),

@@ -1,6 +1,8 @@
 # Shell functions of the way back: beside what a run kept (kept.sh) stands `changes`, a line for each resource that
 # it was about to change and how that is undone.
 
+# The rest is for steps.
+
 # changing WHO [RUN]: lines for `changes` of this run, from the wire; on disk before anything that they are about is
 # done. Who began it, and the run that it takes back, stand in `about`. The journal stays beside them under a second
 # name: it says later what of them was done.

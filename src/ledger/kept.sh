@@ -2,6 +2,8 @@
 # it has a line for each thing, in the order in which they were kept: `N SEQ KIND META PATH`; the copy of a
 # file or link is `N` beside it, and of a folder which one it was. What is on the list is whole, and on disk.
 
+# The rest is for steps.
+
 # keeping RUN LARGEST RUNS SIZE: from now on what steps change is kept, under this run. A file of more bytes than
 # LARGEST is listed only. RUNS runs are kept, and SIZE KiB of them.
 keeping() {

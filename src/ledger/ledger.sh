@@ -10,7 +10,8 @@ remembers() {
 own() {
   [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]
 }
-# recall PROJECT/HOST BASE: which boot this is and who holds the lock, then the ledger and its journal. One process.
+# recall PROJECT/HOST BASE: which boot this is and who holds the lock, then the ledger and its journal. One process, and
+# the last thing that the shell does which runs it.
 recall() {
   remembers "$@"
   [ -e "$state" ] || return 0
@@ -20,10 +21,13 @@ recall() {
   holder && printf '= lock %s\n' "$who"
   unfinished
   [ -e "$state/ledger" ] || [ -e "$state/journal" ] || return 0
-  [ ! -e "$state/journal" ] || echo '= journal'
-  echo '= ledger'
+  if [ ! -e "$state/journal" ]; then
+    echo '= ledger'
+    exec cat "$state/ledger" 2>/dev/null
+  fi
+  printf '= journal\n= ledger\n'
   cat "$state/ledger" "$state/journal" 2>/dev/null
-  [ ! -e "$state/journal" ] || restarted
+  restarted
 }
 # restarted: a line `acted SEQ`, where a shell died over a restart that came all the same: the unit has another number than
 # before, or systemd is still at it.

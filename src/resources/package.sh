@@ -45,9 +45,10 @@ $l
   [ -z "$x" ] || virtual $x
   [ -z "$z" ] || { echo "@simulated$z"; simulated $z; }
 }
-# installed NAME…: NAME:ARCHITECTURE, status, version, and whether it is on hold.
+# installed NAME…: NAME:ARCHITECTURE, status, version, and whether it is on hold; for a command substitution, whose
+# shell becomes dpkg-query.
 installed() {
-  dpkg-query -W -f '${Package}:${Architecture}\t${db:Status-Status}\t${Version}\t${db:Status-Want}\n' -- "$@" 2>/dev/null
+  exec dpkg-query -W -f '${Package}:${Architecture}\t${db:Status-Status}\t${Version}\t${db:Status-Want}\n' -- "$@" 2>/dev/null
 }
 # native: y, this host's own architecture, which is that of dpkg in l.
 native() {

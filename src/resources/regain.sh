@@ -1,5 +1,7 @@
 # Shell functions of files that go back to what was kept of them (kept.sh).
 
+# The rest is for steps.
+
 # regain PATH META DIGEST MODE OWNER COPY SUM: as `put`, from a copy of a run. It gets the times of the copy, and
 # all that the copy has where nothing stands at PATH.
 regain() {

@@ -166,3 +166,38 @@ fn where_the_time_went_is_told_of_a_host_that_cannot_be_reached_too() {
         assert!(run.stderr.lines().any(|line| line.starts_with("here ")), "{}", run.stderr);
     }
 }
+
+#[test]
+fn a_verb_s_help_does_not_speak_of_what_the_verb_refuses() {
+    let project = Project::new();
+    let flags = ["--limit", "--shard", "--inventory", "--var", "--render-timeout"];
+    let verbs: [(&[&str], &[&str]); 6] = [
+        (&["disconnect"], &[]),
+        (&["runs"], &[]),
+        (&["runs", "merge"], &["x"]),
+        (&["schema"], &["module"]),
+        (&["plan"], &[]),
+        (&["ledger"], &["x"]),
+    ];
+    for (verb, operands) in verbs {
+        let help = project.run(&[verb, &["--help"]].concat()).expect(0).stdout;
+        for flag in flags {
+            let value = if flag == "--shard" { "1/2" } else { "1" };
+            let words = [verb, &[flag, value], operands].concat();
+            let refused =
+                project.run(&words).stderr.contains(&format!("this verb takes no {flag}"));
+            assert_eq!(help.contains(&format!("{flag} <")), !refused, "{words:?}: {help}");
+        }
+    }
+}
+
+#[test]
+fn a_dash_is_no_file_to_write() {
+    let project = Project::new();
+    for words in [["plan", "--out", "-"], ["apply", "--junit", "-"], ["plan", "--log", "-"]] {
+        let wrong = project.run(&words).expect(1).stderr;
+        assert!(wrong.contains("`-` does not stand for standard output"), "{wrong}");
+    }
+    let wrong = project.run(&["runs", "merge", "-o", "-", "x"]).expect(1).stderr;
+    assert!(wrong.contains("`-` does not stand for standard output"), "{wrong}");
+}

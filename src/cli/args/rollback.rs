@@ -22,7 +22,7 @@ pub(in crate::cli) struct Rollback {
     #[arg(long, conflicts_with_all = ["yes", "junit"])]
     pub(in crate::cli) plan: bool,
     /// Write what became of every resource as XML, in the form of `JUnit`
-    #[arg(long, value_name = "FILE", help = "Write what became of every resource as JUnit XML")]
+    #[arg(long, value_name = "FILE", value_parser = super::file_to_write(), help = "Write what became of every resource as JUnit XML")]
     pub(in crate::cli) junit: Option<PathBuf>,
     /// Seconds to wait for another apply that is at work on a host
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]

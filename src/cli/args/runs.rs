@@ -49,10 +49,10 @@ pub(in crate::cli) struct RunsMerge {
     #[arg(long)]
     pub(in crate::cli) json: bool,
     /// Write the JSON document to a file besides
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = super::file_to_write())]
     pub(in crate::cli) out: Option<PathBuf>,
     /// Write what became of every resource as XML, in the form of `JUnit`
-    #[arg(long, value_name = "FILE", help = "Write what became of every resource as JUnit XML")]
+    #[arg(long, value_name = "FILE", value_parser = super::file_to_write(), help = "Write what became of every resource as JUnit XML")]
     pub(in crate::cli) junit: Option<PathBuf>,
     /// Exit with 2 when there were changes
     #[arg(long)]
