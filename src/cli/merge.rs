@@ -95,10 +95,9 @@ fn folder(merging: &mut Merging, path: &Path) -> Result<(), String> {
     if let Some(run) = records::at(path)? {
         return merging.run(run.summary()?).map_err(said);
     }
-    let unread = |error: io::Error| format!("cannot read {}: {error}", records::shown(path));
     let mut found: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(path).map_err(unread)? {
-        found.push(entry.map_err(unread)?.path());
+    for entry in fs::read_dir(path).map_err(unread_at(path))? {
+        found.push(entry.map_err(unread_at(path))?.path());
     }
     found.sort();
     let mut taken = 0;
@@ -108,6 +107,7 @@ fn folder(merging: &mut Merging, path: &Path) -> Result<(), String> {
             let summary = run.summary()?;
             merging.run(summary).map_err(|why| format!("{}: {why}", records::shown(&inner)))?;
         } else if inner.extension().is_some_and(|end| end == "json") {
+            records::opened(&inner).map_err(unread_at(&inner))?;
             file(merging, &inner)?;
         } else {
             continue;
@@ -120,6 +120,10 @@ fn folder(merging: &mut Merging, path: &Path) -> Result<(), String> {
     Ok(())
 }
 
+fn unread_at(path: &Path) -> impl Fn(io::Error) -> String {
+    move |error| format!("cannot read {}: {error}", records::shown(path))
+}
+
 /// What tells several runs that were merged from a run.
 #[derive(Deserialize)]
 struct Several {
@@ -129,9 +133,9 @@ struct Several {
 /// Takes the runs in a file.
 fn file(merging: &mut Merging, path: &Path) -> Result<(), String> {
     let said = |why: String| format!("{}: {why}", records::shown(path));
-    let unread = |error: io::Error| format!("cannot read {}: {error}", records::shown(path));
     let mut text = Vec::new();
-    File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut text)).map_err(unread)?;
+    let read = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut text));
+    read.map_err(unread_at(path))?;
     let wrong = |error: serde_json::Error| {
         let why: String = report::visible(&error.to_string()).chars().take(300).collect();
         said(format!("this is no run: {why}{RUN}"))

@@ -118,9 +118,24 @@ pub(super) fn shown(path: &Path) -> String {
     report::visible(&path.display().to_string())
 }
 
+/// A file to read. Who opens a pipe would wait for its other end.
+pub(super) fn opened(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
+}
+
 /// The run whose record a folder is, if it is one.
 pub(super) fn at(folder: &Path) -> Result<Option<Recorded>, String> {
     if !folder.join(RUN).exists() {
+        if folder.join(EVENTS).exists() {
+            return Err(format!(
+                "{} is missing\n  help: name the run by its id, or take what `trueup runs show RUN --json` prints",
+                shown(&folder.join(RUN))
+            ));
+        }
         return Ok(None);
     }
     let nameless = RunId::new(0, 0);
@@ -204,7 +219,7 @@ impl Recorded {
         let path = self.folder.join(name);
         let said = |error: io::Error| format!("cannot read {}: {error}", shown(&path));
         let mut text = Vec::new();
-        File::open(&path).and_then(|file| file.take(MOST).read_to_end(&mut text)).map_err(said)?;
+        opened(&path).and_then(|file| file.take(MOST).read_to_end(&mut text)).map_err(said)?;
         Ok(String::from_utf8(text)
             .unwrap_or_else(|wrong| String::from_utf8_lossy(wrong.as_bytes()).into_owned()))
     }
@@ -276,8 +291,8 @@ impl Recorded {
     }
 
     /// Whether its apply still holds the lock on it.
-    fn goes_on(&self) -> bool {
-        let Ok(file) = File::open(self.folder.join(EVENTS)) else { return false };
+    pub(super) fn goes_on(&self) -> bool {
+        let Ok(file) = opened(&self.folder.join(EVENTS)) else { return false };
         let tried = rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared);
         matches!(tried, Err(error) if error == rustix::io::Errno::WOULDBLOCK)
     }

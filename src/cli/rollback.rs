@@ -9,7 +9,7 @@ use super::key::ProjectKey;
 use super::project::{self, Ready};
 use super::record::About;
 use super::run::{Purpose, Run, STOPPED, runtime};
-use super::taken::{Met, Unknown};
+use super::taken::{Met, Unknown, at_work};
 use super::telling::Telling;
 use super::{settings, view};
 use crate::config::{Loaded, Modules};
@@ -99,6 +99,7 @@ async fn go_back<'r>(
 ) -> Exit {
     let targets: Vec<usize> = ready.hosts.iter().map(|(target, _)| *target).collect();
     let fleet = run.fleet.clone();
+    let busy = at_work(common);
     let Some(met) = run.until_stopped(targets.len(), fleet.keepers(&targets)).await else {
         return STOPPED;
     };
@@ -109,7 +110,7 @@ async fn go_back<'r>(
             Err(ended) => gone.push(ended),
         }
     }
-    let hosts = Met { ready, keepers: &keepers, gone: &gone };
+    let hosts = Met { ready, keepers: &keepers, gone: &gone, busy: &busy };
     let (id, undoes) = match hosts.choose(common, &verb.run) {
         Ok(id) => (id.clone(), hosts.told(&id)),
         Err(Unknown { why, exit }) => {

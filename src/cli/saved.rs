@@ -152,7 +152,7 @@ fn opened(
     if let Some(shard) = common.shard.filter(|_| ready.hosts.is_empty() && outside.is_empty()) {
         let path = path.display();
         report::print_error(&format!(
-            "note: no host of {path} is in shard {shard}: there is nothing to do\n"
+            "note: {path} changes nothing on a host in shard {shard}: there is nothing to do\n"
         ));
     }
     Ok(Some(Opened { saved, ready, outside }))

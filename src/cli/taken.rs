@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::args::Common;
 use super::exit::Exit;
 use super::project::Ready;
-use super::records::{self, Records};
+use super::records::{self, Recorded, Records};
 use crate::execute::{Ended, Keeper};
 use crate::ledger::KeptRun;
 use crate::model::{Outcome, RunId};
@@ -22,6 +22,14 @@ pub(super) struct Met<'m> {
     pub(super) ready: &'m Ready,
     pub(super) keepers: &'m [Keeper],
     pub(super) gone: &'m [Ended],
+    /// Recorded runs that were at work when hosts were not asked yet.
+    pub(super) busy: &'m [RunId],
+}
+
+/// Runs of the project that are at work here now.
+pub(super) fn at_work(common: &Common) -> Vec<RunId> {
+    let recorded = Records::only(records::of_project(&common.directory)).all();
+    recorded.unwrap_or_default().into_iter().filter(Recorded::goes_on).map(|run| run.id).collect()
 }
 
 /// Why no run is taken back, and what the program ends with.
@@ -37,6 +45,12 @@ impl Met<'_> {
 
     /// The run that `word` names.
     pub(super) fn choose(&self, common: &Common, word: &str) -> Result<RunId, Unknown> {
+        if let Some(shard) =
+            common.shard.filter(|_| self.keepers.is_empty() && self.gone.is_empty())
+        {
+            let why = format!("no host is in shard {shard}: there is nothing to take back");
+            return Err(Unknown { why, exit: Exit::Mistake });
+        }
         let recorded = Records::only(records::of_project(&common.directory)).all();
         let recorded = recorded.unwrap_or_default();
         let recorded =
@@ -48,7 +62,16 @@ impl Met<'_> {
             self.named(word, recorded().map(|(id, _)| id))
         };
         let exit = if self.gone.is_empty() { Exit::Mistake } else { Exit::Hosts };
-        chosen.map_err(|why| Unknown { why, exit })
+        match chosen {
+            Ok(id) if word == "last" && self.busy.contains(&id) => {
+                let why = format!(
+                    "run {id} was at work when this was typed: which run was meant is not known\n  \
+                     help: give the id of a run: trueup runs lists them"
+                );
+                Err(Unknown { why, exit: Exit::Hosts })
+            }
+            chosen => chosen.map_err(|why| Unknown { why, exit }),
+        }
     }
 
     /// The newest apply that changed something on one of the hosts and was not taken back there.

@@ -48,9 +48,9 @@ impl Fleet {
     pub async fn keepers(&self, targets: &[usize]) -> Vec<Result<Keeper, Ended>> {
         let mut tasks = JoinSet::new();
         for (position, &target) in targets.iter().enumerate() {
-            let fleet = self.clone();
+            let (fleet, turn) = (self.clone(), self.turn());
             tasks.spawn(async move {
-                let _place = fleet.place().await;
+                let _place = turn.await;
                 fleet.emit(Event::Started { host: target });
                 let emit = |event| fleet.emit(event);
                 let met = keeper(target, &fleet.resolver, (&fleet.settings, &emit)).await;
@@ -69,9 +69,9 @@ impl Fleet {
     ) -> Vec<Result<(Keeper, Kept), Ended>> {
         let mut tasks = JoinSet::new();
         for (position, mut keeper) in keepers.into_iter().enumerate() {
-            let (fleet, run) = (self.clone(), run.clone());
+            let (fleet, run, turn) = (self.clone(), run.clone(), self.turn());
             tasks.spawn(async move {
-                let _place = fleet.place().await;
+                let _place = turn.await;
                 let asked = kept(&mut keeper, &fleet, &run).await;
                 (position, asked.map(|kept| (keeper, kept)))
             });
@@ -83,9 +83,9 @@ impl Fleet {
     pub async fn look_back(&self, all: Vec<(Keeper, WayBack)>, moved: Moved) -> Vec<HostResult> {
         let mut tasks = JoinSet::new();
         for (position, (keeper, way)) in all.into_iter().enumerate() {
-            let fleet = self.clone();
+            let (fleet, turn) = (self.clone(), self.turn());
             tasks.spawn(async move {
-                let _place = fleet.place().await;
+                let _place = turn.await;
                 (position, look_back(keeper, way, &fleet, moved).await)
             });
         }

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::Settings;
@@ -84,8 +85,9 @@ impl Fleet {
         let mut tasks = JoinSet::new();
         for (position, (target, desired)) in hosts.into_iter().enumerate() {
             let (fleet, strangers) = (self.clone(), Arc::clone(&strangers));
-            let met = met.remove(&target);
+            let (met, turn) = (met.remove(&target), self.turn());
             tasks.spawn(async move {
+                let _place = turn.await;
                 let result = fleet.look_one(target, desired, met).await;
                 (position, result.map_err(|ended| lonely(ended, &strangers)))
             });
@@ -104,9 +106,9 @@ impl Fleet {
     async fn meet(&self) -> BTreeMap<usize, Met> {
         let mut tasks = JoinSet::new();
         for (position, target) in self.resolver.peers().into_iter().enumerate() {
-            let fleet = self.clone();
+            let (fleet, turn) = (self.clone(), self.turn());
             tasks.spawn(async move {
-                let _place = fleet.places.acquire().await.expect("the semaphore is never closed");
+                let _place = turn.await;
                 (position, (target, host::meet(target, &fleet.resolver, &fleet.settings).await))
             });
         }
@@ -127,7 +129,6 @@ impl Fleet {
         desired: Option<Arc<Desired>>,
         met: Option<Met>,
     ) -> HostResult {
-        let _place = self.places.acquire().await.expect("the semaphore is never closed");
         self.emit(Event::Started { host: target });
         let emit = |event| self.emit(event);
         let telling: (&Settings, Emit<'_>) = (&self.settings, &emit);
@@ -169,8 +170,9 @@ impl Fleet {
                 self.emit(Event::Stage { stage, hosts: count });
             }
             for (position, host) in busy {
-                let fleet = self.clone();
+                let (fleet, turn) = (self.clone(), self.turn());
                 tasks.spawn(async move {
+                    let _place = turn.await;
                     (position, (position, Box::pin(fleet.stage(host, stage)).await))
                 });
             }
@@ -188,7 +190,6 @@ impl Fleet {
     }
 
     async fn stage(&self, host: Applying, stage: usize) -> Applying {
-        let _place = self.place().await;
         let target = host.target();
         // Nothing is changed on a host of which the run's record does not say that it was begun.
         self.heard(Event::Started { host: target }).await;
@@ -209,7 +210,7 @@ impl Fleet {
         if !unsettled || host.is_left() {
             return host;
         }
-        let _place = self.place().await;
+        let _place = self.turn().await;
         host.retreat(&self.settings, &self.stop, &|event| self.emit(event)).await
     }
 
@@ -270,9 +271,19 @@ impl Fleet {
         in_order(tasks).await.into_iter().collect()
     }
 
-    /// Waits until one more host may be worked on.
-    pub(super) async fn place(&self) -> SemaphorePermit<'_> {
-        self.places.acquire().await.expect("the semaphore is never closed")
+    /// Waits until one more host may be worked on: whoever asked first is the next, whichever task runs first.
+    pub(super) fn turn(&self) -> impl Future<Output = OwnedSemaphorePermit> + Send + use<> {
+        let places = Arc::clone(&self.places);
+        let mut waiting = Box::pin(tokio::task::unconstrained(places.acquire_owned()));
+        // What was polled stands in the queue.
+        let first = waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        async move {
+            let place = match first {
+                Poll::Ready(place) => place,
+                Poll::Pending => waiting.await,
+            };
+            place.expect("the semaphore is never closed")
+        }
     }
 
     /// A view that is gone is no reason to stop work on hosts.

@@ -28,7 +28,8 @@ pub struct MergedJson {
     /// Runs that one of these goes on with, and that are not among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_runs: Vec<String>,
-    /// Interrupted, where one of the runs was.
+    /// Interrupted, where one of the runs was, left hosts of which that is not known or at which nothing was tried, and no
+    /// other went on with it.
     pub status: RunStatus,
     /// When the first began.
     pub since: String,
@@ -57,6 +58,15 @@ pub struct PartJson {
     pub counts: BTreeMap<String, usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_status: Option<u8>,
+}
+
+impl PartJson {
+    /// Whether it was interrupted before all of its hosts had their outcome.
+    fn is_cut(&self) -> bool {
+        let open = [Outcome::Unknown.word(), Outcome::NotAttempted.word()];
+        self.status == RunStatus::Interrupted
+            && open.iter().any(|word| self.hosts.contains_key(*word))
+    }
 }
 
 /// What of a host counts that is in several runs, none of which goes on with another.
@@ -194,10 +204,11 @@ impl Merging {
         Ok((merged, notes))
     }
 
-    /// Whether a run ended before its time, and no other went on with it: what both left open its hosts say.
+    /// Whether a run ended before its time, and no other went on with it: what both left open its hosts say. One that had
+    /// only to write down its own end left nothing open.
     fn is_open(&self, part: &PartJson) -> bool {
         let gone_on = |other: &PartJson| self.goes_on_with(&other.run.id, &part.run.id);
-        part.status == RunStatus::Interrupted && !self.parts.values().any(gone_on)
+        part.is_cut() && !self.parts.values().any(gone_on)
     }
 
     /// Shards of which there is no run, neighbours together.
@@ -211,8 +222,18 @@ impl Merging {
         }
         let Some(first) = there.first().copied() else { return Ok(Vec::new()) };
         if let Some(other) = there.iter().find(|shard| shard.of != first.of) {
+            let of = |shard: &Shard| {
+                let mut runs = self.parts.iter();
+                let run = runs.find(|(_, part)| {
+                    part.run.selection.shard.as_deref().and_then(Shard::parse) == Some(*shard)
+                });
+                run.map_or_else(String::new, |(id, _)| format!("{shard} (run {id})"))
+            };
             return Err(format!(
-                "these runs are not shards of one whole: {first} and {other} are among them"
+                "these runs are not shards of one whole: {} and {} are among them\n  \
+                 help: name the runs of one round: trueup runs lists what is recorded here",
+                of(&first),
+                of(other)
             ));
         }
         let mut missing = Vec::new();
@@ -294,13 +315,18 @@ impl Merging {
         };
         differ("version of trueup", &|run| run.trueup_version.clone());
         differ("inventory", &|run| run.inventory.clone());
-        let asked: HashSet<SelectionJson> =
-            self.parts.values().map(|part| asked(&part.run.selection)).collect();
-        if asked.len() > 1 {
-            notes.push(
-                "these runs were not asked for the same: their --limit, --tags, --skip-tags, --target or --var differ"
-                    .to_owned(),
-            );
+        let differ: Vec<&str> = ASKED
+            .iter()
+            .filter(|(_, of)| {
+                let all: BTreeSet<String> =
+                    self.parts.values().map(|part| of(&part.run.selection)).collect();
+                all.len() > 1
+            })
+            .map(|(flag, _)| *flag)
+            .collect();
+        if !differ.is_empty() {
+            let differ = differ.join(", ");
+            notes.push(format!("these runs were not asked for the same: they differ in {differ}"));
         }
         notes
     }
@@ -326,11 +352,15 @@ fn version(format: &str) -> Result<(), String> {
     }
 }
 
-/// Which resources a run was asked for, and with which vars.
-fn asked(selection: &SelectionJson) -> SelectionJson {
-    let (shard, saved_plan, resumes, undoes) = (None, None, None, None);
-    SelectionJson { shard, saved_plan, resumes, undoes, ..selection.clone() }
-}
+/// What says which resources a run was asked for, and with which vars.
+type Asked = (&'static str, fn(&SelectionJson) -> String);
+const ASKED: [Asked; 5] = [
+    ("--limit", |selection| format!("{:?}", selection.limit)),
+    ("--tags", |selection| format!("{:?}", selection.tags)),
+    ("--skip-tags", |selection| format!("{:?}", selection.skip_tags)),
+    ("--target", |selection| format!("{:?}", selection.targets)),
+    ("--var", |selection| format!("{:?} {:?}", selection.vars, selection.sensitive_vars)),
+];
 
 /// Puts a later run of a host behind an earlier one: how it ended is what the later one says, and what was done in
 /// both is done.

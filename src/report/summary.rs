@@ -114,21 +114,23 @@ pub(super) fn last_line(end: &EndView) -> String {
         }
     };
     // As it is recorded, so that both are rounded alike.
-    answer(&done, &outcomes, &counts, seconds(end))
+    answer(&done, &outcomes, &counts, Some(seconds(end)))
 }
 
-/// What was done, on how many hosts, how long it took, what it changed and what went wrong; `counts` is empty where
+/// What was done, on how many hosts, how long it took where that is known, what it changed and what went wrong; `counts` is empty where
 /// nothing was changed.
-pub(super) fn answer(done: &str, all: &[Outcome], counts: &str, seconds: f64) -> String {
+pub(super) fn answer(done: &str, all: &[Outcome], counts: &str, seconds: Option<f64>) -> String {
     let good = all.iter().filter(|outcome| **outcome <= Outcome::Changed).count();
     let of = if good == all.len() { String::new() } else { format!(" of {}", all.len()) };
     let word = if all.len() == 1 { "host" } else { "hosts" };
     let counts = match counts {
         "" if all.iter().all(|outcome| *outcome == Outcome::Ok) => "nothing to do",
+        "" if all.contains(&Outcome::Unknown) => "no change is known to have completed",
         "" => "no change completed",
         _ => counts,
     };
     let bad = bad(all);
     let bad = if bad.is_empty() { String::new() } else { format!(" {}.", bad.join(", ")) };
-    format!("{done} {good}{of} {word} in {seconds:.1} s: {counts}.{bad}")
+    let time = seconds.map_or_else(String::new, |seconds| format!(" in {seconds:.1} s"));
+    format!("{done} {good}{of} {word}{time}: {counts}.{bad}")
 }

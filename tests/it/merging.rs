@@ -173,8 +173,8 @@ fn a_shard_without_a_run_is_missing_and_an_empty_one_is_not() {
     assert!(text.last_line().ends_with(said), "{}", text.last_line());
     let other = shard(1, 3);
     let wrong = merge(&project, &[&all[0], &other], &[]).expect(1);
-    let said = "error: these runs are not shards of one whole: 1/3 and 1/16 are among them\n";
-    assert_eq!(wrong.stderr, said);
+    let said = "error: these runs are not shards of one whole: 1/3 (run RUN-ID) and 1/16 (run RUN-ID) are among them\n";
+    assert!(stable(&project, &wrong.stderr).starts_with(said), "{}", wrong.stderr);
 }
 
 #[test]
@@ -364,10 +364,27 @@ fn records_of_killed_runs_are_merged_as_they_stand() {
     let events = fs::read_to_string(record.join("events.jsonl")).expect("events");
     let half: Vec<&str> = events.lines().take(events.lines().count() / 2).collect();
     fs::write(record.join("events.jsonl"), half.join("\n")).expect("events");
-    let merged = merge(&project, &[&record.display().to_string()], &["--json"]).expect(3);
-    let merged = parsed(&merged.stdout);
+    let one = record.display().to_string();
+    let merged = parsed(&merge(&project, &[&one], &["--json"]).expect(3).stdout);
     assert_eq!((&merged["status"], &merged["exit_status"]), (&json!("interrupted"), &json!(3)));
     assert_eq!(merged["hosts"].as_array().map(Vec::len), Some(9));
+    let text = merge(&project, &[&one], &[]).expect(3);
+    let id = record.file_name().and_then(|name| name.to_str()).expect("an id");
+    assert!(text.last_line().ends_with(&format!(" Interrupted: {id}.")), "{}", text.last_line());
+    // Of what nobody heard nobody says that it was not done.
+    let told = fs::read_to_string(record.join("events.jsonl")).expect("events");
+    fs::write(record.join("events.jsonl"), "").expect("events");
+    let text = merge(&project, &[&one], &[]).expect(3);
+    let known = "Applied to 0 of 9 hosts: no change is known to have completed. 9 unknown.";
+    assert!(text.last_line().starts_with(known), "{}", text.last_line());
+    assert!(text.stdout.contains("interrupted: 9 unknown  unknown"), "{}", text.stdout);
+    fs::write(record.join("events.jsonl"), told).expect("events");
+    // Who only could not write down its end left nothing open.
+    let whole: Vec<&str> = events.lines().take(events.lines().count() - 1).collect();
+    fs::write(record.join("events.jsonl"), whole.join("\n")).expect("events");
+    let merged = parsed(&merge(&project, &[&one], &["--json"]).expect(0).stdout);
+    assert_eq!((&merged["status"], &merged["exit_status"]), (&json!("ended"), &json!(0)));
+    fs::write(record.join("events.jsonl"), half.join("\n")).expect("events");
     // Once another one went on with it, it is over.
     project.run(&["apply", "--yes", "--resume", "last"]).expect(0);
     let all = runs.display().to_string();
@@ -400,4 +417,30 @@ fn many_hosts_with_different_ends_are_merged_in_one_pass() {
     let last = "Applied to 10000 of 20000 hosts in N s: 20000 creates. 10000 failed.";
     assert_eq!(stable(&project, merged.last_line()), last);
     assert!(merged.stdout.contains("\n9800 more hosts did not end well: --json lists all.\n"));
+}
+
+#[test]
+fn nothing_waits_for_a_pipe_in_a_record_or_in_results() {
+    let project = project(&[]);
+    project.run(&["apply", "--yes", "--limit", "web1"]).expect(0);
+    let runs = project.path().join(".trueup/runs");
+    let record = fs::read_dir(&runs).expect("runs").flatten().next().expect("a run").path();
+    let pipe = |path: PathBuf| {
+        let _ = fs::remove_file(&path);
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.is_ok_and(|status| status.success()), "{}", path.display());
+    };
+    fs::create_dir(project.path().join("results")).expect("a folder");
+    pipe(project.path().join("results/a.json"));
+    let results = project.path().join("results").display().to_string();
+    let wrong = merge(&project, &[&results], &[]).expect(1).stderr;
+    assert!(wrong.contains("results/a.json: it is not a regular file"), "{wrong}");
+    pipe(record.join("summary.json"));
+    project.run(&["runs"]).expect(0);
+    pipe(record.join("events.jsonl"));
+    let shown = project.run(&["runs", "show", "last"]).expect(0);
+    assert!(shown.stderr.contains("events.jsonl: it is not a regular file"), "{}", shown.stderr);
+    fs::remove_file(record.join("run.json")).expect("it");
+    let wrong = merge(&project, &[&record.display().to_string()], &[]).expect(1).stderr;
+    assert!(wrong.contains("run.json is missing"), "{wrong}");
 }

@@ -181,7 +181,11 @@ fn a_plan_for_all_is_applied_in_shards_and_one_for_a_shard_there_alone() {
     project.run(&["apply", &of_all, "--shard", "1/3"]).expect(0);
     assert_eq!(made(&project), names(&["web8", "web9"]));
     let none = project.run(&["apply", &of_all, "--shard", "2/3", "--limit", "web8"]).expect(0);
-    assert!(none.stderr.contains("is in shard 2/3: there is nothing to do"), "{}", none.stderr);
+    assert!(
+        none.stderr.contains("on a host in shard 2/3: there is nothing to do"),
+        "{}",
+        none.stderr
+    );
     let of_one = project.path().join("one.json").display().to_string();
     project.run(&["plan", "-o", &of_one, "--shard", "2/3"]).expect(0);
     let wrong = project.run(&["apply", &of_one, "--shard", "1/3"]).expect(1);

@@ -86,6 +86,44 @@ fn a_host_that_is_held_is_named_with_who_holds_it() {
 }
 
 #[test]
+fn last_is_not_the_run_that_was_at_work_when_it_was_typed() {
+    let project = pair();
+    applied(&project, "1", &[]);
+    let module = fs::read_to_string(project.path().join("modules/m/module.toml")).expect("it");
+    let slow = "[command.slow]\ncommand = \"touch {{ vars.root }}/begun; sleep 3; touch {{ vars.root }}/done\"\n\
+                creates = \"{{ vars.root }}/done\"\n";
+    project.file("modules/m/module.toml", module + slow);
+    let (mut command, _home) =
+        project.command_cleared(&["apply", "--yes", "--limit", "here", "--var", "text=\"2\""]);
+    let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it");
+    let since = Instant::now();
+    while !out(&project).join("begun").exists() {
+        assert!(since.elapsed() < Duration::from_secs(60), "the command never began");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let look = project.run(&["rollback", "last", "--plan"]).expect(3);
+    assert!(look.stderr.contains("was at work when this was typed"), "{}", look.stderr);
+    let refused = project.run(&["rollback", "last", "--yes"]).expect(3);
+    assert!(refused.stderr.contains("was at work when this was typed"), "{}", refused.stderr);
+    assert!(run.wait().is_ok_and(|status| status.success()));
+    assert_eq!(says(&project, "here"), "2\n");
+    project.run(&["rollback", "last", "--yes"]).expect(0);
+    assert_eq!(says(&project, "here"), "1\n");
+}
+
+#[test]
+fn a_shard_without_hosts_has_nothing_to_take_back() {
+    let project = pair();
+    applied(&project, "1", &[]);
+    let none = |index: u32| {
+        let shard = format!("{index}/9");
+        let run = project.run(&["rollback", "last", "--yes", "--shard", &shard]);
+        run.stderr.contains(&format!("no host is in shard {shard}: there is nothing to take back"))
+    };
+    assert!((1..=9).filter(|index| none(*index)).count() >= 7, "two hosts are in two shards");
+}
+
+#[test]
 fn last_goes_further_back_and_never_forward() {
     let project = pair();
     let runs: Vec<String> = ["1", "2", "3"].map(|text| applied(&project, text, &[])).into();

@@ -101,7 +101,9 @@ fn row(part: &PartJson, ids: &[RunId]) -> Vec<String> {
     let own = ids.iter().find(|id| id.as_str() == run.id);
     let id = own.map_or_else(|| visible(&run.id), |id| id.short(ids.iter()).to_owned());
     let hosts = outcomes(part.status, &part.hosts);
-    vec![id, shard, moment(&run.since), seconds, hosts, changes(&part.counts)]
+    let unknown = part.counts.is_empty() && part.hosts.contains_key(Outcome::Unknown.word());
+    let changes = if unknown { Outcome::Unknown.word().to_owned() } else { changes(&part.counts) };
+    vec![id, shard, moment(&run.since), seconds, hosts, changes]
 }
 
 /// The answer in one line.
@@ -109,7 +111,8 @@ fn last_line(merged: &MergedJson, all: &[Outcome]) -> String {
     let counts = counted_changes(&merged.counts);
     let rollback = merged.runs.iter().any(|part| part.run.selection.undoes.is_some());
     let what = if rollback { "Taken back on" } else { "Applied to" };
-    let mut text = answer(what, all, &counts, merged.seconds);
+    let known = merged.runs.iter().any(|part| part.seconds.is_some());
+    let mut text = answer(what, all, &counts, known.then_some(merged.seconds));
     let shards = merged.missing_shards.iter().map(|shard| {
         let word = if shard.contains('-') { "shards" } else { "shard" };
         format!("{word} {}", visible(shard))
@@ -121,6 +124,18 @@ fn last_line(merged: &MergedJson, all: &[Outcome]) -> String {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let first = missing[..missing.len().min(ROWS)].join(", ");
         let _ = write!(text, " Missing, and not known: {first}{more}.");
+    }
+    if merged.status == RunStatus::Interrupted {
+        let resumed = |id: &str| {
+            let mut others = merged.runs.iter();
+            others.any(|part| part.run.selection.resumes.as_deref() == Some(id))
+        };
+        let cut = merged.runs.iter().filter(|part| part.is_cut() && !resumed(&part.run.id));
+        let cut: Vec<String> = cut.map(|part| visible(&part.run.id)).collect();
+        let more = cut.len().saturating_sub(ROWS);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let first = cut[..cut.len().min(ROWS)].join(", ");
+        let _ = write!(text, " Interrupted: {first}{more}.");
     }
     text
 }
