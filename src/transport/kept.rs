@@ -102,8 +102,14 @@ pub(super) fn end(socket: &Path) -> bool {
 }
 
 /// Ends all connections that runs of this user kept: how many there were.
-#[must_use]
-pub fn disconnect() -> usize {
-    let Some(entries) = folder().and_then(|folder| fs::read_dir(folder).ok()) else { return 0 };
-    entries.flatten().filter(|entry| end(&entry.path())).count()
+///
+/// # Errors
+/// The folder in which they would be, where something is there that is not this user's alone: nothing in it is believed.
+pub fn disconnect() -> Result<usize, PathBuf> {
+    let Some(folder) = folder() else {
+        let place = control::base().join("kept");
+        return if fs::symlink_metadata(&place).is_ok() { Err(place) } else { Ok(0) };
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    Ok(entries.filter(|entry| end(&entry.path())).count())
 }

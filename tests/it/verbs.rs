@@ -192,6 +192,20 @@ fn a_verb_s_help_does_not_speak_of_what_the_verb_refuses() {
 }
 
 #[test]
+fn disconnect_says_where_it_does_not_believe_what_it_finds() {
+    let run = tempfile::tempdir().expect("a folder");
+    let variables = [("XDG_RUNTIME_DIR", run.path().to_str().expect("a name"))];
+    let project = Project::new();
+    let disconnect = || project.run_with(&["disconnect"], &variables);
+    assert_eq!(disconnect().expect(0).stdout, "No connection was kept.\n");
+    let folder = run.path().join("trueup/kept");
+    std::fs::remove_dir(&folder).expect("a folder");
+    std::fs::write(&folder, "").expect("a file");
+    let wrong = disconnect().expect(1).stderr;
+    assert!(wrong.contains("trueup/kept is not a folder of this user's alone"), "{wrong}");
+}
+
+#[test]
 fn a_dash_is_no_file_to_write() {
     let project = Project::new();
     for words in [["plan", "--out", "-"], ["apply", "--junit", "-"], ["plan", "--log", "-"]] {
