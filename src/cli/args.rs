@@ -1,19 +1,15 @@
 //! The arguments, as they are typed. No logic.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::parser::ValueSource;
-use clap::{
-    Args as ClapArgs, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
-    ValueEnum,
-};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::ArgValueCandidates;
 
 use super::completers;
 
 mod everywhere;
 mod memory;
+mod parsing;
 mod rollback;
 mod runs;
 mod trust;
@@ -21,8 +17,9 @@ mod trust;
 use super::forms::{CheckOutput, Form, ShowAs};
 use crate::model::window_argument;
 pub(super) use everywhere::{Common, ShardClash};
-use everywhere::{file_to_write, hide, unheeded};
 pub(super) use memory::{Drift, Ledger, Pruning, Reach, Unlock};
+use parsing::file_to_write;
+pub(super) use parsing::{command, parsed};
 pub(super) use rollback::Rollback;
 pub(super) use runs::{Runs, RunsMerge, RunsShow, RunsWhat};
 pub(super) use trust::Trust;
@@ -40,34 +37,6 @@ pub(super) struct Args {
 const EXIT_STATUSES: &str = "Exit status: 0 good; 1 a mistake in the arguments or the project; \
     2 there are changes (with --detailed-exitcode); 3 a host failed, was unreachable, refused or unknown; \
     4 a host put back what a run changed.";
-
-/// All verbs and their arguments. The help of a verb does not speak of what it has no use for.
-pub(super) fn command() -> Command {
-    let mut command = Args::command();
-    command.build();
-    for verb in command.get_subcommands_mut() {
-        hide(unheeded(verb.get_name()).0, verb);
-    }
-    command
-}
-
-/// What was typed, and why the verb takes an argument not that was given, where it does not.
-pub(super) fn parsed(
-    arguments: impl IntoIterator<Item = OsString>,
-) -> Result<(Args, Option<String>), clap::Error> {
-    let mut command = command();
-    let matches = command.try_get_matches_from_mut(arguments)?;
-    let (verb, below) = matches.subcommand().expect("clap asks for a verb");
-    let (these, why) = unheeded(verb);
-    let given = |id: &&&str| below.value_source(id) == Some(ValueSource::CommandLine);
-    let refused = these.iter().find(given).map(|id| {
-        let long = command.get_arguments().find(|argument| argument.get_id() == id);
-        let long = long.and_then(clap::Arg::get_long).unwrap_or(id);
-        format!("this verb takes no --{long}: {why}")
-    });
-    let args = Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
-    Ok((args, refused))
-}
 
 /// What to do.
 #[derive(Debug, Subcommand)]

@@ -75,7 +75,7 @@ fn named(merging: &mut Merging, common: &Common, name: &str) -> Result<(), Strin
     let path = Path::new(name);
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => folder(merging, path),
-        Ok(_) => file(merging, path),
+        Ok(_) => file(merging, path, File::open(path)),
         Err(error) if name.contains('/') || path.extension().is_some() => {
             Err(format!("cannot read {}: {error}", records::shown(path)))
         }
@@ -107,8 +107,7 @@ fn folder(merging: &mut Merging, path: &Path) -> Result<(), String> {
             let summary = run.summary()?;
             merging.run(summary).map_err(|why| format!("{}: {why}", records::shown(&inner)))?;
         } else if inner.extension().is_some_and(|end| end == "json") {
-            records::opened(&inner).map_err(unread_at(&inner))?;
-            file(merging, &inner)?;
+            file(merging, &inner, records::opened(&inner))?;
         } else {
             continue;
         }
@@ -131,10 +130,10 @@ struct Several {
 }
 
 /// Takes the runs in a file.
-fn file(merging: &mut Merging, path: &Path) -> Result<(), String> {
+fn file(merging: &mut Merging, path: &Path, opened: io::Result<File>) -> Result<(), String> {
     let said = |why: String| format!("{}: {why}", records::shown(path));
     let mut text = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut text));
+    let read = opened.and_then(|file| file.take(MOST).read_to_end(&mut text));
     read.map_err(unread_at(path))?;
     let wrong = |error: serde_json::Error| {
         let why: String = report::visible(&error.to_string()).chars().take(300).collect();

@@ -51,7 +51,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     if let Some(shell) = settings::completing() {
         return completions::answer(&shell, &arguments).into();
     }
-    let args = match args::parsed(arguments) {
+    let args = match args::parsed(&arguments) {
         Ok((args, None)) => args,
         Ok((_, Some(refused))) => {
             report::print_error(&format!("error: {refused}\n"));

@@ -26,10 +26,14 @@ pub(super) struct Met<'m> {
     pub(super) busy: &'m [RunId],
 }
 
-/// Runs of the project that are at work here now.
+/// The runs of the project that are recorded here.
+fn recorded(common: &Common) -> Vec<Recorded> {
+    Records::only(records::of_project(&common.directory)).all().unwrap_or_default()
+}
+
+/// Those of them that are at work now.
 pub(super) fn at_work(common: &Common) -> Vec<RunId> {
-    let recorded = Records::only(records::of_project(&common.directory)).all();
-    recorded.unwrap_or_default().into_iter().filter(Recorded::goes_on).map(|run| run.id).collect()
+    recorded(common).into_iter().filter(Recorded::goes_on).map(|run| run.id).collect()
 }
 
 /// Why no run is taken back, and what the program ends with.
@@ -51,8 +55,7 @@ impl Met<'_> {
             let why = format!("no host is in shard {shard}: there is nothing to take back");
             return Err(Unknown { why, exit: Exit::Mistake });
         }
-        let recorded = Records::only(records::of_project(&common.directory)).all();
-        let recorded = recorded.unwrap_or_default();
+        let recorded = recorded(common);
         let recorded =
             || recorded.iter().filter_map(|run| Some((run.id.clone(), run.summary().ok()?)));
         let chosen = if word == "last" {

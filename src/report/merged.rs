@@ -60,13 +60,17 @@ pub struct PartJson {
     pub exit_status: Option<u8>,
 }
 
-impl PartJson {
-    /// Whether it was interrupted before all of its hosts had their outcome.
-    fn is_cut(&self) -> bool {
-        let open = [Outcome::Unknown.word(), Outcome::NotAttempted.word()];
-        self.status == RunStatus::Interrupted
-            && open.iter().any(|word| self.hosts.contains_key(*word))
-    }
+/// The runs that were interrupted before all of their hosts had an outcome, and with which no other went on: what both left
+/// open their hosts say. One that had only to write down its own end left nothing open.
+fn open(runs: &[PartJson]) -> impl Iterator<Item = &PartJson> {
+    let resumed: HashSet<&String> =
+        runs.iter().filter_map(|part| part.run.selection.resumes.as_ref()).collect();
+    let left = [Outcome::Unknown.word(), Outcome::NotAttempted.word()];
+    runs.iter().filter(move |part| {
+        part.status == RunStatus::Interrupted
+            && left.iter().any(|word| part.hosts.contains_key(*word))
+            && !resumed.contains(&part.run.id)
+    })
 }
 
 /// What of a host counts that is in several runs, none of which goes on with another.
@@ -179,9 +183,9 @@ impl Merging {
             resumed.filter(|id| !self.parts.contains_key(*id)).collect();
         let missing_runs = missing_runs.into_iter().cloned().collect();
         let notes = self.notes();
-        let interrupted = self.parts.values().any(|part| self.is_open(part));
-        let status = if interrupted { RunStatus::Interrupted } else { RunStatus::Ended };
         let runs: Vec<PartJson> = self.parts.into_values().collect();
+        let whole = open(&runs).next().is_none();
+        let status = if whole { RunStatus::Ended } else { RunStatus::Interrupted };
         // RFC 3339 in UTC sorts by time.
         let since = runs.iter().map(|part| part.run.since.clone()).min().unwrap_or_default();
         let ended = runs.iter().map(|part| part.ended.clone()).max().unwrap_or_default();
@@ -204,41 +208,25 @@ impl Merging {
         Ok((merged, notes))
     }
 
-    /// Whether a run ended before its time, and no other went on with it: what both left open its hosts say. One that had
-    /// only to write down its own end left nothing open.
-    fn is_open(&self, part: &PartJson) -> bool {
-        let gone_on = |other: &PartJson| self.goes_on_with(&other.run.id, &part.run.id);
-        part.is_cut() && !self.parts.values().any(gone_on)
-    }
-
     /// Shards of which there is no run, neighbours together.
     fn missing_shards(&self) -> Result<Vec<String>, String> {
-        let mut there: BTreeSet<Shard> = BTreeSet::new();
+        let mut there: BTreeMap<Shard, &String> = BTreeMap::new();
         for (id, part) in &self.parts {
             let Some(text) = &part.run.selection.shard else { continue };
             let shard = Shard::parse(text);
             let wrong = || format!("run {id} names a shard that is none: `{}`", shown(text));
-            there.insert(shard.ok_or_else(wrong)?);
+            there.entry(shard.ok_or_else(wrong)?).or_insert(id);
         }
-        let Some(first) = there.first().copied() else { return Ok(Vec::new()) };
-        if let Some(other) = there.iter().find(|shard| shard.of != first.of) {
-            let of = |shard: &Shard| {
-                let mut runs = self.parts.iter();
-                let run = runs.find(|(_, part)| {
-                    part.run.selection.shard.as_deref().and_then(Shard::parse) == Some(*shard)
-                });
-                run.map_or_else(String::new, |(id, _)| format!("{shard} (run {id})"))
-            };
+        let Some((&first, run)) = there.first_key_value() else { return Ok(Vec::new()) };
+        if let Some((other, another)) = there.iter().find(|(shard, _)| shard.of != first.of) {
             return Err(format!(
-                "these runs are not shards of one whole: {} and {} are among them\n  \
-                 help: name the runs of one round: trueup runs lists what is recorded here",
-                of(&first),
-                of(other)
+                "these runs are not shards of one whole: {first} (run {run}) and {other} (run {another}) are among them\n  \
+                 help: name the runs of one round: trueup runs lists what is recorded here"
             ));
         }
         let mut missing = Vec::new();
         let mut next = 1;
-        let ends = there.iter().map(|shard| shard.index).chain([first.of.saturating_add(1)]);
+        let ends = there.keys().map(|shard| shard.index).chain([first.of.saturating_add(1)]);
         for index in ends {
             match index.saturating_sub(next) {
                 0 => {}

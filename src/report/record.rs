@@ -37,7 +37,7 @@ pub struct RunJson {
 }
 
 /// What the command line said of hosts, resources and vars.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SelectionJson {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,

@@ -24,8 +24,7 @@ pub fn list(style: Style, runs: &[ListedJson]) -> String {
             || "apply".to_owned(),
             |of| format!("rollback of {}", visible(of.get(..RunId::SHORT).unwrap_or(of))),
         );
-        let unknown = run.counts.is_empty() && run.way_back == Outcome::Unknown.word();
-        let changes = if unknown { run.way_back.clone() } else { changes(&run.counts) };
+        let changes = changes(&run.counts, run.way_back == Outcome::Unknown.word());
         let since = moment(&run.since);
         let hosts = outcomes(run.status, &run.hosts);
         vec![run.short.clone(), what, since, took, hosts, changes, visible(&run.way_back)]
@@ -50,10 +49,13 @@ pub(super) fn outcomes(status: RunStatus, hosts: &BTreeMap<String, usize>) -> St
     parts.join(" ")
 }
 
-/// As [`counted_changes`], `none` where there are none.
-pub(super) fn changes(counts: &BTreeMap<String, usize>) -> String {
-    let all = counted_changes(counts);
-    if all.is_empty() { "none".to_owned() } else { all }
+/// As [`counted_changes`]; where there are none, `none`, or `unknown` where it is not known of every host what was done.
+pub(super) fn changes(counts: &BTreeMap<String, usize>, unknown: bool) -> String {
+    match counted_changes(counts) {
+        all if !all.is_empty() => all,
+        _ if unknown => Outcome::Unknown.word().to_owned(),
+        _ => "none".to_owned(),
+    }
 }
 
 /// `2 creates, 1 reload`: each kind of change with its number.

@@ -22,10 +22,13 @@ const AGE_MAX: Duration = Duration::from_secs(3600);
 /// Bytes of a name.
 const NAME: usize = 20;
 
+/// Where kept connections are, below a folder.
+const KEPT: &str = "kept";
+
 /// The folder of kept connections, made if it is not there. None where it is not this user's alone.
 pub(super) fn folder() -> Option<PathBuf> {
     let base = control::base();
-    let folder = base.join("kept");
+    let folder = base.join(KEPT);
     if folder.as_os_str().len() > control::FOLDER_MAX {
         return None;
     }
@@ -107,7 +110,7 @@ pub(super) fn end(socket: &Path) -> bool {
 /// The folder in which they would be, where something is there that is not this user's alone: nothing in it is believed.
 pub fn disconnect() -> Result<usize, PathBuf> {
     let Some(folder) = folder() else {
-        let place = control::base().join("kept");
+        let place = control::base().join(KEPT);
         return if fs::symlink_metadata(&place).is_ok() { Err(place) } else { Ok(0) };
     };
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();

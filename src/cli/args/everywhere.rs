@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PathBufValueParser, TypedValueParser};
-use clap::{ArgAction, Args as ClapArgs, Command};
+use clap::{ArgAction, Args as ClapArgs};
 use clap_complete::ArgValueCompleter;
 
 use super::super::completers;
@@ -60,43 +59,6 @@ impl Common {
     /// Whether a host is in the shard that the run is about, if it is about one.
     pub(in crate::cli) fn holds(&self, host: &str) -> bool {
         self.shard.is_none_or(|shard| shard.holds(host))
-    }
-}
-
-/// A file that is written. What goes to standard output has options of its own.
-pub(super) fn file_to_write() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().try_map(|path| match path.to_str() {
-        Some("-") => Err("a file is written here: `-` does not stand for standard output"),
-        _ => Ok(path),
-    })
-}
-
-/// Verbs that look neither at hosts nor at their vars.
-const WITHOUT_HOSTS: [&str; 7] =
-    ["runs", "show", "schema", "init", "completions", "man", "disconnect"];
-/// Those that are about one host, or about none at a time.
-const ONE_HOST: [&str; 5] = ["ledger", "unlock", "trust", "render", "doc"];
-
-/// Of the arguments that every verb takes, those that this one has no use for, and why it has none.
-pub(super) fn unheeded(verb: &str) -> (&'static [&'static str], &'static str) {
-    if WITHOUT_HOSTS.contains(&verb) {
-        let all = &["limit", "shard", "inventory", "vars", "render_timeout"];
-        (all, "it looks neither at hosts nor at their vars")
-    } else if ONE_HOST.contains(&verb) {
-        (&["shard"], "it is not about many hosts")
-    } else {
-        (&[], "")
-    }
-}
-
-/// Takes arguments out of the help of a verb and of all below it.
-pub(super) fn hide(these: &[&str], command: &mut Command) {
-    *command = std::mem::take(command).mut_args(|argument| {
-        let hidden = these.contains(&argument.get_id().as_str());
-        if hidden { argument.hide(true) } else { argument }
-    });
-    for below in command.get_subcommands_mut() {
-        hide(these, below);
     }
 }
 

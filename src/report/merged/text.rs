@@ -12,7 +12,7 @@ use super::super::runs::{changes, counted_changes, done, moment, outcomes, took}
 use super::super::summary::{answer, troubles};
 use super::super::view::EndView;
 use super::super::{Style, counted};
-use super::{MergedJson, PartJson};
+use super::{MergedJson, PartJson, open};
 use crate::model::{Outcome, RunId};
 
 /// Runs that stand in the table: all, or of more those that did not end well.
@@ -101,9 +101,8 @@ fn row(part: &PartJson, ids: &[RunId]) -> Vec<String> {
     let own = ids.iter().find(|id| id.as_str() == run.id);
     let id = own.map_or_else(|| visible(&run.id), |id| id.short(ids.iter()).to_owned());
     let hosts = outcomes(part.status, &part.hosts);
-    let unknown = part.counts.is_empty() && part.hosts.contains_key(Outcome::Unknown.word());
-    let changes = if unknown { Outcome::Unknown.word().to_owned() } else { changes(&part.counts) };
-    vec![id, shard, moment(&run.since), seconds, hosts, changes]
+    let unknown = part.hosts.contains_key(Outcome::Unknown.word());
+    vec![id, shard, moment(&run.since), seconds, hosts, changes(&part.counts, unknown)]
 }
 
 /// The answer in one line.
@@ -119,23 +118,15 @@ fn last_line(merged: &MergedJson, all: &[Outcome]) -> String {
     });
     let runs = merged.missing_runs.iter().map(|run| format!("run {}", visible(run)));
     let missing: Vec<String> = shards.chain(runs).collect();
-    if !missing.is_empty() {
-        let more = missing.len().saturating_sub(ROWS);
+    let cut: Vec<String> = open(&merged.runs).map(|part| visible(&part.run.id)).collect();
+    for (what, all) in [("Missing, and not known", missing), ("Interrupted", cut)] {
+        if all.is_empty() {
+            continue;
+        }
+        let more = all.len().saturating_sub(ROWS);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let first = missing[..missing.len().min(ROWS)].join(", ");
-        let _ = write!(text, " Missing, and not known: {first}{more}.");
-    }
-    if merged.status == RunStatus::Interrupted {
-        let resumed = |id: &str| {
-            let mut others = merged.runs.iter();
-            others.any(|part| part.run.selection.resumes.as_deref() == Some(id))
-        };
-        let cut = merged.runs.iter().filter(|part| part.is_cut() && !resumed(&part.run.id));
-        let cut: Vec<String> = cut.map(|part| visible(&part.run.id)).collect();
-        let more = cut.len().saturating_sub(ROWS);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let first = cut[..cut.len().min(ROWS)].join(", ");
-        let _ = write!(text, " Interrupted: {first}{more}.");
+        let first = all[..all.len().min(ROWS)].join(", ");
+        let _ = write!(text, " {what}: {first}{more}.");
     }
     text
 }
