@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::model::Sums;
 use crate::model::change::sha256_hex;
 
 /// Nanoseconds for which a file must not have been touched for its digest to be kept: what is written to it later gets
@@ -45,9 +46,18 @@ pub(super) struct Stamp {
 impl Stamp {
     /// Of the file at a path, where its times can be believed.
     pub(super) fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::metadata(path).ok().filter(Metadata::is_file)?;
-        let system = rustix::fs::statfs(path).ok()?.f_type;
-        if !HONEST.contains(&system) {
+        let metadata = fs::metadata(path).ok()?;
+        Self::among(&metadata, rustix::fs::statfs(path).ok()?.f_type)
+    }
+
+    /// Of a file that is open.
+    fn of_open(file: &File) -> Option<Self> {
+        Self::among(&file.metadata().ok()?, rustix::fs::fstatfs(file).ok()?.f_type)
+    }
+
+    /// Of a file of such a file system.
+    fn among(metadata: &Metadata, system: rustix::fs::FsWord) -> Option<Self> {
+        if !metadata.is_file() || !HONEST.contains(&system) {
             return None;
         }
         let time = |seconds: i64, nanoseconds: i64| {
@@ -70,16 +80,16 @@ impl Stamp {
     }
 
     /// Its line, with a sum of its own: lines that two runs wrote into each other, or half, are seen.
-    fn line(&self, digest: &str) -> String {
+    fn line(&self, Sums { sha256, check }: &Sums) -> String {
         let Self { device, inode, size, modified, changed } = self;
-        let text = format!("{device} {inode} {size} {modified} {changed} {digest}");
+        let text = format!("{device} {inode} {size} {modified} {changed} {sha256} {check:x}");
         let mut sum = sha256_hex(text.as_bytes());
         sum.truncate(16);
         format!("{text} {sum}")
     }
 
     /// What a line says.
-    fn read(line: &str) -> Option<(Self, String)> {
+    fn read(line: &str) -> Option<(Self, Sums)> {
         let mut words = line.split(' ');
         let mut word = || words.next();
         let stamp = Self {
@@ -89,8 +99,9 @@ impl Stamp {
             modified: word()?.parse().ok()?,
             changed: word()?.parse().ok()?,
         };
-        let digest = word()?.to_owned();
-        (stamp.line(&digest) == line).then_some((stamp, digest))
+        let sha256 = word()?.to_owned();
+        let sums = Sums { sha256, check: u64::from_str_radix(word()?, 16).ok()? };
+        (stamp.line(&sums) == line).then_some((stamp, sums))
     }
 }
 
@@ -98,7 +109,7 @@ impl Stamp {
 #[derive(Debug)]
 pub struct Digests {
     folder: PathBuf,
-    known: OnceLock<Mutex<HashMap<Stamp, String>>>,
+    known: OnceLock<Mutex<HashMap<Stamp, Sums>>>,
 }
 
 impl Digests {
@@ -112,7 +123,7 @@ impl Digests {
         self.folder.join("digests")
     }
 
-    fn known(&self) -> &Mutex<HashMap<Stamp, String>> {
+    fn known(&self) -> &Mutex<HashMap<Stamp, Sums>> {
         self.known.get_or_init(|| Mutex::new(read(&self.path()).unwrap_or_default()))
     }
 
@@ -122,21 +133,38 @@ impl Digests {
         &self,
         path: &Path,
         size: u64,
-        find: &dyn Fn() -> Result<String, String>,
+        find: &dyn Fn() -> Result<Sums, String>,
     ) -> Result<String, String> {
         let now = SystemTime::now();
-        let Some(stamp) = Stamp::of(path).filter(|stamp| stamp.size == size) else { return find() };
+        let stamp = Stamp::of(path).filter(|stamp| stamp.size == size);
         let known = || self.known().lock().expect("nobody panics with it");
-        if let Some(digest) = known().get(&stamp) {
-            return Ok(digest.clone());
+        if let Some(sums) = stamp.and_then(|stamp| known().get(&stamp).cloned()) {
+            return Ok(sums.sha256);
         }
-        let digest = find()?;
-        if stamp.is_still(now) && Stamp::of(path) == Some(stamp) {
-            known().insert(stamp, digest.clone());
+        let sums = find()?;
+        if let Some(stamp) = stamp.filter(|stamp| stamp.is_still(now))
+            && Stamp::of(path) == Some(stamp)
+        {
             // What is not kept is found again.
-            let _ = self.keep(&stamp.line(&digest));
+            let _ = self.keep(&stamp.line(&sums));
+            known().insert(stamp, sums.clone());
         }
-        Ok(digest)
+        Ok(sums.sha256)
+    }
+
+    /// The check of the file at `path`, if this is known to be its digest.
+    pub(super) fn check_at(&self, path: &Path, digest: &str) -> Option<u64> {
+        self.checked(Stamp::of(path)?, digest)
+    }
+
+    /// The same of a file that is open.
+    pub(super) fn check(&self, file: &File, digest: &str) -> Option<u64> {
+        self.checked(Stamp::of_open(file)?, digest)
+    }
+
+    fn checked(&self, stamp: Stamp, digest: &str) -> Option<u64> {
+        let known = self.known().lock().expect("nobody panics with it");
+        known.get(&stamp).filter(|sums| sums.sha256 == digest).map(|sums| sums.check)
     }
 
     /// The digest that is known of the file at `path`, if one is, is not what is in it.
@@ -144,7 +172,7 @@ impl Digests {
         let Some(stamp) = Stamp::of(path) else { return };
         let known = self.known().lock().expect("nobody panics with it").remove(&stamp);
         if known.is_some() {
-            let _ = self.keep(&stamp.line(WRONG));
+            let _ = self.keep(&stamp.line(&Sums { sha256: WRONG.to_owned(), check: 0 }));
         }
     }
 
@@ -168,7 +196,7 @@ fn trusted(file: &File) -> bool {
 }
 
 /// Reads what was kept, and thins it out where it is too much.
-fn read(path: &Path) -> io::Result<HashMap<Stamp, String>> {
+fn read(path: &Path) -> io::Result<HashMap<Stamp, Sums>> {
     let mut options = OpenOptions::new();
     let file = options.read(true).custom_flags(O_NOFOLLOW_NONBLOCK).open(path)?;
     if !trusted(&file) {
@@ -189,8 +217,8 @@ fn read(path: &Path) -> io::Result<HashMap<Stamp, String>> {
         file.write_all(newest.as_bytes())?;
         file.persist(path)?;
     }
-    let mut known: HashMap<Stamp, String> = lines.into_iter().filter_map(Stamp::read).collect();
-    known.retain(|_, digest| digest != WRONG);
+    let mut known: HashMap<Stamp, Sums> = lines.into_iter().filter_map(Stamp::read).collect();
+    known.retain(|_, sums| sums.sha256 != WRONG);
     Ok(known)
 }
 
@@ -200,6 +228,10 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    fn sums(bytes: &[u8]) -> Sums {
+        Sums { sha256: sha256_hex(bytes), check: 7 }
+    }
 
     struct Bench {
         folder: tempfile::TempDir,
@@ -228,7 +260,7 @@ mod tests {
             let digests = Digests::within(self.folder.path().join("cache/trueup"));
             let find = || {
                 self.found.set(self.found.get() + 1);
-                Ok(sha256_hex(&fs::read(self.file()).expect("read")))
+                Ok(sums(&fs::read(self.file()).expect("read")))
             };
             let before = self.found.get();
             let digest = digests.digest(&self.file(), 7, &find).expect("a digest");
@@ -305,7 +337,7 @@ mod tests {
     fn what_was_wrong_is_forgotten() {
         let bench = Bench::new();
         bench.rest();
-        let wrong = Stamp::of(&bench.file()).expect("a file").line(&sha256_hex(b"other"));
+        let wrong = Stamp::of(&bench.file()).expect("a file").line(&sums(b"other"));
         fs::create_dir_all(bench.kept().parent().unwrap()).expect("made");
         fs::write(bench.kept(), format!("{wrong}\n")).expect("written");
         fs::set_permissions(bench.kept(), fs::Permissions::from_mode(0o600)).expect("set");
@@ -339,8 +371,8 @@ mod tests {
         let bench = Bench::new();
         bench.rest();
         let digests = Digests::within("/dev/null/trueup".into());
-        let digest = digests.digest(&bench.file(), 7, &|| Ok("d".to_owned()));
-        assert_eq!(digest.as_deref(), Ok("d"));
+        let digest = digests.digest(&bench.file(), 7, &|| Ok(sums(b"d")));
+        assert_eq!(digest, Ok(sha256_hex(b"d")));
         let failing = digests.digest(Path::new("/nowhere"), 7, &|| Err("gone".to_owned()));
         assert_eq!(failing, Err("gone".to_owned()));
     }

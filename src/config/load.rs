@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::digests::Digests;
-use crate::model::{Body, Filed};
+use crate::model::{Body, Filed, Sums};
 
 /// The largest TOML file or template that is read, in bytes.
 const TEXT_MAX: u64 = 16 << 20;
@@ -155,15 +155,29 @@ impl Filed for ProjectFile {
     fn digested(
         &self,
         size: u64,
-        find: &dyn Fn() -> Result<String, String>,
+        find: &dyn Fn() -> Result<Sums, String>,
     ) -> Result<String, String> {
-        self.digests.as_ref().map_or_else(find, |known| known.digest(&self.full, size, find))
+        match &self.digests {
+            Some(known) => known.digest(&self.full, size, find),
+            None => find().map(|sums| sums.sha256),
+        }
     }
 
     fn forget(&self) {
         if let Some(known) = &self.digests {
             known.forget(&self.full);
         }
+    }
+
+    fn known(&self, digest: &str) -> Option<(File, u64)> {
+        self.digests.as_ref()?.check_at(&self.full, digest)?;
+        let file = regular(&self.full).ok()?;
+        let check = self.check(&file, digest)?;
+        Some((file, check))
+    }
+
+    fn check(&self, file: &File, digest: &str) -> Option<u64> {
+        self.digests.as_ref()?.check(file, digest)
     }
 }
 

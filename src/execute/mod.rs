@@ -17,6 +17,7 @@ mod login;
 mod look;
 mod memory;
 mod password;
+mod pour;
 mod probe;
 mod program;
 mod prune;

@@ -1,14 +1,17 @@
-//! The writing half of an exchange: contents, each with its seal. What is not held is read piece by piece while it is
-//! sent, and digested again: what was written to since it was planned gets a seal that spoils it.
+//! The writing half of an exchange: contents, each with its seal. What is not held goes from its file to the host as it
+//! is sent: moved by the kernel where its times say that it is what was planned, and else read piece by piece and digested
+//! again. What was written to since it was planned gets a seal that spoils it.
 
+use std::fs::File;
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::failpoint::failpoint;
+use super::pour::pour;
 use crate::model::change::hex;
 use crate::model::{Body, PIECE};
 use crate::shell::frame::{seal, seal_of};
@@ -45,6 +48,13 @@ pub(super) async fn content(
 /// Writes as many bytes as `body` has, whatever became of its file; whether they were what was planned.
 async fn stream(input: &mut dyn Input, body: &Body) -> io::Result<bool> {
     input.widen();
+    let (moved, same) = poured(input, body).await?;
+    if moved > 0 {
+        // The host waits for so many bytes: what is missing is made up, and never used.
+        let mut missing = tokio::io::repeat(0).take(body.size() - moved);
+        tokio::io::copy(&mut missing, input).await?;
+        return Ok(same);
+    }
     let (full, mut pieces) = mpsc::channel::<Vec<u8>>(AHEAD);
     let (empty, again) = mpsc::channel::<Vec<u8>>(AHEAD + 2);
     let body = body.clone();
@@ -55,6 +65,20 @@ async fn stream(input: &mut dyn Input, body: &Body) -> io::Result<bool> {
         let _ = empty.try_send(piece);
     }
     reading.await.map_err(|error: JoinError| io::Error::other(error))
+}
+
+/// Sends a content of which the times say that it is what was planned; how many bytes of it went out, and whether they were
+/// that.
+async fn poured(input: &dyn Input, body: &Body) -> io::Result<(u64, bool)> {
+    let Some(filed) = body.file() else { return Ok((0, false)) };
+    let (open, still) = ((filed.clone(), body.clone()), (filed.clone(), body.clone()));
+    let open = move || open.0.known(open.1.digest());
+    let still = move |file: &File| still.0.check(file, still.1.digest()).is_some();
+    let (moved, same) = pour(input.pipe()?, body.size(), open, still).await?;
+    if moved > 0 && !same {
+        filed.forget();
+    }
+    Ok((moved, same))
 }
 
 /// Reads a content into pieces, which are used `again` once they were written; whether it was what was planned.
@@ -87,8 +111,10 @@ fn read(body: &Body, full: &mpsc::Sender<Vec<u8>>, mut again: mpsc::Receiver<Vec
 #[cfg(test)]
 mod tests {
     use std::os::fd::{AsFd, BorrowedFd};
+    use std::os::unix::fs::FileExt as _;
     use std::pin::Pin;
-    use std::sync::{Arc, Mutex};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex, OnceLock};
     use std::task::{Context, Poll};
 
     use super::*;
@@ -171,6 +197,75 @@ mod tests {
             let (bytes, seal) = sent(&planned, now);
             assert_eq!((bytes.len(), seal.as_str()), (planned.len(), "ab12 spoiled\n"));
         }
+    }
+
+    /// A file that is known by its times, as long as `still` says so; how often it was opened to be read.
+    struct Known(tempfile::NamedTempFile, AtomicBool, AtomicUsize, OnceLock<u64>);
+
+    impl Filed for Known {
+        fn open(&self) -> io::Result<Box<dyn Read + Send>> {
+            self.2.fetch_add(1, Ordering::SeqCst);
+            Ok(Box::new(self.0.reopen()?))
+        }
+        fn shown(&self) -> &'static str {
+            "x"
+        }
+        fn known(&self, digest: &str) -> Option<(File, u64)> {
+            assert_eq!(digest.len(), 64);
+            let check = self.3.get_or_init(|| {
+                let mut bytes = Vec::new();
+                self.0.reopen().unwrap().read_to_end(&mut bytes).unwrap();
+                twox_hash::XxHash3_64::oneshot(&bytes)
+            });
+            Some((self.0.reopen().unwrap(), *check))
+        }
+        fn check(&self, _: &File, _: &str) -> Option<u64> {
+            self.1.load(Ordering::SeqCst).then_some(0)
+        }
+    }
+
+    /// What comes out of a pipe of a content of `planned` bytes that is known, and how often its file was read.
+    fn poured(planned: &[u8], change: impl FnOnce(&Known)) -> (Vec<u8>, String, usize) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        io::Write::write_all(&mut file.as_file(), planned).unwrap();
+        let file =
+            Arc::new(Known(file, AtomicBool::new(true), AtomicUsize::new(0), OnceLock::new()));
+        let body = Body::filed(planned.len() as u64, file.clone());
+        body.settle().unwrap();
+        file.known(body.digest()).unwrap();
+        change(&file);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let out = runtime.block_on(async {
+            let (mut input, mut output) = tokio::net::unix::pipe::pipe().unwrap();
+            let mut out = Vec::new();
+            let read = tokio::io::AsyncReadExt::read_to_end(&mut output, &mut out);
+            let write = async move { content(&mut input, &[body], "ab12").await };
+            let (read, bytes) = tokio::join!(read, write);
+            assert_eq!((bytes.unwrap(), read.is_ok()), (planned.len() as u64, true));
+            out
+        });
+        let (out, seal) = out.split_at(planned.len());
+        let seal = String::from_utf8(seal.to_vec()).unwrap();
+        (out.to_vec(), seal, file.2.load(Ordering::SeqCst) - 1)
+    }
+
+    #[test]
+    fn what_is_known_by_its_times_is_not_digested_again_and_spoiled_where_it_was_touched() {
+        for length in [1, PIECE, 9 * PIECE + 3] {
+            let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
+            let whole = format!("ab12 {}\n", crate::model::change::sha256_hex(&bytes));
+            assert_eq!(poured(&bytes, |_| ()), (bytes.clone(), whole, 0));
+            let touched = |file: &Known| file.1.store(false, Ordering::SeqCst);
+            assert_eq!(poured(&bytes, touched), (bytes, "ab12 spoiled\n".to_owned(), 0));
+        }
+        // Its times say nothing.
+        let other = |file: &Known| file.0.as_file().write_all_at(b"x", 1).unwrap();
+        let (bytes, seal, _) = poured(&[7; 3], other);
+        assert_eq!((bytes.as_slice(), seal.as_str()), (&[7, b'x', 7][..], "ab12 spoiled\n"));
+        let cut = |file: &Known| file.0.as_file().set_len(PIECE as u64).unwrap();
+        let (bytes, seal, _) = poured(&vec![7; 3 * PIECE], cut);
+        assert_eq!(bytes, [vec![7; PIECE], vec![0; 2 * PIECE]].concat());
+        assert_eq!(seal, "ab12 spoiled\n");
     }
 
     #[test]

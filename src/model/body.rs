@@ -4,11 +4,13 @@
 //! they are digested and when they are sent, piece by piece; who may open it is handed down as [`Filed`].
 
 use std::fmt;
+use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest as _, Sha256};
+use twox_hash::XxHash3_64;
 
 use super::change::{hex, sha256_hex};
 
@@ -32,12 +34,30 @@ pub trait Filed: Send + Sync {
     fn digested(
         &self,
         _size: u64,
-        find: &dyn Fn() -> Result<String, String>,
+        find: &dyn Fn() -> Result<Sums, String>,
     ) -> Result<String, String> {
-        find()
+        find().map(|sums| sums.sha256)
     }
     /// What was known of it is not what is in it.
     fn forget(&self) {}
+    /// It, open, and its check, where by its times it is what had this digest: then it need not be digested again to be
+    /// sent. When it was sent the same is asked of it once more.
+    fn known(&self, _digest: &str) -> Option<(File, u64)> {
+        None
+    }
+    /// The check of a file that [`Self::known`] gave, where by its times it still is what had this digest.
+    fn check(&self, _file: &File, _digest: &str) -> Option<u64> {
+        None
+    }
+}
+
+/// What is known of a content that was read once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Sums {
+    /// SHA-256 in lowercase hex.
+    pub sha256: String,
+    /// XXH3 of 64 bits: tells by chance alone that it is another one now, a tenth of the work.
+    pub check: u64,
 }
 
 /// A content: its size and SHA-256 always, its bytes where they are at hand.
@@ -147,7 +167,7 @@ impl Body {
     pub fn settle(&self) -> Result<&str, &str> {
         let digest = self.0.digest.get_or_init(|| match &self.0.bytes {
             Bytes::Held(bytes) => Ok(sha256_hex(bytes)),
-            Bytes::Filed(file) => file.digested(self.0.size, &|| digest(&**file, self.0.size)),
+            Bytes::Filed(file) => file.digested(self.0.size, &|| sums(&**file, self.0.size)),
             Bytes::Away => unreachable!("a host said its digest"),
         });
         digest.as_ref().map(String::as_str).map_err(String::as_str)
@@ -159,7 +179,7 @@ impl Body {
     /// Those of [`Self::settle`].
     pub fn settle_secretly(&self) -> Result<&str, &str> {
         if let Bytes::Filed(file) = &self.0.bytes {
-            self.0.digest.get_or_init(|| digest(&**file, self.0.size));
+            self.0.digest.get_or_init(|| sums(&**file, self.0.size).map(|sums| sums.sha256));
         }
         self.settle()
     }
@@ -171,16 +191,18 @@ impl Body {
     }
 }
 
-/// The digest of a file that has `size` bytes.
-fn digest(file: &dyn Filed, size: u64) -> Result<String, String> {
+/// The sums of a file that has `size` bytes.
+fn sums(file: &dyn Filed, size: u64) -> Result<Sums, String> {
     let why = |why: &dyn fmt::Display| format!("cannot read {}: {why}", file.shown());
     let mut from = file.open().map_err(|error| why(&error))?;
-    let (mut sum, mut read, mut piece) = (Sha256::new(), 0, vec![0; PIECE]);
+    let (mut sum, mut check) = (Sha256::new(), XxHash3_64::new());
+    let (mut read, mut piece) = (0, vec![0; PIECE]);
     loop {
         match from.read(&mut piece) {
             Ok(0) => break,
             Ok(count) => {
                 sum.update(&piece[..count]);
+                check.write(&piece[..count]);
                 read += count as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -193,7 +215,7 @@ fn digest(file: &dyn Filed, size: u64) -> Result<String, String> {
     if read != size {
         return Err(why(&"it was written to since the project was read"));
     }
-    Ok(hex(&sum.finalize()))
+    Ok(Sums { sha256: hex(&sum.finalize()), check: check.finish() })
 }
 
 impl fmt::Debug for Body {

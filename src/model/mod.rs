@@ -16,7 +16,7 @@ mod way_in;
 mod window;
 
 pub use address::{Address, AddressPattern};
-pub use body::{Body, Filed, PIECE};
+pub use body::{Body, Filed, PIECE, Sums};
 pub use change::{Action, Attribute, Change, Difference, word};
 pub use diagnostic::{CODES, Diagnostic, FileId, Label, Located, Severity, Span};
 pub use event::{Event, Outcome};

@@ -6,18 +6,24 @@
 packages() {
   command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 || { echo '!'; return; }
   IFS=' '
-  k=
-  for p do k="$k ${p%%/*}"; done
+  k= o=
+  for p do
+    k="$k ${p%%/*}"
+    case $p in */present) ;; *) o=y ;; esac
+  done
   l=$(installed dpkg $k)
   printf '%s\n' "$l"
   native
+  there
+  # Asked for in dpkg's own order, and all of them are there.
+  [ "$o$t" != "$k " ] || return 0
   l="
 $l
 " q=
   for p do
     n=${p%%/*} w=${p#*/}
     case $w in
-      present) is "$n" installed || q="$q $n" ;;
+      present) has "$n" || q="$q $n" ;;
       =*) is "$n" "installed	${w#=}" || q="$q $n" ;;
       latest) q="$q $n" ;;
     esac
@@ -33,14 +39,14 @@ $l
     n=${p%%/*} w=${p#*/}
     case $w in
       present | latest)
-        is "$n" installed && case $w:$g in present:* | *" $n=now "*) continue ;; esac
+        has "$n" && case $w:$g in present:* | *" $n=now "*) continue ;; esac
         case $g in *" $n "*) z="$z $n" ;; *) x="$x $n" ;; esac ;;
       =*)
         is "$n" "installed	${w#=}" && continue
         case $g in *" $n$w "*) z="$z $n$w" ;; esac ;;
       purge) is "$n" config-files && z="$z $n-" ;;
     esac
-    case $w in absent | purge) if broken "$n" || is "$n" installed; then z="$z $n-"; fi ;; esac
+    case $w in absent | purge) if broken "$n" || has "$n"; then z="$z $n-"; fi ;; esac
   done
   [ -z "$x" ] || virtual $x
   [ -z "$z" ] || { echo "@simulated$z"; simulated $z; }
@@ -59,6 +65,25 @@ native() {
     case $p in dpkg:*) y=${p#dpkg:} y=${y%%	*} ;; esac
   done
   IFS=' '
+}
+# there: t, the packages of l that are installed; those of this host's own architecture, or of none, by their names alone.
+there() {
+  t=' '
+  IFS='
+'
+  for p in $l; do
+    case $p in *"	installed	"*) ;; *) continue ;; esac
+    n=${p%%	*}
+    case $n in *:"$y" | *:all) n=${n%:*} ;; esac
+    [ "$n" != dpkg ] || case "$k " in *' dpkg '*) ;; *) continue ;; esac
+    t="$t$n "
+  done
+  IFS=' '
+}
+# has NAME: is it one of t?
+has() {
+  case $t in *" $1 "*) return 0 ;; esac
+  case $1 in *:*) is "$1" installed ;; *) return 1 ;; esac
 }
 # is NAME TEXT: does l say this of NAME?
 is() {

@@ -172,7 +172,15 @@ impl Resource for Service {
     }
 
     fn probe(items: &[&Self], script: &mut Script) {
-        script.text("units").args(items.iter().map(|service| &service.unit)).text("\n");
+        let (quick, slow): (Vec<&Self>, Vec<&Self>) =
+            items.iter().partition(|service| service.is_up_where_true());
+        let all = if quick.is_empty() {
+            "units"
+        } else {
+            script.text("quick").args(quick.iter().map(|service| &service.unit)).text("\n");
+            "units $slow"
+        };
+        script.text(all).args(slow.iter().map(|service| &service.unit)).text("\n");
         script.text(able::ROOT);
     }
 
@@ -312,6 +320,14 @@ impl Resource for Service {
 }
 
 impl Service {
+    /// Whether a host that is as this says has the unit up and starts it at boot, so that no more need be asked about it
+    /// (service.sh, `quick`).
+    fn is_up_where_true(&self) -> bool {
+        self.state.is_none_or(|state| state == State::Running)
+            && self.enabled != Some(false)
+            && !self.unit.contains(['@', '\\'])
+    }
+
     /// How a unit will run: behind a mask that stays it is stopped too.
     fn leaves(&self, unit: &Unit) -> Option<&'static str> {
         let state = self.state?;

@@ -13,7 +13,8 @@ mod process;
 mod refusal;
 mod ssh;
 
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,12 +33,21 @@ const WIDE: usize = 512 << 10;
 pub trait Input: AsyncWrite + Send + Sync + Unpin {
     /// Makes room for more at once, where much is to be written.
     fn widen(&self);
+    /// The pipe that it is written to, to be written to from beside.
+    ///
+    /// # Errors
+    /// When this process may not open more.
+    fn pipe(&self) -> io::Result<OwnedFd>;
 }
 
 impl<P: AsyncWrite + AsFd + Send + Sync + Unpin> Input for P {
     fn widen(&self) {
         // Where a user's pipes hold much already the system says no, and it goes on as it is.
         let _ = rustix::pipe::fcntl_setpipe_size(self, WIDE);
+    }
+
+    fn pipe(&self) -> io::Result<OwnedFd> {
+        self.as_fd().try_clone_to_owned()
     }
 }
 

@@ -1,0 +1,200 @@
+//! Contents that need not be digested while they are sent: the kernel moves them from their file into the pipe of the
+//! shell, and a quick sum beside that tells whether they are what was digested.
+
+use std::fs::File;
+use std::hash::Hasher as _;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, ioctl_fionread};
+use rustix::pipe::{SpliceFlags, splice};
+use tokio::task::spawn_blocking;
+use twox_hash::XxHash3_64;
+
+use super::failpoint::failpoint;
+
+/// Bytes that are asked for at once; the kernel moves as many as there is room for.
+const MOST: usize = 1 << 20;
+/// Nanoseconds after which one who waits for room looks whether anybody still wants it.
+const LOOK: i64 = 100_000_000;
+
+/// Says that it is gone when it is dropped.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Moves the first `size` bytes of a file into a pipe, waits until they were taken from it, and then asks `still` of the
+/// file: what a pipe holds of one that is written to changes with it (splice(2)). Gives how many bytes were moved, and
+/// whether they had the check that `open` gave with the file, and `still` said so. None are moved where the kernel cannot
+/// (EINVAL), or `open` has no such file.
+///
+/// # Errors
+/// When nobody reads from the pipe any more.
+pub(super) async fn pour(
+    pipe: OwnedFd,
+    size: u64,
+    open: impl FnOnce() -> Option<(File, u64)> + Send + 'static,
+    still: impl FnOnce(&File) -> bool + Send + 'static,
+) -> io::Result<(u64, bool)> {
+    let wanted = Wanted(Arc::default());
+    let gone = Arc::clone(&wanted.0);
+    let work = move || {
+        let Some((file, check)) = open() else { return Ok((0, false)) };
+        let (moved, found) = whole((&file, &pipe), size, &gone)?;
+        Ok((moved, moved == size && found == check && still(&file)))
+    };
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Moves as many bytes as the file has, `size` at most, and gives how many, and their check.
+fn whole((file, pipe): (&File, &OwnedFd), size: u64, gone: &AtomicBool) -> io::Result<(u64, u64)> {
+    let (mut at, mut sum, mut piece) = (0, XxHash3_64::new(), vec![0; MOST]);
+    while at < size {
+        let due = usize::try_from(size - at).map_or(MOST, |left| left.min(MOST));
+        match splice(file, Some(&mut at), pipe, None, due, SpliceFlags::NONBLOCK) {
+            Ok(0) => break,
+            Ok(count) => {
+                let piece = &mut piece[..count];
+                if file.read_exact_at(piece, at - count as u64).is_err() {
+                    break;
+                }
+                sum.write(piece);
+                failpoint!("piece");
+            }
+            Err(Errno::AGAIN) if gone.load(Ordering::Relaxed) => return Err(ended()),
+            Err(Errno::AGAIN) => room(pipe)?,
+            Err(Errno::INTR) => {}
+            Err(Errno::PIPE) => return Err(ended()),
+            // What is missing is the caller's to make up.
+            Err(_) => break,
+        }
+    }
+    // Of a pipe into which nothing was moved nobody knows that it is one.
+    while at > 0 && !is_taken(pipe, gone)? {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok((at, sum.finish()))
+}
+
+/// Whether all that is in a pipe was taken from it.
+fn is_taken(pipe: &OwnedFd, gone: &AtomicBool) -> io::Result<bool> {
+    // An error of the pipe tells that nobody reads any more, and what is in it then is of no use.
+    let mut look = [PollFd::new(pipe, PollFlags::empty())];
+    poll(&mut look, Some(&Timespec::default()))?;
+    if ioctl_fionread(pipe)? == 0 {
+        return Ok(true);
+    }
+    if gone.load(Ordering::Relaxed) || look[0].revents().contains(PollFlags::ERR) {
+        return Err(ended());
+    }
+    Ok(false)
+}
+
+/// Nobody reads any more.
+fn ended() -> io::Error {
+    io::ErrorKind::BrokenPipe.into()
+}
+
+/// Waits for room in a pipe, a moment at most.
+fn room(pipe: impl AsFd) -> io::Result<()> {
+    let mut look = [PollFd::new(&pipe, PollFlags::OUT)];
+    match poll(&mut look, Some(&Timespec { tv_sec: 0, tv_nsec: LOOK })) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::sync::mpsc;
+
+    use tokio::runtime::Runtime;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn runtime() -> Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    }
+
+    /// A file of so many bytes, and the check of its first `checked`.
+    fn file(length: usize, checked: usize) -> (File, u64) {
+        let mut file = tempfile::tempfile().unwrap();
+        let bytes = vec![7; length.max(checked)];
+        file.write_all(&bytes[..length]).unwrap();
+        (file, XxHash3_64::oneshot(&bytes[..checked]))
+    }
+
+    #[test]
+    fn it_is_looked_at_again_when_all_was_taken_and_not_before() {
+        let (mut from, to) = io::pipe().unwrap();
+        let (looked, look) = mpsc::channel();
+        let reading = std::thread::spawn(move || {
+            let mut bytes = vec![0; 300_000];
+            from.read_exact(&mut bytes[..299_999]).unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            assert!(look.try_recv().is_err(), "one byte is still in the pipe");
+            from.read_exact(&mut bytes[299_999..]).unwrap();
+            look.recv().unwrap();
+        });
+        let still = move |_: &File| looked.send(()).is_ok();
+        let poured = pour(to.into(), 300_000, || Some(file(400_000, 300_000)), still);
+        assert_eq!(runtime().block_on(poured).unwrap(), (300_000, true));
+        reading.join().unwrap();
+    }
+
+    #[test]
+    fn where_nothing_can_be_moved_nothing_is() {
+        let (from, to) = io::pipe().unwrap();
+        let poured = |to: OwnedFd, open: fn() -> Option<(File, u64)>| {
+            runtime().block_on(pour(to, 10, open, |_| true)).unwrap()
+        };
+        assert_eq!(poured(to.try_clone().unwrap().into(), || None), (0, false));
+        // No pipe.
+        assert_eq!(poured(file(0, 0).0.into(), || Some(file(10, 10))), (0, false));
+        // A shorter file, and another one.
+        let reading =
+            std::thread::spawn(move || from.take(14).read_to_end(&mut Vec::new()).unwrap());
+        assert_eq!(poured(to.try_clone().unwrap().into(), || Some(file(4, 10))), (4, false));
+        assert_eq!(poured(to.into(), || Some(file(10, 9))), (10, false));
+        assert_eq!(reading.join().unwrap(), 14);
+    }
+
+    #[test]
+    fn whoever_reads_no_more_ends_it() {
+        for taken in [0, 1000, 400_000] {
+            let (mut from, to) = io::pipe().unwrap();
+            let reading = std::thread::spawn(move || {
+                from.read_exact(&mut vec![0; taken]).unwrap();
+            });
+            let poured = pour(to.into(), 450_000, || Some(file(450_000, 450_000)), |_| true);
+            let error = runtime().block_on(poured).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+            reading.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_ends() {
+        // More than the pipe holds, and less: it waits for room, and until it is taken.
+        for length in [1 << 20, 1000] {
+            let (_from, to) = io::pipe().unwrap();
+            let runtime = runtime();
+            let poured = pour(to.into(), length, move || Some(file(1 << 20, 1 << 20)), |_| true);
+            let late = runtime.block_on(async { timeout(Duration::from_millis(50), poured).await });
+            assert!(late.is_err());
+            // Waits for what the runtime still does.
+            drop(runtime);
+        }
+    }
+}
