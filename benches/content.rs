@@ -67,11 +67,11 @@ pub fn file(bench: &mut Bench, row: &mut Row) -> Result<(), String> {
     row.beside(work, "controller's memory, MiB", memory(&applies));
     row.beside(work, "controller's memory with 1 MiB, MiB", memory(&small));
     row.note(
-        "The 1 GiB file: bytes that cannot be compressed, from the page cache, onto a tmpfs. trueup digests it \
-         before (unless a run before did, and it did not change) and while it is sent, and writes it beside \
-         before it takes its place; `cat` does neither. Both times include the login. Behind a program a content \
-         comes to ssh through a pipe, which is slower than a file that ssh reads itself (by hand). For \"flat\" the \
-         page takes at most 16 MiB more than with a file of 1 MiB.",
+        "The 1 GiB file: bytes that cannot be compressed, from the page cache, onto a tmpfs. The first of the runs \
+         digests it before and while it is sent; the others know its digest by its times, have the kernel move it, \
+         and compare a quick sum. trueup writes it beside before it takes its place; `cat` does nothing of that. Both \
+         times include the login. Behind a program a content comes to ssh through a pipe, which is slower than a \
+         file that ssh reads itself (by hand). For \"flat\" the page takes at most 16 MiB more than with a file of 1 MiB.",
     );
     program.disconnect(&folder)
 }

@@ -1,6 +1,6 @@
 //! The digests of large files of projects, found in runs before: a file that is as it was then, as far as its times say,
-//! is not read again to be compared. What is sent is digested again all the same, and where it proves a line wrong the
-//! line is taken back. One line a file, only ever added to; what is not whole is not believed.
+//! is not read again to be compared. What is sent is compared all the same, with a quick sum that stands beside the digest,
+//! and where it proves a line wrong the line is taken back. One line a file, only ever added to; what is not whole is not believed.
 #![expect(clippy::disallowed_methods, reason = "the one keeper of digests")]
 
 use std::collections::HashMap;

@@ -170,14 +170,11 @@ impl Filed for ProjectFile {
     }
 
     fn known(&self, digest: &str) -> Option<(File, u64)> {
-        self.digests.as_ref()?.check_at(&self.full, digest)?;
+        let digests = self.digests.as_ref()?;
+        digests.check_at(&self.full, digest)?;
         let file = regular(&self.full).ok()?;
-        let check = self.check(&file, digest)?;
+        let check = digests.check(&file, digest)?;
         Some((file, check))
-    }
-
-    fn check(&self, file: &File, digest: &str) -> Option<u64> {
-        self.digests.as_ref()?.check(file, digest)
     }
 }
 

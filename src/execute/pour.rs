@@ -32,10 +32,10 @@ impl Drop for Wanted {
     }
 }
 
-/// Moves the first `size` bytes of a file into a pipe, waits until they were taken from it, and then asks `still` of the
-/// file: what a pipe holds of one that is written to changes with it (splice(2)). Gives how many bytes were moved, and
-/// whether they had the check that `open` gave with the file, and `still` said so. None are moved where the kernel cannot
-/// (EINVAL), or `open` has no such file.
+/// Moves the first `size` bytes of a file into a pipe. Gives how many it had, and whether they had the check that `open`
+/// gave with the file. What a pipe holds of a file that is written to changes with it (splice(2)), so each byte is looked
+/// at behind whoever took it, as ssh(1) does by read(2). None are moved where the kernel cannot (EINVAL), or `open` has no
+/// such file.
 ///
 /// # Errors
 /// When nobody reads from the pipe any more.
@@ -43,60 +43,106 @@ pub(super) async fn pour(
     pipe: OwnedFd,
     size: u64,
     open: impl FnOnce() -> Option<(File, u64)> + Send + 'static,
-    still: impl FnOnce(&File) -> bool + Send + 'static,
 ) -> io::Result<(u64, bool)> {
     let wanted = Wanted(Arc::default());
     let gone = Arc::clone(&wanted.0);
     let work = move || {
         let Some((file, check)) = open() else { return Ok((0, false)) };
-        let (moved, found) = whole((&file, &pipe), size, &gone)?;
-        Ok((moved, moved == size && found == check && still(&file)))
+        let mut moving = Moving {
+            file,
+            pipe,
+            gone,
+            at: 0,
+            looked: 0,
+            sum: XxHash3_64::new(),
+            piece: vec![0; MOST],
+        };
+        let same = moving.all(size)? && moving.sum.finish() == check;
+        Ok((moving.at, same))
     };
     spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-/// Moves as many bytes as the file has, `size` at most, and gives how many, and their check.
-fn whole((file, pipe): (&File, &OwnedFd), size: u64, gone: &AtomicBool) -> io::Result<(u64, u64)> {
-    let (mut at, mut sum, mut piece) = (0, XxHash3_64::new(), vec![0; MOST]);
-    while at < size {
-        let due = usize::try_from(size - at).map_or(MOST, |left| left.min(MOST));
-        match splice(file, Some(&mut at), pipe, None, due, SpliceFlags::NONBLOCK) {
-            Ok(0) => break,
-            Ok(count) => {
-                let piece = &mut piece[..count];
-                if file.read_exact_at(piece, at - count as u64).is_err() {
-                    break;
-                }
-                sum.write(piece);
-                failpoint!("piece");
-            }
-            Err(Errno::AGAIN) if gone.load(Ordering::Relaxed) => return Err(ended()),
-            Err(Errno::AGAIN) => room(pipe)?,
-            Err(Errno::INTR) => {}
-            Err(Errno::PIPE) => return Err(ended()),
-            // What is missing is the caller's to make up.
-            Err(_) => break,
-        }
-    }
-    // Of a pipe into which nothing was moved nobody knows that it is one.
-    while at > 0 && !is_taken(pipe, gone)? {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    Ok((at, sum.finish()))
+/// A file that is moved into a pipe.
+struct Moving {
+    file: File,
+    pipe: OwnedFd,
+    gone: Arc<AtomicBool>,
+    /// How many bytes were moved, and how many of these were looked at.
+    at: u64,
+    looked: u64,
+    sum: XxHash3_64,
+    piece: Vec<u8>,
 }
 
-/// Whether all that is in a pipe was taken from it.
-fn is_taken(pipe: &OwnedFd, gone: &AtomicBool) -> io::Result<bool> {
-    // An error of the pipe tells that nobody reads any more, and what is in it then is of no use.
-    let mut look = [PollFd::new(pipe, PollFlags::empty())];
-    poll(&mut look, Some(&Timespec::default()))?;
-    if ioctl_fionread(pipe)? == 0 {
-        return Ok(true);
+impl Moving {
+    /// Moves `size` bytes; whether all of them were there and could be looked at. Returns when all were taken.
+    fn all(&mut self, size: u64) -> io::Result<bool> {
+        let mut good = true;
+        while self.at < size {
+            if self.gone.load(Ordering::Relaxed) {
+                return Err(ended());
+            }
+            let due = usize::try_from(size - self.at).map_or(MOST, |left| left.min(MOST));
+            match splice(
+                &self.file,
+                Some(&mut self.at),
+                &self.pipe,
+                None,
+                due,
+                SpliceFlags::NONBLOCK,
+            ) {
+                Ok(0) => break,
+                Ok(_) => {
+                    failpoint!("piece");
+                    good &= self.look()?;
+                }
+                Err(Errno::AGAIN) => room(&self.pipe)?,
+                Err(Errno::INTR) => {}
+                Err(Errno::PIPE) => return Err(ended()),
+                // What is missing is the caller's to make up.
+                Err(_) => break,
+            }
+        }
+        // Of a pipe into which nothing was moved nobody knows that it is one.
+        while self.at > 0 {
+            // An error of the pipe tells that nobody reads any more, and what is in it then is of no use.
+            let lost = self.gone.load(Ordering::Relaxed) || self.is_left()?;
+            good &= self.look()?;
+            if self.looked == self.at || !good {
+                break;
+            }
+            if lost {
+                return Err(ended());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(good && self.at == size)
     }
-    if gone.load(Ordering::Relaxed) || look[0].revents().contains(PollFlags::ERR) {
-        return Err(ended());
+
+    /// Whether nobody reads from the pipe any more.
+    fn is_left(&self) -> io::Result<bool> {
+        let mut look = [PollFd::new(&self.pipe, PollFlags::empty())];
+        match poll(&mut look, Some(&Timespec::default())) {
+            Ok(_) => Ok(look[0].revents().contains(PollFlags::ERR)),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
-    Ok(false)
+
+    /// Looks at what was taken from the pipe since; whether it is still there to be looked at.
+    fn look(&mut self) -> io::Result<bool> {
+        let taken = self.at.saturating_sub(ioctl_fionread(&self.pipe)?);
+        while self.looked < taken {
+            let due = usize::try_from(taken - self.looked).map_or(MOST, |left| left.min(MOST));
+            if self.file.read_exact_at(&mut self.piece[..due], self.looked).is_err() {
+                return Ok(false);
+            }
+            self.sum.write(&self.piece[..due]);
+            self.looked += due as u64;
+        }
+        Ok(true)
+    }
 }
 
 /// Nobody reads any more.
@@ -116,7 +162,6 @@ fn room(pipe: impl AsFd) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
-    use std::sync::mpsc;
 
     use tokio::runtime::Runtime;
     use tokio::time::timeout;
@@ -136,28 +181,33 @@ mod tests {
     }
 
     #[test]
-    fn it_is_looked_at_again_when_all_was_taken_and_not_before() {
-        let (mut from, to) = io::pipe().unwrap();
-        let (looked, look) = mpsc::channel();
-        let reading = std::thread::spawn(move || {
-            let mut bytes = vec![0; 300_000];
-            from.read_exact(&mut bytes[..299_999]).unwrap();
-            std::thread::sleep(Duration::from_millis(100));
-            assert!(look.try_recv().is_err(), "one byte is still in the pipe");
-            from.read_exact(&mut bytes[299_999..]).unwrap();
-            look.recv().unwrap();
-        });
-        let still = move |_: &File| looked.send(()).is_ok();
-        let poured = pour(to.into(), 300_000, || Some(file(400_000, 300_000)), still);
-        assert_eq!(runtime().block_on(poured).unwrap(), (300_000, true));
-        reading.join().unwrap();
+    fn it_is_looked_at_behind_who_took_it() {
+        for (change, same) in [(false, true), (true, false)] {
+            let (mut from, to) = io::pipe().unwrap();
+            let (moved, check) = file(300_000, 300_000);
+            let other = moved.try_clone().unwrap();
+            let reading = std::thread::spawn(move || {
+                let mut bytes = vec![0; 300_000];
+                from.read_exact(&mut bytes[..200_000]).unwrap();
+                // It was moved, and is not taken yet.
+                std::thread::sleep(Duration::from_millis(100));
+                if change {
+                    other.write_all_at(b"x", 299_999).unwrap();
+                }
+                from.read_exact(&mut bytes[200_000..]).unwrap();
+                bytes[299_999]
+            });
+            let poured = pour(to.into(), 300_000, move || Some((moved, check)));
+            assert_eq!(runtime().block_on(poured).unwrap(), (300_000, same));
+            assert_eq!(reading.join().unwrap() == 7, same, "what came is what was looked at");
+        }
     }
 
     #[test]
     fn where_nothing_can_be_moved_nothing_is() {
         let (from, to) = io::pipe().unwrap();
         let poured = |to: OwnedFd, open: fn() -> Option<(File, u64)>| {
-            runtime().block_on(pour(to, 10, open, |_| true)).unwrap()
+            runtime().block_on(pour(to, 10, open)).unwrap()
         };
         assert_eq!(poured(to.try_clone().unwrap().into(), || None), (0, false));
         // No pipe.
@@ -177,7 +227,7 @@ mod tests {
             let reading = std::thread::spawn(move || {
                 from.read_exact(&mut vec![0; taken]).unwrap();
             });
-            let poured = pour(to.into(), 450_000, || Some(file(450_000, 450_000)), |_| true);
+            let poured = pour(to.into(), 450_000, || Some(file(450_000, 450_000)));
             let error = runtime().block_on(poured).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
             reading.join().unwrap();
@@ -190,7 +240,7 @@ mod tests {
         for length in [1 << 20, 1000] {
             let (_from, to) = io::pipe().unwrap();
             let runtime = runtime();
-            let poured = pour(to.into(), length, move || Some(file(1 << 20, 1 << 20)), |_| true);
+            let poured = pour(to.into(), length, move || Some(file(1 << 20, 1 << 20)));
             let late = runtime.block_on(async { timeout(Duration::from_millis(50), poured).await });
             assert!(late.is_err());
             // Waits for what the runtime still does.

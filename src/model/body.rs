@@ -41,12 +41,8 @@ pub trait Filed: Send + Sync {
     /// What was known of it is not what is in it.
     fn forget(&self) {}
     /// It, open, and its check, where by its times it is what had this digest: then it need not be digested again to be
-    /// sent. When it was sent the same is asked of it once more.
+    /// sent.
     fn known(&self, _digest: &str) -> Option<(File, u64)> {
-        None
-    }
-    /// The check of a file that [`Self::known`] gave, where by its times it still is what had this digest.
-    fn check(&self, _file: &File, _digest: &str) -> Option<u64> {
         None
     }
 }

@@ -161,9 +161,6 @@ impl Resource for Package {
             (State::Absent, _) if package.purge => format!("{}/purge", package.name),
             (State::Absent, _) => format!("{}/absent", package.name),
         };
-        // In dpkg's order, in which it is known with one look whether all are there.
-        let mut items = items.to_vec();
-        items.sort_by_key(|package| &package.name);
         script.text("packages").args(items.iter().map(wanted)).text("\n").text(able::ROOT);
     }
 

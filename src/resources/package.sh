@@ -15,8 +15,9 @@ packages() {
   printf '%s\n' "$l"
   native
   there
-  # Asked for in dpkg's own order, and all of them are there.
-  [ "$o$t" != "$k " ] || return 0
+  # Where all are to be there, and are, nothing is asked of apt.
+  for p do [ -n "$o" ] || has "${p%%/*}" || o=y; done
+  [ -n "$o" ] || return 0
   l="
 $l
 " q=
@@ -75,7 +76,6 @@ there() {
     case $p in *"	installed	"*) ;; *) continue ;; esac
     n=${p%%	*}
     case $n in *:"$y" | *:all) n=${n%:*} ;; esac
-    [ "$n" != dpkg ] || case "$k " in *' dpkg '*) ;; *) continue ;; esac
     t="$t$n "
   done
   IFS=' '

@@ -204,7 +204,7 @@ impl Resource for Service {
         items
             .iter()
             .map(|service| {
-                let said = || text.lines().next().unwrap_or_default();
+                let said = || unit::beside(&text);
                 let unit = units.get(service.unit.as_str()).cloned();
                 let unit = unit.ok_or_else(|| {
                     format!("systemctl did not answer for {}: {}", service.unit, said())

@@ -22,7 +22,7 @@ quick() {
 }
 # up UNIT LOAD ACTIVE …: u, that unit; is it one of `slow`, and up?
 up() {
-  u=$1
+  u=${1-}
   case ${2-}:${3-} in loaded:active) ;; *) return 1 ;; esac
   case $slow in *" $u "*) ;; *) return 1 ;; esac
 }
@@ -35,9 +35,12 @@ usual() {
     [ ! -e "$p/$u" ] || return
   done
 }
-# boots FOLDER…: is there a link by the name of u in one of these? It starts at boot then (systemctl(1), is-enabled).
+# boots FOLDER…: is there a link by the name of u in one of these? It starts at boot then (systemctl(1), is-enabled);
+# by anything else in there it does not.
 boots() {
-  for p do [ ! -s "$p/$u" ] || return 0; done
+  for p do
+    if [ -L "$p/$u" ] && [ -s "$p/$u" ] && [ ! -L "$p" ]; then return 0; fi
+  done
   return 1
 }
 # units UNIT…: all that systemd says of each, in one process, which takes its time with each.

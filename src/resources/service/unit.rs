@@ -113,6 +113,15 @@ pub(super) fn read(keys: &HashMap<&str, &str>) -> Option<Unit> {
     })
 }
 
+/// The first line of an answer that is no property of a unit: what systemctl had to say.
+pub(super) fn beside(answer: &str) -> &str {
+    let property = |line: &str| {
+        let key = line.split_once('=').map(|(key, _)| key);
+        key.is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_alphabetic()))
+    };
+    answer.lines().find(|line| !line.is_empty() && !property(line)).unwrap_or_default()
+}
+
 /// systemd.unit(5): what a unit's name ends with.
 const SUFFIXES: [&str; 11] = [
     "service",

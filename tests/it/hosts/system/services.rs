@@ -165,7 +165,7 @@ fn what_is_asked_of_all_units_at_once_is_what_systemd_says_of_each() {
     let library = include_str!("../../../../src/resources/service.sh");
     let (functions, _) = library.split_once("# The rest is for steps.").expect("its two parts");
     let units = "cd /etc/systemd/system
-        for n in on off down run mask empty gone over dang add; do sed s/1000/100/ sys-a.service >/usr/lib/systemd/system/sys-$n.service; done
+        for n in on off down run mask empty gone over dang copy add; do sed s/1000/100/ sys-a.service >/usr/lib/systemd/system/sys-$n.service; done
         sed s/WantedBy/RequiredBy/ sys-a.service >sys-req.service
         sed '/Install/,$d' sys-a.service >/usr/lib/systemd/system/sys-add.service
         printf '#!/bin/sh\\nsed s/1000/100/ /etc/systemd/system/sys-a.service >$1/sys-gen.service\\n' >/etc/systemd/system-generators/sys-gen
@@ -173,14 +173,15 @@ fn what_is_asked_of_all_units_at_once_is_what_systemd_says_of_each() {
         systemctl daemon-reload
         systemctl -q enable sys-on sys-down sys-mask sys-empty sys-gone sys-over sys-dang sys-req sys-loop
         systemctl -q enable --runtime sys-run
+        cp sys-a.service multi-user.target.wants/sys-copy.service
         systemctl -q add-wants multi-user.target sys-add
         ln -s /run/systemd/generator/sys-gen.service multi-user.target.wants/sys-gen.service
-        systemctl start sys-on sys-off sys-run sys-mask sys-empty sys-gone sys-over sys-dang sys-req sys-add sys-gen sys-loop
+        systemctl start sys-on sys-off sys-run sys-mask sys-empty sys-gone sys-over sys-dang sys-copy sys-req sys-add sys-gen sys-loop
         # Behind systemd's back.
         ln -s /dev/null sys-mask.service; ln -s /nowhere sys-dang.service; : >sys-empty.service; rm /usr/lib/systemd/system/sys-gone.service
         cp sys-a.service /run/systemd/system/sys-over.service";
     let ask = r#"
-        set -- on off down run mask empty gone over dang req add gen loop nosuch
+        set -- on off down run mask empty gone over dang copy req add gen loop nosuch
         for n do shift; set -- "$@" "sys-$n.service"; done
         quick "$@" >/run/sys-said
         for u do
@@ -194,7 +195,7 @@ fn what_is_asked_of_all_units_at_once_is_what_systemd_says_of_each() {
     let said =
         lab().on("spare1", &format!("{{ {units}\n}} >/dev/null 2>&1\nU=0\n{functions}\n{ask}"));
     let clear = "rm -f /run/sys-said /run/systemd/system/sys-* /etc/systemd/system-generators/sys-gen; \
-        rm -f /etc/systemd/system/*/sys-* /run/systemd/system/*/sys-*; for n in on off down run mask empty gone over dang add req gen; do \
+        rm -f /etc/systemd/system/*/sys-* /run/systemd/system/*/sys-*; for n in on off down run mask empty gone over dang copy add req gen; do \
         systemctl stop sys-$n; rm -f /usr/lib/systemd/system/sys-$n.service /etc/systemd/system/sys-$n.service; done; true";
     lab().on("spare1", &format!("{{ {clear}; }} >/dev/null 2>&1"));
     let twice = |unit: &str| {
@@ -205,7 +206,9 @@ fn what_is_asked_of_all_units_at_once_is_what_systemd_says_of_each() {
     };
     let slowly = |unit: &str| format!("sys-{unit}.service slowly\n");
     let expected = twice("sys-on.service")
-        + &["off", "down", "run", "mask", "empty", "gone", "over", "dang"].map(slowly).concat()
+        + &["off", "down", "run", "mask", "empty", "gone", "over", "dang", "copy"]
+            .map(slowly)
+            .concat()
         + &twice("sys-req.service")
         + &twice("sys-add.service")
         + &["gen", "loop", "nosuch"].map(slowly).concat()
