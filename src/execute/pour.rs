@@ -20,6 +20,8 @@ use super::failpoint::failpoint;
 
 /// Bytes that are asked for at once; the kernel moves as many as there is room for.
 const MOST: usize = 1 << 20;
+/// Bytes after which what was taken is looked at: more than a pipe holds, so that it is much at once.
+const BEHIND: u64 = 2 << 20;
 /// Nanoseconds after which one who waits for room looks whether anybody still wants it.
 const LOOK: i64 = 100_000_000;
 
@@ -95,7 +97,9 @@ impl Moving {
                 Ok(0) => break,
                 Ok(_) => {
                     failpoint!("piece");
-                    good &= self.look()?;
+                    if self.at - self.looked >= BEHIND {
+                        good &= self.look()?;
+                    }
                 }
                 Err(Errno::AGAIN) => room(&self.pipe)?,
                 Err(Errno::INTR) => {}
