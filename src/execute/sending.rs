@@ -71,8 +71,8 @@ async fn stream(input: &mut dyn Input, body: &Body) -> io::Result<bool> {
 async fn poured(input: &dyn Input, body: &Body) -> io::Result<(u64, bool)> {
     // What more is open may be too much: then it is read, as it would be else.
     let (Some(filed), Ok(pipe)) = (body.file(), input.pipe()) else { return Ok((0, false)) };
-    let open = (filed.clone(), body.clone());
-    let open = move || open.0.known(open.1.digest());
+    let known = body.clone();
+    let open = move || known.file()?.known(known.digest());
     let (moved, same) = pour(pipe, body.size(), open).await?;
     if moved > 0 && !same {
         filed.forget();

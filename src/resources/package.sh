@@ -6,29 +6,26 @@
 packages() {
   command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 || { echo '!'; return; }
   IFS=' '
-  k= o=
-  for p do
-    k="$k ${p%%/*}"
-    case $p in */present) ;; *) o=y ;; esac
-  done
+  k=
+  for p do k="$k ${p%%/*}"; done
   l=$(installed dpkg $k)
   printf '%s\n' "$l"
   native
   there
-  # Where all are to be there, and are, nothing is asked of apt.
-  for p do [ -n "$o" ] || has "${p%%/*}" || o=y; done
-  [ -n "$o" ] || return 0
   l="
 $l
-" q=
+" q= o=
   for p do
     n=${p%%/*} w=${p#*/}
+    [ "$w" = present ] || o=y
     case $w in
       present) has "$n" || q="$q $n" ;;
       =*) is "$n" "installed	${w#=}" || q="$q $n" ;;
       latest) q="$q $n" ;;
     esac
   done
+  # Where all are to be there, and are, nothing is asked of apt.
+  [ -n "$q$o" ] || return 0
   c=
   if [ -n "$q" ]; then
     c=$(apt-cache policy $q 2>/dev/null)
