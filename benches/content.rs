@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::figures::{Aim, Part, Row, seconds};
 use crate::lab::{Hosts, Lab};
+use crate::machine;
 use crate::plans::{memory, walls, write};
 use crate::program::{Program, Run};
 use crate::rows::{Bench, runs};
@@ -93,6 +94,7 @@ fn through_a_pipe(lab: &Lab, host: &str, path: &Path) -> Result<Duration, String
 
 /// Time of `ssh HOST 'cat > f'`.
 fn cat(lab: &Lab, host: &str, from: Stdio) -> Result<Duration, String> {
+    machine::rest();
     let begun = Instant::now();
     let mut ssh = Command::new("ssh");
     ssh.arg("-F").arg(lab.config()).args([host, "cat > /srv/bulk"]).stderr(Stdio::null());

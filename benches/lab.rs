@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::figures::root;
+use crate::machine;
 
 /// How many hosts a row needs, and of which kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +95,7 @@ pub fn bare(config: &Path, hosts: &[String]) -> Result<Duration, String> {
 
 /// `ssh HOST TEXT` with a config.
 pub fn each(config: &Path, hosts: &[String], text: &str) -> Result<Duration, String> {
+    machine::rest();
     let begun = Instant::now();
     side_by_side(hosts, |host| {
         let mut ssh = Command::new("ssh");

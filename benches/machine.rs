@@ -1,7 +1,7 @@
 //! What the figures were measured on, and of which commit.
 
 use std::process::Command;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,29 @@ impl Machine {
             openssh: openssh(),
         }
     }
+}
+
+/// Waits until nothing else is done on the machine: what a run leaves behind (ssh and sshd that end) is not to fall into
+/// the next one. After ten seconds it is as quiet as it gets.
+pub fn rest() {
+    const WINDOW: Duration = Duration::from_millis(100);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(10) {
+        let before = busy();
+        std::thread::sleep(WINDOW);
+        if busy().saturating_sub(before) <= 1 {
+            return;
+        }
+    }
+}
+
+/// Hundredths of a second in which a processor did something, of all processors (proc(5), `/proc/stat`).
+fn busy() -> u64 {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let first = after(&text, "cpu ");
+    let times: Vec<u64> = first.split(' ').filter_map(|time| time.parse().ok()).collect();
+    // user, nice, system, idle, iowait, irq, softirq
+    [0, 1, 2, 5, 6].iter().filter_map(|&at| times.get(at)).sum()
 }
 
 /// What stands behind a word at the begin of a line.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::figures::{Part, Row, ratios, root, seconds};
 use crate::lab::{Hosts, Lab};
+use crate::machine;
 use crate::plans::{project, settle, walls, write};
 use crate::program::Run;
 use crate::rows::{Bench, runs};
@@ -203,6 +204,7 @@ impl Peers {
         command.env("ANSIBLE_SSH_CONTROL_PATH_DIR", sockets.path());
         command.env("ANSIBLE_HOME", self.folder.join("ansible-home"));
         command.env("LC_ALL", "C.UTF-8").env("TMPDIR", sockets.path());
+        machine::rest();
         let begun = Instant::now();
         let said = quietly(&mut command)?;
         let took = begun.elapsed();
@@ -217,6 +219,7 @@ impl Peers {
     fn pyinfra(&self) -> Result<Duration, String> {
         let mut command = Command::new(self.tools.join("bin/pyinfra"));
         command.current_dir(&self.folder).args(["-y", "inventory.py", "deploy.py"]);
+        machine::rest();
         let begun = Instant::now();
         let said = quietly(&mut command)?;
         let took = begun.elapsed();

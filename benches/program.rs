@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::machine;
+
 /// The program, with folders of its own for sockets and records.
 #[derive(Clone)]
 pub struct Program {
@@ -76,6 +78,7 @@ impl Program {
         words: &[&str],
         mut look: impl FnMut() + Send,
     ) -> Result<Run, String> {
+        machine::rest();
         let path = self.folder.join("said");
         let said = std::fs::File::create(&path).map_err(|error| error.to_string())?;
         let errors = said.try_clone().map_err(|error| error.to_string())?;
@@ -91,7 +94,7 @@ impl Program {
                 while !over.load(Ordering::Relaxed) {
                     memory = memory.max(most(id));
                     look();
-                    std::thread::sleep(Duration::from_millis(3));
+                    std::thread::sleep(Duration::from_millis(15));
                 }
                 memory
             });

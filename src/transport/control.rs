@@ -24,15 +24,48 @@ use super::kept::Surroundings;
 #[derive(Debug, Default)]
 pub struct Control {
     folder: OnceLock<Result<TempDir, String>>,
-    surroundings: OnceLock<Option<Surroundings>>,
+    decided: OnceLock<Option<Decided>>,
+}
+
+/// What the user's files say of all connections.
+#[derive(Debug)]
+struct Decided {
+    surroundings: Surroundings,
+    /// Whether they name ciphers.
+    ciphers: bool,
 }
 
 impl Control {
+    /// What the user's files say; `None` where that cannot be known.
+    fn decided(&self, user_config: Option<&Path>) -> Option<&Decided> {
+        let of = || {
+            let files = deciding::files(&included(user_config), &home())?;
+            let ciphers = deciding::any_says(&files, "Ciphers");
+            let contents = files.into_iter().map(|(_, content)| content);
+            Some(Decided { surroundings: Surroundings::of(contents), ciphers })
+        };
+        self.decided.get_or_init(of).as_ref()
+    }
+
     /// What tells kept connections apart besides their hosts; `None` where that cannot be known.
     pub(super) fn surroundings(&self, user_config: Option<&Path>) -> Option<&Surroundings> {
-        let files = || deciding::files(&included(user_config), &home());
-        let of = || Some(Surroundings::of(files()?.into_iter().map(|(_, content)| content)));
-        self.surroundings.get_or_init(of).as_ref()
+        self.decided(user_config).map(|decided| &decided.surroundings)
+    }
+
+    /// Whether ssh is asked for AES-GCM first: the processor has instructions for it, and the user's files name no ciphers.
+    fn asks_for_aes(&self, user_config: Option<&Path>) -> bool {
+        has_aes() && self.decided(user_config).is_some_and(|decided| !decided.ciphers)
+    }
+
+    /// Takes back what was asked for of ciphers, where anything was: this ssh does not know it.
+    pub(super) fn as_ssh_chooses(&self, user_config: Option<&Path>) -> bool {
+        let Some(Ok(folder)) = self.folder.get() else { return false };
+        // Others start ssh with it meanwhile: it is the one or the other at any time.
+        self.asks_for_aes(user_config)
+            && tempfile::NamedTempFile::new_in(folder.path()).is_ok_and(|mut file| {
+                io::Write::write_all(&mut file, config(user_config, false).as_bytes()).is_ok()
+                    && file.persist(folder.path().join("config")).is_ok()
+            })
     }
 
     /// The folder, made when first asked for, and the config in it.
@@ -40,8 +73,9 @@ impl Control {
         &self,
         user_config: Option<&Path>,
     ) -> Result<(&Path, PathBuf), TransportError> {
-        let folder =
-            self.folder.get_or_init(|| make(user_config).map_err(|error| error.to_string()));
+        let folder = self.folder.get_or_init(|| {
+            make(user_config, self.asks_for_aes(user_config)).map_err(|error| error.to_string())
+        });
         match folder {
             Ok(folder) => Ok((folder.path(), folder.path().join("config"))),
             Err(why) => Err(TransportError::Ours(format!("no folder for ssh's sockets: {why}"))),
@@ -70,7 +104,7 @@ pub(super) fn base() -> PathBuf {
 pub(super) const FOLDER_MAX: usize = 60;
 
 /// Makes the folder where the user alone can read.
-fn make(user_config: Option<&Path>) -> io::Result<TempDir> {
+fn make(user_config: Option<&Path>, aes: bool) -> io::Result<TempDir> {
     let base = base();
     let folder = if base.as_os_str().len() > FOLDER_MAX {
         tempfile::Builder::new().prefix("trueup-").tempdir()?
@@ -84,7 +118,7 @@ fn make(user_config: Option<&Path>) -> io::Result<TempDir> {
         .create_new(true)
         .mode(0o600)
         .open(folder.path().join("config"))?;
-    io::Write::write_all(&mut file, config(user_config).as_bytes())?;
+    io::Write::write_all(&mut file, config(user_config, aes).as_bytes())?;
     Ok(folder)
 }
 
@@ -102,8 +136,23 @@ fn sweep(base: &Path) {
     }
 }
 
-/// The config: what must hold, then the user's own (`ssh_config(5)`: the first value counts).
-fn config(user_config: Option<&Path>) -> String {
+/// Whether this processor has instructions for AES.
+fn has_aes() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    false
+}
+
+/// What ssh is asked to take first where nothing else says: with instructions for AES a gigabyte costs both ends a
+/// quarter less than with its own first choice, chacha20-poly1305. All that it would take it takes still.
+const AES: &str = "  Ciphers ^aes256-gcm@openssh.com,aes128-gcm@openssh.com\n";
+
+/// The config: what must hold, then the user's own (`ssh_config(5)`: the first value counts), then what is better than
+/// ssh's own choice.
+fn config(user_config: Option<&Path>, aes: bool) -> String {
     let mut text = String::from(
         "Host *\n  StrictHostKeyChecking yes\n  UpdateHostKeys no\n  VerifyHostKeyDNS no\n  BatchMode yes\n  \
          ServerAliveInterval 5\n  ServerAliveCountMax 3\n  ForwardAgent no\n  ForwardX11 no\n  \
@@ -112,6 +161,9 @@ fn config(user_config: Option<&Path>) -> String {
     );
     for file in included(user_config).into_iter().filter(|file| file.exists()) {
         let _ = writeln!(text, "  Include \"{}\"", file.display());
+    }
+    if aes {
+        text += AES;
     }
     text
 }

@@ -20,6 +20,14 @@ pub(super) fn files(configs: &[PathBuf], home: &Path) -> Option<Vec<(PathBuf, Ve
     Some(all)
 }
 
+/// Whether one of the files gives this keyword a value.
+pub(super) fn any_says(files: &[(PathBuf, Vec<u8>)], word: &str) -> bool {
+    files.iter().any(|(_, content)| {
+        let text = String::from_utf8_lossy(content);
+        text.lines().any(|line| keyword(line).0.eq_ignore_ascii_case(word))
+    })
+}
+
 fn read(file: PathBuf) -> (PathBuf, Vec<u8>) {
     let content = std::fs::read(&file).unwrap_or_default();
     (file, content)

@@ -23,6 +23,9 @@ use crate::model::Host;
 /// Seconds that a connection which is not kept outlives its last use: only what a run that was killed leaves behind.
 const PERSIST: u32 = 60;
 
+/// What an ssh says that does not know a cipher, or how it is asked for one (OpenSSH before 8.1; readconf.c).
+const NO_CIPHER: &str = "Bad SSH2 cipher spec";
+
 /// The most of ssh's own words that is read.
 const SAID_MAX: u64 = 64 << 10;
 
@@ -111,7 +114,12 @@ impl Master {
         let persist = place.as_ref().map_or(PERSIST, |_| settings.persist);
         command.arg("-S").arg(&made).args(["-M", "-f", "-N"]);
         command.arg("-o").arg(format!("ControlPersist={persist}s")).args(["--", &host.address]);
-        let said = run(command, folder.path()).await?;
+        let mut said = run(&mut command, folder.path()).await?;
+        if said.as_ref().is_err_and(|said| said.contains(NO_CIPHER))
+            && settings.control.as_ssh_chooses(settings.ssh_config.as_deref())
+        {
+            said = run(&mut command, folder.path()).await?;
+        }
         if let Err(said) = said {
             return Err(explain(&said, host, settings).await);
         }
@@ -184,7 +192,7 @@ fn new_name(folder: &TempDir) -> OsString {
 /// Runs ssh until it has ended or gone to the background; what it said when it failed. It says that to a
 /// file in `folder`: a pipe would stay open as long as what brings it through a jump host.
 pub(super) async fn run(
-    mut command: Command,
+    command: &mut Command,
     folder: &Path,
 ) -> Result<Result<(), String>, TransportError> {
     let ours = |what: &str, error: std::io::Error| match error.kind() {
