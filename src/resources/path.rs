@@ -232,7 +232,12 @@ pub(super) fn ask_contents<'p>(
 ) {
     let wanted: Vec<[&str; 2]> = wanted.map(|(path, digest)| [digest, path]).collect();
     for chunk in wanted.chunks(CHUNK) {
-        script.text("contents").args(chunk.iter().flatten()).text("\n");
+        let sums: Vec<String> = chunk.iter().map(|pair| pair.join("  ")).collect();
+        script
+            .text("contents")
+            .arg(sums.join("\n"))
+            .args(chunk.iter().map(|pair| pair[1]))
+            .text("\n");
     }
 }
 

@@ -7,66 +7,51 @@ stat() {
   [ "$n" -le 1 ] || echo "stat ended with status $n"
   return "$n"
 }
-odd=y
+odd=y seen=
 # odd TEXT: is anything in what stat said neither file, folder nor link? What may be a pipe is not read before it is looked
-# at alone.
+# at alone. `seen` is what it said.
 odd() {
-  odd=
+  odd= seen="$1
+"
   case "
 $1" in *"
 s "[126c]*) odd=y ;; esac
 }
-nothing=0000000000000000000000000000000000000000000000000000000000000000
-# contents DIGEST PATH DIGEST PATH…: for each regular file whose digest is another what `some` or `text` says of it.
-# `sha256sum -c` compares all in one process, in their order. Where it names only what is not right (GNU), it must have
-# come to the end; else only its word OK counts: a file of which it says something else, or nothing because it is
-# missing or died, is looked at alone.
+# contents SUMS PATH…: what each regular file holds of these whose digest is another than SUMS says, in the lines of
+# sha256sum(1) and their order: one process tells all of them. A file of which that says nothing, because it is missing or
+# died, or has to write its name in another way, is looked at alone.
 contents() {
+  e=$1
+  shift
+  IFS='
+'
+  set -f
   if [ -n "$odd$wrote" ]; then
-    n=$#
-    while [ "$n" -gt 0 ]; do
-      ! plain "$2" || written "$1" "$2" || set -- "$@" "$1" "$2"
-      shift 2
-      n=$((n - 2))
+    h=
+    set --
+    for q in $e; do
+      p=${q#*  }
+      plain "$p" && ! written "${q%%  *}" "$p" || continue
+      set -- "$@" "$p"
+      h="$h
+$q"
     done
-    [ $# -gt 0 ] || return 0
+    e=${h#?}
   fi
-  # Behind them stands one that is never right: where GNU names it too, it has looked at all.
-  l=$(printf '%s  %s\n' "$@" "$nothing" /dev/null | sha256sum -c --quiet 2>/dev/null)
-  case $l in *'/dev/null: FAILED') l=${l%/dev/null: FAILED} && named "$@" && return ;; esac
-  l=$(printf '%s  %s\n' "$@" | sha256sum -c 2>/dev/null) && return
-  IFS='
-'
-  set -f
-  for k in $l; do
-    [ $# -gt 0 ] || return 0
-    # GNU escapes a backslash, and says so with one in front.
-    case $k in \\*) k=$(printf '%b' "${k#?}") ;; esac
-    [ "$k" = "$2: OK" ] || ! plain "$2" || alone "$2"
-    shift 2
-  done
-  while [ $# -gt 0 ]; do
-    ! plain "$2" || alone "$2"
-    shift 2
-  done
-}
-# named DIGEST PATH…: looks at those that sha256sum names in l, in their order; false where it names another.
-named() {
-  IFS='
-'
-  set -f
-  h=
-  for k in $l; do
-    # GNU escapes a backslash, and says so with one in front.
-    case $k in \\*) k=$(printf '%b' "${k#?}") ;; esac
-    until [ "$k" = "${2:-}: FAILED" ] || [ "$k" = "${2:-}: FAILED open or read" ]; do
-      [ $# -gt 0 ] || return
-      shift 2
+  l= h=
+  [ $# -eq 0 ] || l=$(exec sha256sum -- "$@" 2>/dev/null)
+  set --
+  if [ "$l" != "$e" ]; then
+    set -- $l
+    for q in $e; do
+      p=${q#*  } k=${1-}
+      # GNU escapes a backslash, and says so with one in front.
+      case $k in \\*) k=$(printf '%b' "${k#?}") ;; esac
+      [ "${k#*  }" != "$p" ] || shift
+      [ "$k" = "$q" ] || ! plain "$p" || h="$h
+$p"
     done
-    ! plain "$2" || h="$h
-$2"
-    shift 2
-  done
+  fi
   fours alone $h
 }
 # written DIGEST PATH: is that the large content that a step of this shell wrote there, and nobody touched since? It is
@@ -96,12 +81,47 @@ alone() {
 # texts PATH…: what all regular files of these hold; `-` stands for a digest, which nobody needs.
 texts() {
   h=
-  for p do ! plain "$p" || h="$h
-$p"; done
+  for p do
+    ! plain "$p" || brief "$p" || h="$h
+$p"
+  done
   IFS='
 '
   set -f
   fours whole $h
+}
+# brief PATH: the content of a small file of plain text, which this shell reads itself: in /etc or a folder of it, where
+# nobody but root can put another one into its place meanwhile. Whoever can change /etc is root already. False where it is
+# another file.
+brief() {
+  case $1 in
+    /etc/*/*/*) return 1 ;;
+    /etc/*/*)
+      about "${1%/*}" || return
+      case $k in 's 4'?[02468ace][014589cd]' 0 '*) ;; *) return 1 ;; esac ;;
+    /etc/*) ;;
+    *) return 1 ;;
+  esac
+  [ -r "$1" ] && about "$1" || return
+  o=${k#s * * * } o=${o%% *}
+  case $o in '' | *[!0-9]* | ????*) return 1 ;; esac
+  k=
+  while IFS= read -r n; do k="$k$n
+"; done <"$1" || return
+  k=$k$n
+  case ${#k}:$k in "$o":*[![:print:][:space:]]*) return 1 ;; "$o":*) ;; *) return 1 ;; esac
+  printf 'd - %s\n= %s\n> %s\n%s.\n' "$1" "$o" "$o" "$k"
+}
+# about PATH: k, the line of stat about it in `seen`.
+about() {
+  [ "${#seen}" -le 65536 ] || return
+  k=${seen%%" $1
+"*}
+  [ "$k" != "$seen" ] || return
+  k=${k##*"
+"}
+  # Of another path, which ends so, there are more words.
+  case $k in s\ *\ *\ *\ *\ *\ *\ *\ *) return 1 ;; s\ *) ;; *) return 1 ;; esac
 }
 # fours HOW PATH…: four at a time, and where that cannot be, each by itself as HOW does it.
 fours() {

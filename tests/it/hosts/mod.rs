@@ -23,6 +23,7 @@ mod sets;
 mod signals;
 mod sudo;
 mod system;
+mod texts;
 mod trouble;
 mod trust;
 mod truth;

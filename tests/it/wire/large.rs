@@ -35,7 +35,11 @@ fn put(
     let [step, look, next, end] = std::array::from_fn(|_| bench.session.seq());
     guarded(&mut script, step, Some(new), &inner);
     script.text("for p in").arg(&path).text("; do :; done\n").text(between);
-    script.text("\nA=$(\ncontents").args([&digest, &path]).text("\n)\nask ").number(look);
+    script
+        .text("\nA=$(\ncontents")
+        .args([&format!("{digest}  {path}"), &path])
+        .text("\n)\nask ")
+        .number(look);
     script.text(" $? \"$A\"\n");
     guarded(&mut script, next, Some(b"behind"), &Script::new());
     let mut bytes = program(end, script.bytes());
