@@ -13,7 +13,7 @@ use super::failpoint::failpoint;
 use super::fleet::{Fleet, HostResult, in_order};
 use super::host::{Ended, HostRun, ended, failed, open};
 use super::look::Look;
-use super::program::Program;
+use super::program::{Program, Questions};
 use super::purpose::Purpose;
 use super::remember::{Recall, state, took_back};
 use super::session::Session;
@@ -144,11 +144,13 @@ async fn keeper(
     let mut session = open((target, host), Purpose::Work, settings).await?;
     let whose = (resolver.project().name.as_str(), host.name.as_str());
     let mut program = Program::default();
-    let recall = Recall::ask(whose, settings, &mut session, &mut program);
+    let mut questions = Questions::default();
+    let recall = Recall::ask(whose, settings, &mut session, (&mut program, &mut questions));
     let mut inner = Script::new();
     remembering(&mut inner, &state(whose, settings)).text("undoable");
     let seq = session.seq();
-    program.ask(seq, &inner);
+    questions.ask(seq, inner);
+    program.ask_all(&questions);
     let waiting = program.seconds;
     program.seconds = settings.probe_timeout.saturating_add(waiting);
     program.whole = Some(program.seconds);
@@ -213,7 +215,7 @@ async fn look_back(keeper: Keeper, way: WayBack, fleet: &Fleet, moved: Moved) ->
     let WayBack { desired, trail, lost } = way;
     let mut program = Program::default();
     let seconds = fleet.settings.probe_timeout;
-    let look = Look::ask(&desired, &mut session, (&mut program, seconds));
+    let look = Look::ask(&desired, &mut session, (&mut program, Questions::default()), seconds);
     let answers =
         session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
     let observed = look.probe.read(&desired, &answers);

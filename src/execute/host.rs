@@ -8,7 +8,7 @@ use super::back::Back;
 use super::cost::Counts;
 use super::failpoint::failpoint;
 use super::look::Look;
-use super::program::Program;
+use super::program::{Program, Questions};
 use super::purpose::Purpose;
 use super::remember::Recall;
 use super::session::Session;
@@ -142,8 +142,10 @@ async fn probe(
     }
     let mut program = Program::default();
     let whose = (resolver.project().name.as_str(), host.name.as_str());
-    let recall = Recall::ask(whose, settings, &mut session, &mut program);
-    let look = Look::ask(&desired, &mut session, (&mut program, settings.probe_timeout));
+    let mut questions = Questions::default();
+    let both = (&mut program, &mut questions);
+    let recall = Recall::ask(whose, settings, &mut session, both);
+    let look = Look::ask(&desired, &mut session, (&mut program, questions), settings.probe_timeout);
     failpoint!("lock-asked");
     let waiting = Recall::waiting(target, (settings, emit));
     let (spent, begun) = (session.counts, Instant::now());

@@ -22,13 +22,13 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Adds the questions to a program, and the time that they may take.
+    /// Adds the questions to a program, behind those that are to be asked before, and the time that they may take.
     pub(super) fn ask(
         desired: &Desired,
         session: &mut Session,
-        (program, seconds): (&mut Program, u32),
+        (program, mut questions): (&mut Program, Questions),
+        seconds: u32,
     ) -> Self {
-        let mut questions = Questions::default();
         let probe = Probe::ask(desired, session, (program, &mut questions));
         let accounts = Accounts::ask(desired, session, &mut questions);
         let login = Login::ask(desired, session, &mut questions);

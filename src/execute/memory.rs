@@ -2,7 +2,7 @@
 
 use super::Settings;
 use super::host::{Ended, ended, open};
-use super::program::Program;
+use super::program::{Program, Questions};
 use super::purpose::Purpose;
 use super::remember::{Recall, state};
 use crate::ledger::Memory;
@@ -17,7 +17,9 @@ pub async fn remembered(host: &Host, project: &str, settings: &Settings) -> Resu
     let wrong = |error| ended(0, host, error);
     let mut session = open((0, host), Purpose::Work, settings).await?;
     let (whose, mut program) = ((project, host.name.as_str()), Program::default());
-    let recall = Recall::ask(whose, settings, &mut session, &mut program);
+    let mut questions = Questions::default();
+    let recall = Recall::ask(whose, settings, &mut session, (&mut program, &mut questions));
+    program.ask_all(&questions);
     program.seconds = settings.probe_timeout;
     let answers = session.exchange(program, |_| {}).await.map_err(wrong)?;
     session.close().await;

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::Settings;
 use super::apply::Emit;
 use super::host::{Ended, HostRun, failed};
-use super::program::{Expected, Program};
+use super::program::{Expected, Program, Questions};
 use super::session::Session;
 use super::session_error::SessionError;
 use super::wave::Wave;
@@ -30,14 +30,14 @@ pub(super) struct Recall {
 }
 
 impl Recall {
-    /// Adds the question to a program, before everything else in it: where something may be changed the
-    /// lock comes first, so that nothing that is seen is another apply's work that goes on; then sets that a
-    /// run left in the middle are put back.
+    /// Adds the question to `questions`. Where something may be changed the lock comes first, before everything else in
+    /// the program, so that nothing that is seen is another apply's work that goes on; then sets that a run left in the
+    /// middle are put back.
     pub(super) fn ask(
         whose: (&str, &str),
         settings: &Settings,
         session: &mut Session,
-        program: &mut Program,
+        (program, questions): (&mut Program, &mut Questions),
     ) -> Self {
         let [place, base] = &state(whose, settings);
         let lock = settings.run.as_ref().map(|run| {
@@ -53,11 +53,11 @@ impl Recall {
         let seq = session.seq();
         let mut inner = Script::new();
         inner.text("recall").args([place, base]);
-        program.ask(seq, &inner);
+        questions.ask(seq, inner);
         let spent = settings.spend.as_ref().map(|plan| {
             let (seq, mut inner) = (session.seq(), Script::new());
             inner.text("spent").args([place, base, plan]);
-            program.ask(seq, &inner);
+            questions.ask(seq, inner);
             seq
         });
         Self { lock, seq, spent }

@@ -10,8 +10,7 @@ remembers() {
 own() {
   [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]
 }
-# recall PROJECT/HOST BASE: which boot this is and who holds the lock, then the ledger and its journal. One process, and
-# the last thing that the shell does which runs it.
+# recall PROJECT/HOST BASE: which boot this is and who holds the lock, then the ledger and its journal. One process.
 recall() {
   remembers "$@"
   [ -e "$state" ] || return 0
@@ -23,7 +22,8 @@ recall() {
   [ -e "$state/ledger" ] || [ -e "$state/journal" ] || return 0
   if [ ! -e "$state/journal" ]; then
     echo '= ledger'
-    exec cat "$state/ledger" 2>/dev/null
+    cat "$state/ledger" 2>/dev/null
+    return
   fi
   printf '= journal\n= ledger\n'
   cat "$state/ledger" "$state/journal" 2>/dev/null

@@ -20,7 +20,7 @@ trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
 F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0 H=
-born= state= journal= lock= keeping= guard= swap= later= like= nest= given= known= wrote=
+born= boot= state= journal= lock= keeping= guard= swap= later= like= nest= given= known= wrote=
 trap 'leave' EXIT
 cd /
 
@@ -110,7 +110,8 @@ lair() {
 
 # booted: which boot of which machine this is.
 booted() {
-  boot= machine=
+  [ -z "$boot" ] || return 0
+  machine=
   [ -r /proc/sys/kernel/random/boot_id ] && read -r boot </proc/sys/kernel/random/boot_id
   [ -r /proc/sys/kernel/hostname ] && read -r machine </proc/sys/kernel/hostname
   boot=${boot:-unknown}

@@ -6,7 +6,7 @@ mode=${0##*hostile-}
 [ "$mode" != "$0" ] || { mode=$1; shift; }
 
 # begin: reads the opening, in which the first program stands; N is the session's nonce then, and LAST the program's own
-# number; ASKED are those of its answers, and TOGETHER those of what is answered in one of them.
+# number; ASKED are those of its answers (FIRST the first one's), and TOGETHER those of what is answered in one of them.
 begin() {
   IFS= read -r first
   length=${first#*bs=}
@@ -17,6 +17,7 @@ begin() {
   LAST=${prelude##*closing }
   LAST=${LAST%%[!0-9]*}
   ASKED=$(grep -o '^ask [0-9]*' <<<"$prelude" | cut -d ' ' -f 2)
+  FIRST=${ASKED%%$'\n'*}
   TOGETHER=$(grep -o '^apart [0-9]*' <<<"$prelude" | cut -d ' ' -f 2)
 }
 
@@ -57,28 +58,28 @@ $NASTY"; done
   flood) exec yes "$NASTY" ;;
   flood-zeros) exec cat /dev/zero ;;
   flood-errors) exec yes "$NASTY" >&2 ;;
-  flood-answer) met; printf '\n%s data 1 0 67000000\n' "$N"; exec cat /dev/zero ;;
-  flood-many) met; while :; do printf '\n%s data 1 0 1000000\n' "$N"; head -c 1000000 /dev/zero | tr '\0' x; echo; done ;;
-  huge) met; printf '\n%s data 1 0 99999999999\n' "$N"; sit ;;
-  enormous) met; printf '\n%s data 1 0 99999999999999999999999999\n' "$N"; sit ;;
-  negative) met; printf '\n%s data 1 0 -1\n' "$N"; sit ;;
-  bytes) met; printf '\n%s data 1 \377\376 1\n' "$N"; sit ;;
-  long-line) met; printf '\n%s data 1 0 ' "$N"; exec cat /dev/zero ;;
+  flood-answer) met; printf '\n%s data %s 0 67000000\n' "$N" "$FIRST"; exec cat /dev/zero ;;
+  flood-many) met; while :; do printf '\n%s data %s 0 1000000\n' "$N" "$FIRST"; head -c 1000000 /dev/zero | tr '\0' x; echo; done ;;
+  huge) met; printf '\n%s data %s 0 99999999999\n' "$N" "$FIRST"; sit ;;
+  enormous) met; printf '\n%s data %s 0 99999999999999999999999999\n' "$N" "$FIRST"; sit ;;
+  negative) met; printf '\n%s data %s 0 -1\n' "$N" "$FIRST"; sit ;;
+  bytes) met; printf '\n%s data %s \377\376 1\n' "$N" "$FIRST"; sit ;;
+  long-line) met; printf '\n%s data %s 0 ' "$N" "$FIRST"; exec cat /dev/zero ;;
   other-nonce) begin; N=00000000000000000000000000000000; hello; frame end "$LAST" 0 0; exit 0 ;;
-  no-greeting) begin; frame data 1 0 ''; sit ;;
+  no-greeting) begin; frame data "$FIRST" 0 ''; sit ;;
   bad-greeting) begin; frame hello 0 0 'root'; sit ;;
   two-greetings) met; hello; sit ;;
-  out-of-order) met; frame data 2 0 ''; frame data 1 0 ''; sit ;;
-  twice) met; frame data 1 0 ''; frame data 1 0 ''; sit ;;
-  step-for-question) met; frame done 1 0 ''; sit ;;
+  out-of-order) met; frame data 99 0 ''; frame data "$FIRST" 0 ''; sit ;;
+  twice) met; frame data "$FIRST" 0 ''; frame data "$FIRST" 0 ''; sit ;;
+  step-for-question) met; frame done "$FIRST" 0 ''; sit ;;
   foreign) met; frame data 77 0 ''; sit ;;
   early-end) met; frame end "$LAST" 0 0; sit ;;
-  wrong-count) met; frame data 1 0 ''; frame end "$LAST" 0 9; sit ;;
-  between) met; frame data 1 0 ''; printf 'between\n'; sit ;;
-  nul) met; printf '\n%s data 1 0 1\n\0\n' "$N"; sit ;;
-  half) met; printf '\n%s data 1 0 100\nhalf' "$N"; exit 0 ;;
+  wrong-count) met; frame data "$FIRST" 0 ''; frame end "$LAST" 0 9; sit ;;
+  between) met; frame data "$FIRST" 0 ''; printf 'between\n'; sit ;;
+  nul) met; printf '\n%s data %s 0 1\n\0\n' "$N" "$FIRST"; sit ;;
+  half) met; printf '\n%s data %s 0 100\nhalf' "$N" "$FIRST"; exit 0 ;;
   drip) while :; do printf x; sleep 1; done ;;
-  drip-answer) met; printf '\n%s data 1 0 5000\n' "$N"; while :; do printf x; sleep 0.2; done ;;
+  drip-answer) met; printf '\n%s data %s 0 5000\n' "$N" "$FIRST"; while :; do printf x; sleep 0.2; done ;;
   drip-errors) while :; do printf x >&2; sleep 0.2; done ;;
   deaf) sit ;;
   facts)
