@@ -14,7 +14,8 @@ const BEGIN: &str = "# Performance
 
 The limit is what nobody can avoid: `ssh HOST true` to the same hosts, as many at once. Time is told as a
 multiple of that, pair by pair: bare ssh and trueup run in turn, so that a machine whose speed drifts is fair
-to both, each once the machine has come to rest, so that what one leaves behind does not fall into the next. A figure is the median, with minimum and maximum; what is told of one run has all three the same.
+to both, each once the machine has come to rest, so that what one leaves behind does not fall into the next. A
+figure is the median, with minimum and maximum; what is told of one run has all three the same.
 Controller and hosts share the machine, so that the cores are both ends'.
 ";
 

@@ -36,7 +36,10 @@ fn small_texts_come_as_they_are() {
         for (number, content) in CONTENTS.iter().enumerate() {
             for folder in FOLDERS {
                 let path = format!("{folder}/texts {number}");
-                let octal: String = content.iter().map(|byte| format!("\\{byte:03o}")).collect();
+                let mut octal = String::new();
+                for byte in *content {
+                    let _ = write!(octal, "\\{byte:03o}");
+                }
                 let _ = writeln!(make, "printf '{octal}' >'{path}'");
                 let _ =
                     writeln!(module, "[line.\"{path}\"]\npath = \"{path}\"\nline = \"added\"\n");
