@@ -184,6 +184,7 @@ pub(super) fn reaching(hosts: &Reach, password: Password) -> execute::Settings {
         prune: Prune::Nothing,
         lock_timeout: 0,
         confirm: None,
+        answers: Some(cache_folder()),
         state: std::env::var(STATE_VARIABLE).ok().filter(|path| path.starts_with('/')),
     }
 }

@@ -215,7 +215,8 @@ async fn look_back(keeper: Keeper, way: WayBack, fleet: &Fleet, moved: Moved) ->
     let WayBack { desired, trail, lost } = way;
     let mut program = Program::default();
     let seconds = fleet.settings.probe_timeout;
-    let look = Look::ask(&desired, &mut session, (&mut program, Questions::default()), seconds);
+    let look =
+        Look::ask(&desired, &mut session, (&mut program, Questions::default()), (seconds, None));
     let answers =
         session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
     let observed = look.probe.read(&desired, &answers);

@@ -144,8 +144,14 @@ async fn probe(
     let whose = (resolver.project().name.as_str(), host.name.as_str());
     let mut questions = Questions::default();
     let both = (&mut program, &mut questions);
+    let keeps = settings.answers.as_deref().map(|folder| (folder, host));
     let recall = Recall::ask(whose, settings, &mut session, both);
-    let look = Look::ask(&desired, &mut session, (&mut program, questions), settings.probe_timeout);
+    let look = Look::ask(
+        &desired,
+        &mut session,
+        (&mut program, questions),
+        (settings.probe_timeout, keeps),
+    );
     failpoint!("lock-asked");
     let waiting = Recall::waiting(target, (settings, emit));
     let (spent, begun) = (session.counts, Instant::now());

@@ -32,6 +32,7 @@ mod sending;
 mod session;
 mod session_error;
 mod sets;
+mod standing;
 mod stepped;
 mod stop;
 mod verify;
@@ -51,6 +52,7 @@ pub use reason::Incident;
 pub use stepped::Needless;
 pub use stop::{Stop, Stopper};
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -88,6 +90,8 @@ pub struct Settings {
     pub lock_timeout: u32,
     /// Seconds in which what a host changed must be confirmed, where the command line says; 0: it need not be.
     pub confirm: Option<u32>,
+    /// The folder for answers of hosts that stand from run to run, where they are kept.
+    pub answers: Option<PathBuf>,
     /// The folder on hosts below which they keep what they remember, where it is another than the usual.
     pub state: Option<String>,
 }

@@ -1,9 +1,13 @@
 //! The probe of a host: one question for each resource type, and what the answers say.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::program::{Program, Questions};
 use super::session::Session;
+use super::standing::Standing;
+use crate::model::Host;
 use crate::resolve::Desired;
 use crate::resources::{Erased, REGISTRY, ResourceType, Stats};
 use crate::shell::{Answer, Script};
@@ -14,6 +18,8 @@ pub(super) struct Probe {
     paths: Option<u64>,
     /// For each question: its number, its type and the resources that it is about.
     pub(super) asked: Vec<(u64, &'static dyn ResourceType, Vec<usize>)>,
+    /// Of those whose answers may be kept, by number.
+    standing: HashMap<u64, Standing>,
     /// Seconds that programs of the user's may take in it.
     pub(super) seconds: u32,
 }
@@ -22,18 +28,21 @@ impl Probe {
     /// Adds the questions to a program, and nothing else.
     pub(super) fn alone(desired: &Desired, session: &mut Session, program: &mut Program) -> Self {
         let mut questions = Questions::default();
-        let probe = Self::ask(desired, session, (program, &mut questions));
+        let probe = Self::ask(desired, session, (program, &mut questions), None);
         program.ask_all(&questions);
         probe
     }
 
-    /// Adds the question about paths to a program, and to `questions` those that come behind it.
+    /// Adds the question about paths to a program, and to `questions` those that come behind it. In a folder answers of
+    /// this host may be kept.
     pub(super) fn ask(
         desired: &Desired,
         session: &mut Session,
         (program, questions): (&mut Program, &mut Questions),
+        keeps: Option<(&Path, &Host)>,
     ) -> Self {
         let (mut asked, mut seconds) = (Vec::new(), 0_u32);
+        let mut standing = HashMap::new();
         let kinds = by_kind(desired);
         let wanted = |these: &[usize]| -> Vec<&Erased> {
             these.iter().map(|&index| &desired.resources[index].desired).collect()
@@ -47,10 +56,17 @@ impl Probe {
             let mut inner = Script::new();
             kind.rest(&wanted, &mut inner);
             let seq = session.seq();
+            if let Some((folder, host)) = keeps.filter(|_| kind.stands()) {
+                let answer = Standing::of(folder, host, inner.bytes());
+                let mut told = Script::new();
+                told.text("since").arg(answer.state()).text("\n").script(&inner);
+                inner = told;
+                standing.insert(seq, answer);
+            }
             questions.ask(seq, inner);
             asked.push((seq, kind, these));
         }
-        Self { paths, asked, seconds }
+        Self { paths, asked, standing, seconds }
     }
 
     /// Adds the question about paths, if there are any.
@@ -82,10 +98,15 @@ impl Probe {
         for (seq, kind, these) in &self.asked {
             let wanted: Vec<&Erased> =
                 these.iter().map(|&index| &desired.resources[index].desired).collect();
-            let states = match by_seq.get(seq) {
-                Some(answer) => match kind.paths(&wanted).as_slice() {
-                    [] => kind.observe(&wanted, &answer.payload),
-                    these => kind.observe(&wanted, &paths.with(these, &answer.payload)),
+            let said = by_seq.get(seq).map(|answer| Cow::Borrowed(answer.payload.as_slice()));
+            let said = match self.standing.get(seq) {
+                Some(kept) => said.and_then(|said| kept.whole(&said).map(Cow::Owned)),
+                None => said,
+            };
+            let states = match said {
+                Some(said) => match kind.paths(&wanted).as_slice() {
+                    [] => kind.observe(&wanted, &said),
+                    these => kind.observe(&wanted, &paths.with(these, &said)),
                 },
                 None => these.iter().map(|_| Err("the host did not answer".to_owned())).collect(),
             };

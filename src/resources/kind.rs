@@ -35,6 +35,7 @@ pub trait ResourceType: Sync {
     fn in_folder(&self) -> bool;
     fn in_sets(&self) -> bool;
     fn opaque(&self) -> bool;
+    fn stands(&self) -> bool;
     fn repeatable(&self) -> bool;
     fn secret(&self) -> &'static [&'static str];
     /// # Errors
@@ -127,6 +128,9 @@ impl<R: Resource> ResourceType for Kind<R> {
     }
     fn opaque(&self) -> bool {
         R::OPAQUE
+    }
+    fn stands(&self) -> bool {
+        R::STANDS
     }
     fn repeatable(&self) -> bool {
         R::REPEATABLE

@@ -99,6 +99,7 @@ impl Resource for Package {
         .notes(NOTES)
         .examples(EXAMPLES);
     const OPAQUE: bool = true;
+    const STANDS: bool = true;
     const REPEATABLE: bool = true;
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];
 

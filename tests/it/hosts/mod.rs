@@ -21,6 +21,7 @@ mod relayed;
 mod rollback;
 mod sets;
 mod signals;
+mod standing;
 mod sudo;
 mod system;
 mod texts;
