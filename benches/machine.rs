@@ -51,6 +51,7 @@ pub fn rest() {
             return;
         }
     }
+    eprintln!("the machine does not come to rest");
 }
 
 /// Hundredths of a second in which a processor did something, of all processors (proc(5), `/proc/stat`).

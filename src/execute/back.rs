@@ -164,9 +164,12 @@ async fn keeper(
     failpoint!("lock-held");
     match recall.read(whose, target, &answers) {
         Ok(memory) => {
-            let answer = answers.iter().find(|answer| answer.seq == seq);
-            let payload = answer.map(|answer| answer.payload.as_slice()).unwrap_or_default();
-            Ok(Keeper { target, memory, runs: ledger::runs(payload), session })
+            let Some(answer) = answers.iter().find(|answer| answer.seq == seq) else {
+                let spent = session.close().await;
+                let why = "the host did not say what it keeps".to_owned();
+                return Err(Ended { spent, ..failed(target, why) });
+            };
+            Ok(Keeper { target, memory, runs: ledger::runs(&answer.payload), session })
         }
         Err(ended) => {
             let spent = session.close().await;

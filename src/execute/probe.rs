@@ -57,7 +57,9 @@ impl Probe {
             kind.rest(&wanted, &mut inner);
             let seq = session.seq();
             if let Some((folder, host)) = keeps.filter(|_| kind.stands()) {
-                let answer = Standing::of(folder, host, inner.bytes());
+                let functions = kind.library().concat();
+                let question = [functions.as_bytes(), inner.bytes()].concat();
+                let answer = Standing::of(folder, host, &question);
                 let mut told = Script::new();
                 told.text("since").arg(answer.state()).text("\n").script(&inner);
                 inner = told;

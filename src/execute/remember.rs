@@ -102,6 +102,10 @@ impl Recall {
             };
             return Err(Ended { outcome: Outcome::Refused, help, ..failed(target, message) });
         }
+        let mut asked = [Some(self.seq), self.spent].into_iter().flatten();
+        if asked.any(|seq| answer(seq).is_none()) {
+            return Err(failed(target, "the host did not say what it remembers".to_owned()));
+        }
         let payload = answer(self.seq).map(|answer| answer.payload.as_slice()).unwrap_or_default();
         let mut memory = read(payload, (project, host));
         // Who holds it now is this run.

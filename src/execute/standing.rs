@@ -2,9 +2,9 @@
 //! that nothing of it was touched since need not be asked again. Where nothing can be kept, all is asked.
 #![expect(clippy::disallowed_methods, reason = "the one keeper of answers")]
 
-use std::fs::{self, DirBuilder};
-use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{DirBuilder, Metadata, OpenOptions, symlink_metadata};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::model::Host;
@@ -15,6 +15,10 @@ const STILL: u64 = 2;
 
 /// The most that is kept of one answer, in bytes.
 const BYTES_MAX: usize = 1 << 20;
+/// More than stands before it.
+const HEAD_MAX: u64 = 1 << 10;
+/// open(2): do not follow a link in the last place of a path, do not wait for the other end of a pipe.
+const O_NOFOLLOW_NONBLOCK: i32 = 0o400_000 | 0o4000;
 
 /// One answer of a host, where it may be kept.
 #[derive(Debug)]
@@ -28,13 +32,14 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// That to a question to a host, in a folder of this user's.
+    /// That to a question to a host, in a folder of this user's. The question is all that makes the answer, its shell
+    /// functions too.
     pub(super) fn of(folder: &Path, host: &Host, question: &[u8]) -> Self {
         let whose = format!("{}\n{}\n{:?}", host.name, host.address, host.connection);
         let mut name = sha256_hex(whose.as_bytes());
         name.truncate(40);
         let (file, question) = (folder.join("answers").join(name), sha256_hex(question));
-        let kept = fs::read(&file).ok().and_then(|text| read(&text, &question));
+        let kept = trusted(&file).and_then(|text| read(&text, &question));
         Self { file, question, kept }
     }
 
@@ -46,8 +51,10 @@ impl Standing {
     /// The whole answer: what is kept where the host says that it stands, else what it says, which is kept then where it
     /// can be. None where it says of nothing that it stands.
     pub(super) fn whole(&self, said: &[u8]) -> Option<Vec<u8>> {
-        if said == b"@same" {
-            return self.kept.as_ref().map(|(_, answer)| answer.clone());
+        let end = said.iter().position(|&byte| byte == b'\n').unwrap_or(said.len());
+        if &said[..end] == b"@same" {
+            // Behind it stands what the login may not.
+            return self.kept.as_ref().map(|(_, answer)| [answer, &said[end..]].concat());
         }
         if let Some(state) = state(said) {
             // Who cannot keep it asks again.
@@ -70,6 +77,20 @@ impl Standing {
     }
 }
 
+/// What a file holds, where nobody else could have put it there.
+fn trusted(file: &Path) -> Option<Vec<u8>> {
+    let uid = rustix::process::geteuid().as_raw();
+    let own = |metadata: &Metadata| metadata.uid() == uid && metadata.mode() & 0o022 == 0;
+    symlink_metadata(file.parent()?).ok().filter(|folder| folder.is_dir() && own(folder))?;
+    let opened = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW_NONBLOCK).open(file).ok()?;
+    let metadata = opened.metadata().ok()?;
+    let most = BYTES_MAX as u64 + HEAD_MAX;
+    let mut text = Vec::new();
+    (metadata.is_file() && own(&metadata) && metadata.len() <= most).then_some(())?;
+    opened.take(most).read_to_end(&mut text).ok()?;
+    Some(text)
+}
+
 /// What is kept in a file: the state and the answer, where it is whole and to this question.
 fn read(text: &[u8], question: &str) -> Option<(String, Vec<u8>)> {
     let line = |text: &[u8]| {
@@ -82,9 +103,9 @@ fn read(text: &[u8], question: &str) -> Option<(String, Vec<u8>)> {
     (whole && asked == question).then(|| line(&rest)).flatten()
 }
 
-/// The state that an answer says it was made from, where it may be kept. Its first line is `@from NOW STATE…`; each STATE
-/// ends in `:` and when that was changed last, and all times are the host's, in seconds. What has more lines that begin so
-/// was made from other things too.
+/// The state that an answer says it was made from, where it may be kept. Its first line is `@from NOW BOOT STATE STATE`;
+/// each STATE ends in `:` and when that was changed last, and all times are the host's, in seconds. What has more lines
+/// that begin so was made from other things too. Where times have no fractions they are of an image, or made up.
 fn state(answer: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(answer).ok().filter(|text| text.len() <= BYTES_MAX)?;
     let (first, rest) = text.split_once('\n')?;
@@ -92,22 +113,28 @@ fn state(answer: &[u8]) -> Option<String> {
     let seconds = |time: &str| time.split('.').next()?.parse::<u64>().ok();
     let now = seconds(now)?;
     let still = |state: &str| {
-        let changed = state.rsplit_once(':').and_then(|(_, time)| seconds(time));
-        changed.is_some_and(|changed| changed + STILL < now)
+        let time = state.rsplit_once(':').map_or("", |(_, time)| time);
+        let exact = time.split_once('.').is_some_and(|(_, rest)| rest.bytes().any(|b| b != b'0'));
+        exact && seconds(time).is_some_and(|changed| changed.saturating_add(STILL) < now)
     };
     let alone = !rest.lines().any(|line| line.starts_with(['@', '!']));
-    (alone && states.split(' ').count() == 2 && states.split(' ').all(still))
-        .then(|| states.to_owned())
+    let mut words = states.split(' ');
+    let boot = words.next().is_some_and(|boot| boot.len() == 36);
+    let whole = boot && words.clone().count() == 2 && words.all(still);
+    (alone && whole).then(|| states.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::model::Connection;
 
     const ANSWER: &[u8] =
-        b"@from 100.5 1:2:3:90.000000001 1:4:5:97.9\na:all\tinstalled\t1\tinstall";
-    const STATE: &str = "1:2:3:90.000000001 1:4:5:97.9";
+        b"@from 100.5 123e4567-e89b-12d3-a456-426614174000 1:2:3:90.000000001 1:4:5:97.9\na:all\tinstalled\t1\tinstall";
+    const STATE: &str = "123e4567-e89b-12d3-a456-426614174000 1:2:3:90.000000001 1:4:5:97.9";
 
     fn host() -> Host {
         let name = "web1".to_owned();
@@ -124,7 +151,8 @@ mod tests {
         let next = of(b"packages a");
         assert_eq!(next.state(), STATE);
         assert_eq!(next.whole(b"@same").as_deref(), Some(ANSWER));
-        assert_eq!(next.whole(b"@same\n@login").as_deref(), Some(b"@same\n@login".as_slice()));
+        let more = [ANSWER, b"\n@login"].concat();
+        assert_eq!(next.whole(b"@same\n@login"), Some(more), "another login");
         assert_eq!(of(b"packages a b").state(), "");
         // What is not whole is not believed.
         let text = fs::read(&next.file).unwrap();
@@ -132,6 +160,18 @@ mod tests {
             fs::write(&next.file, &text[..end]).unwrap();
             assert_eq!(of(b"packages a").state(), "", "{end}");
         }
+        // What somebody else may write is not either.
+        fs::write(&next.file, &text).unwrap();
+        assert_eq!(of(b"packages a").state(), STATE);
+        let mode =
+            |mode| fs::set_permissions(&next.file, fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o660);
+        assert_eq!(of(b"packages a").state(), "");
+        mode(0o600);
+        fs::rename(&next.file, folder.path().join("other")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("other"), &next.file).unwrap();
+        assert_eq!(of(b"packages a").state(), "");
+        fs::remove_file(&next.file).unwrap();
         fs::write(&next.file, String::from_utf8(text).unwrap().replace("installed", "gone"))
             .unwrap();
         assert_eq!(of(b"packages a").state(), "");
@@ -149,6 +189,10 @@ mod tests {
             ("97.9\n", "97.9\n@candidates\n"),
             ("97.9\n", "97.9\n!\n"),
             ("97.9", ""),
+            ("97.9", "97"),
+            ("97.9", "97.000000000"),
+            ("97.9", "18446744073709551615.9"),
+            ("123e4567-e89b-12d3-a456-426614174000", "unknown"),
         ] {
             assert_eq!(state(text.replace(from, to).as_bytes()), None, "{from} {to}");
         }

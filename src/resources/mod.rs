@@ -96,7 +96,7 @@ pub trait Resource: Send + Sync + 'static {
     /// Whether a change of it may change anything else on the host.
     const OPAQUE: bool = false;
     /// Whether its answer stands as long as the host says that what it is made from was not touched: the answer begins with
-    /// a line `@from NOW STATE STATE`, and is `@same` where its library was told both states by `since`.
+    /// a line `@from NOW BOOT STATE STATE`, and is `@same` where its library was told all but NOW by `since`.
     const STANDS: bool = false;
 
     /// Whether a host can put back what a change of it did.

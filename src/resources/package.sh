@@ -14,7 +14,7 @@ packages() {
   IFS=' '
   k=
   for p do k="$k ${p%%/*}"; done
-  l=$(installed dpkg $k)
+  l=$(installed dpkg $k) || [ $? -eq 1 ] || echo @failed
   printf '%s\n' "$l"
   native
   there
@@ -55,15 +55,16 @@ $l
   [ -z "$x" ] || virtual $x
   [ -z "$z" ] || { echo "@simulated$z"; simulated $z; }
 }
-# touched: which files hold what dpkg knows, and when they were changed last (dpkg writes a new one and moves it over the
+# touched: which boot this is, which files hold what dpkg knows, and when they were changed last (dpkg writes a new one and moves it over the
 # old; `updates` is where it does so while it is at work). `@same` and true where that is what it `had`. Nothing where
 # nobody wants to know.
 touched() {
   [ "$had" != - ] || return
-  k=$(exec stat -c '%d:%i:%s:%.9Z' -- /var/lib/dpkg/status /var/lib/dpkg/updates /proc/self/ 2>/dev/null) || return
+  k=$(exec stat -L -c '%d:%i:%s:%.9Z' -- /var/lib/dpkg/status /var/lib/dpkg/updates /proc/self/ 2>/dev/null) || return
   l=${k##*:} k=${k%"
 "*}
-  k="${k%"
+  booted
+  k="$boot ${k%"
 "*} ${k#*"
 "}"
   if [ "$k" = "$had" ]; then echo @same; return; fi

@@ -112,9 +112,9 @@ brief() {
   case ${#k}:$k in "$o":*[![:print:][:space:]]*) return 1 ;; "$o":*) ;; *) return 1 ;; esac
   printf 'd - %s\n= %s\n> %s\n%s.\n' "$1" "$o" "$o" "$k"
 }
-# about PATH: k, the line of stat about it in `seen`.
+# about PATH: k, the line of stat about it in `seen`; where that is long, to look through it is dearer than processes.
 about() {
-  [ "${#seen}" -le 65536 ] || return
+  [ "${#seen}" -le 8192 ] || return
   k=${seen%%" $1
 "*}
   [ "$k" != "$seen" ] || return

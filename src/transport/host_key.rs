@@ -165,7 +165,9 @@ async fn shown(
     let folder = tempfile::Builder::new().prefix("k").tempdir_in(base);
     let folder = folder
         .map_err(|error| TransportError::Ours(format!("no folder for what ssh says: {error}")))?;
-    let Err(said) = ssh::run(&mut command, folder.path()).await? else { return Ok(Some(())) };
+    let Err(said) = ssh::run(&mut command, folder.path(), settings).await? else {
+        return Ok(Some(()));
+    };
     match refusal::read(&said, host, settings.connect_timeout, "") {
         refusal::Read::HostKey => Ok(None),
         // It went past the key, and had nothing to log in with.

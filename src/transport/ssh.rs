@@ -114,12 +114,7 @@ impl Master {
         let persist = place.as_ref().map_or(PERSIST, |_| settings.persist);
         command.arg("-S").arg(&made).args(["-M", "-f", "-N"]);
         command.arg("-o").arg(format!("ControlPersist={persist}s")).args(["--", &host.address]);
-        let mut said = run(&mut command, folder.path()).await?;
-        if said.as_ref().is_err_and(|said| said.contains(NO_CIPHER))
-            && settings.control.as_ssh_chooses(settings.ssh_config.as_deref())
-        {
-            said = run(&mut command, folder.path()).await?;
-        }
+        let said = run(&mut command, folder.path(), settings).await?;
         if let Err(said) = said {
             return Err(explain(&said, host, settings).await);
         }
@@ -189,12 +184,31 @@ fn new_name(folder: &TempDir) -> OsString {
     name
 }
 
-/// Runs ssh until it has ended or gone to the background; what it said when it failed. It says that to a
-/// file in `folder`: a pipe would stay open as long as what brings it through a jump host.
+/// Runs ssh until it has ended or gone to the background; what it said when it failed. Where it does not know how it is
+/// asked for ciphers, it is asked for none and runs again.
 pub(super) async fn run(
     command: &mut Command,
     folder: &Path,
+    settings: &Settings,
 ) -> Result<Result<(), String>, TransportError> {
+    let said = once(command, folder).await?;
+    let user_config = settings.ssh_config.as_deref();
+    let (_, config) = settings.control.config(user_config)?;
+    let ours = |line: &str| {
+        let what = line.strip_prefix(&*config.to_string_lossy());
+        what.is_some_and(|what| what.contains(NO_CIPHER))
+    };
+    if said.as_ref().is_err_and(|said| said.lines().any(ours))
+        && settings.control.as_ssh_chooses(user_config)
+    {
+        return once(command, folder).await;
+    }
+    Ok(said)
+}
+
+/// Runs ssh. It says what it says to a file in `folder`: a pipe would stay open as long as what brings it through a jump
+/// host.
+async fn once(command: &mut Command, folder: &Path) -> Result<Result<(), String>, TransportError> {
     let ours = |what: &str, error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             TransportError::Ours("cannot start ssh: install the OpenSSH client".into())

@@ -32,7 +32,7 @@ pub const MODES: [(&str, &str); 31] = [
     ("long-line", "a first line is too long"),
     ("negative", "a number is wrong"),
     ("no-greeting", "the greeting is missing"),
-    ("not-apart", "the host did not answer"),
+    ("not-apart", "the host did not say what it remembers"),
     ("nul", "a NUL byte stands in an answer"),
     ("other-nonce", "no shell could be started"),
     ("out-of-order", "an answer came out of its turn"),

@@ -183,8 +183,8 @@ fn what_may_cut_off_a_login_ends_with_its_run() {
     lab().on("spare1", "rm -rf /etc/kept.conf");
 }
 
-/// What ssh was asked for of ciphers by a plan: the first one of each start of it, where `ssh` is this text.
-fn ciphers(somebody: &Somebody, ssh: &str, config: &str) -> Vec<String> {
+/// What ssh was asked for of ciphers by a verb: the first one of each start of it, where `ssh` is this text.
+fn ciphers(somebody: &Somebody, (verb, ssh): (&str, &str), config: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let at = |name: &str| folder.path().join(name).display().to_string();
     let text = ssh.replace("LOG", &at("log"));
@@ -195,7 +195,7 @@ fn ciphers(somebody: &Somebody, ssh: &str, config: &str) -> Vec<String> {
     std::fs::write(at("config"), format!("{theirs}\nHost *\n{config}\n")).expect("a config");
     let path = format!("{}:/usr/bin:/bin", folder.path().display());
     let variables = [("PATH", path.as_str()), ("TRUEUP_PERSIST", "0")];
-    somebody.project.run_with(&["plan", "--ssh-config", &at("config")], &variables).expect(0);
+    somebody.project.run_with(&[verb, "--ssh-config", &at("config")], &variables).expect(0);
     let log = std::fs::read_to_string(at("log")).unwrap_or_default();
     let first = |line: &str| line.split([' ', ',']).nth(1).unwrap_or_default().to_owned();
     log.lines().map(first).collect()
@@ -208,12 +208,18 @@ fn the_fast_cipher_comes_first_where_nobody_names_another() {
     let real = "/usr/bin/ssh -G \"$@\" | grep ^ciphers >>LOG; exec /usr/bin/ssh \"$@\"";
     let aes = std::fs::read_to_string("/proc/cpuinfo").expect("the processor").contains(" aes");
     let fast = if aes { "aes256-gcm@openssh.com" } else { "chacha20-poly1305@openssh.com" };
-    assert_eq!(ciphers(&somebody, real, ""), [fast]);
-    assert_eq!(ciphers(&somebody, real, "  ciphers=aes128-ctr,aes256-ctr"), ["aes128-ctr"]);
+    assert_eq!(ciphers(&somebody, ("plan", real), ""), [fast]);
+    assert_eq!(
+        ciphers(&somebody, ("plan", real), "  ciphers=aes128-ctr,aes256-ctr"),
+        ["aes128-ctr"]
+    );
     // An ssh that does not know how it is asked is asked for nothing.
     let old = "c=$(sed -n 's/^ *Ciphers/ciphers/p' \"$2\"); echo \"${c:-none none}\" >>LOG\n\
                [ -z \"$c\" ] || { echo \"$2 line 9: Bad SSH2 cipher spec '${c#* }'.\" >&2; exit 255; }\n\
                exec /usr/bin/ssh \"$@\"";
     let asked: &[&str] = if aes { &["^aes256-gcm@openssh.com", "none"] } else { &["none"] };
-    assert_eq!(ciphers(&somebody, old, ""), asked);
+    assert_eq!(ciphers(&somebody, ("plan", old), ""), asked);
+    // Who asks for a host's key asks that way too.
+    let trust = ciphers(&somebody, ("trust", old), "");
+    assert_eq!(trust[..asked.len()], *asked);
 }

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::bench::Bench;
+use trueup::shell::Script;
+
+use super::bench::{Bench, said};
 use super::session::Edit;
 use super::shells::{Shell, everywhere};
 
@@ -61,4 +63,56 @@ fn is_new(path: &Path) -> bool {
 #[test]
 fn what_differs_comes_as_it_is() {
     everywhere(|shell| come_as_they_are(shell, &[]));
+}
+
+/// A small file of this machine in a folder of /etc, with what is in it.
+fn small() -> Option<(String, String)> {
+    let folders = fs::read_dir("/etc").ok()?.flatten().map(|entry| entry.path());
+    let files = folders.filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    let plain = |path: &Path| {
+        let text = fs::read_to_string(path).ok()?;
+        let text = text.len() < 1000 && text.len() > 9 && text.is_ascii() && text.ends_with('\n');
+        (text && fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())).then_some(())
+    };
+    let found = files.map(|entry| entry.path()).find(|path| plain(path).is_some())?;
+    Some((found.to_str()?.to_owned(), fs::read_to_string(&found).ok()?))
+}
+
+/// A small file is read by the shell where stat said that its folder is root's alone, and that it is as long as what was
+/// read; else it is left to programs that say what was opened.
+pub fn small_ones_are_read_where_nobody_swaps(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let Some((path, content)) = small() else { return Err("no small file in /etc".to_owned()) };
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let length = content.len();
+    let line = |about: &str, path: &str| format!("s {about} root root {path}\n");
+    let sound = line("41ed 0 0 4096 2", folder);
+    let file = |length: usize| line(&format!("81a4 0 0 {length} 1"), &path);
+    let mut bench = Bench::new(shell, edits);
+    for (seen, read) in [
+        (sound.clone() + &file(length), true),
+        (line("41fd 0 0 4096 2", folder) + &file(length), false),
+        (line("41ef 0 0 4096 2", folder) + &file(length), false),
+        (line("41ed 1000 0 4096 2", folder) + &file(length), false),
+        (line("a1ff 0 0 4096 2", folder) + &file(length), false),
+        (sound.clone() + &file(length + 1), false),
+        (sound + &line(&format!("81a4 0 0 {length} 1"), &format!("/x {path}")), false),
+        (file(length), false),
+    ] {
+        let (seq, mut script) = (bench.session.seq(), Script::new());
+        script.text("odd").arg(seen.trim_end()).text("\nA=$(\nbrief").arg(&path);
+        script.text(" || echo left\n)\nask ").number(seq).text(" 0 \"$A\"\n");
+        let answers = bench.session.exchange(&script, &[])?;
+        let told = answers.first().map(said).unwrap_or_default();
+        let wanted = format!("d - {path}\n= {length}\n> {length}\n{content}.");
+        let right = if read { told == wanted } else { told == "left" };
+        if !right {
+            return Err(format!("{seen}{told}"));
+        }
+    }
+    bench.session.close()
+}
+
+#[test]
+fn small_files_of_root_are_read_by_the_shell_itself() {
+    everywhere(|shell| small_ones_are_read_where_nobody_swaps(shell, &[]));
 }

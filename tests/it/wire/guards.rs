@@ -371,6 +371,16 @@ static GUARDS: &[Guard] = &[
         contents::come_as_they_are,
     ),
     guard(
+        "a small file is read by the shell only in folders of root's alone",
+        &[("case $k in 's 4'?[02468ace][014589cd]' 0 '*) ;; *) return 1 ;; esac", ":")],
+        contents::small_ones_are_read_where_nobody_swaps,
+    ),
+    guard(
+        "a small file is as long as stat said",
+        &[("\"$o\":*) ;; *) return 1 ;;", "*) ;;")],
+        contents::small_ones_are_read_where_nobody_swaps,
+    ),
+    guard(
         "a user database that did not answer is not empty",
         &[("case $? in 0 | 2) return ;; esac", "return")],
         tools::no_answer_is_no_answer,
