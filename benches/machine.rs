@@ -1,5 +1,6 @@
 //! What the figures were measured on, and of which commit.
 
+use std::io::Write as _;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -51,7 +52,7 @@ pub fn rest() {
             return;
         }
     }
-    eprintln!("the machine does not come to rest");
+    let _ = writeln!(std::io::stderr(), "the machine does not come to rest");
 }
 
 /// Hundredths of a second in which a processor did something, of all processors (proc(5), `/proc/stat`).

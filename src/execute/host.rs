@@ -140,18 +140,8 @@ async fn probe(
         let spent = session.close().await;
         return Err(Ended { spent, ..failed(target, why) });
     }
-    let mut program = Program::default();
     let whose = (resolver.project().name.as_str(), host.name.as_str());
-    let mut questions = Questions::default();
-    let both = (&mut program, &mut questions);
-    let keeps = settings.answers.as_deref().map(|folder| (folder, host));
-    let recall = Recall::ask(whose, settings, &mut session, both);
-    let look = Look::ask(
-        &desired,
-        &mut session,
-        (&mut program, questions),
-        (settings.probe_timeout, keeps),
-    );
+    let (program, recall, look) = questions(&desired, host, (whose, settings), &mut session);
     failpoint!("lock-asked");
     let waiting = Recall::waiting(target, (settings, emit));
     let (spent, begun) = (session.counts, Instant::now());
@@ -198,6 +188,21 @@ async fn probe(
     let (session, back, facts, way_in) = (Some(session), None, None, look.way_in(&answers));
     let spent = Counts::default();
     Ok(HostRun { target, name, facts, desired, plan, memory, way_in, back, session, spent })
+}
+
+/// All that a host is asked at first: what it remembers, and what it has.
+fn questions(
+    desired: &Desired,
+    host: &Host,
+    (whose, settings): ((&str, &str), &Settings),
+    session: &mut Session,
+) -> (Program, Recall, Look) {
+    let (mut program, mut questions) = (Program::default(), Questions::default());
+    let recall = Recall::ask(whose, settings, session, (&mut program, &mut questions));
+    let keeps = settings.answers.as_deref().map(|folder| (folder, host));
+    let times = (settings.probe_timeout, keeps);
+    let look = Look::ask(desired, session, (&mut program, questions), times);
+    (program, recall, look)
 }
 
 /// A host that ended although it could be talked to.

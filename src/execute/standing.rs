@@ -1,6 +1,5 @@
 //! Answers that stand as long as what they were made from is as it was: kept from run to run, so that a host which says
 //! that nothing of it was touched since need not be asked again. Where nothing can be kept, all is asked.
-#![expect(clippy::disallowed_methods, reason = "the one keeper of answers")]
 
 use std::fs::{DirBuilder, Metadata, OpenOptions, symlink_metadata};
 use std::io::{Read as _, Write as _};
@@ -66,7 +65,7 @@ impl Standing {
     fn keep(&self, state: &str, answer: &[u8]) -> std::io::Result<()> {
         let text = [format!("{}\n{state}\n", self.question).as_bytes(), answer].concat();
         let sum = sha256_hex(&text);
-        let folder = self.file.parent().unwrap_or(Path::new("/"));
+        let Some(folder) = self.file.parent() else { return Ok(()) };
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         // tempfile(3) makes it for this user alone.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -125,6 +124,7 @@ fn state(answer: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests look at the files")]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
@@ -151,8 +151,8 @@ mod tests {
         let next = of(b"packages a");
         assert_eq!(next.state(), STATE);
         assert_eq!(next.whole(b"@same").as_deref(), Some(ANSWER));
-        let more = [ANSWER, b"\n@login"].concat();
-        assert_eq!(next.whole(b"@same\n@login"), Some(more), "another login");
+        let all = [ANSWER, b"\n@login"].concat();
+        assert_eq!(next.whole(b"@same\n@login"), Some(all), "another login");
         assert_eq!(of(b"packages a b").state(), "");
         // What is not whole is not believed.
         let text = fs::read(&next.file).unwrap();
@@ -163,11 +163,11 @@ mod tests {
         // What somebody else may write is not either.
         fs::write(&next.file, &text).unwrap();
         assert_eq!(of(b"packages a").state(), STATE);
-        let mode =
+        let allow =
             |mode| fs::set_permissions(&next.file, fs::Permissions::from_mode(mode)).unwrap();
-        mode(0o660);
+        allow(0o660);
         assert_eq!(of(b"packages a").state(), "");
-        mode(0o600);
+        allow(0o600);
         fs::rename(&next.file, folder.path().join("other")).unwrap();
         std::os::unix::fs::symlink(folder.path().join("other"), &next.file).unwrap();
         assert_eq!(of(b"packages a").state(), "");
