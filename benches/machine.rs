@@ -1,4 +1,4 @@
-//! What the figures were measured on, and of which commit.
+//! What the figures were measured on, of which commit, and when a run of one may begin.
 
 use std::io::Write as _;
 use std::process::Command;

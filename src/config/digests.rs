@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::own;
 use crate::model::Sums;
 use crate::model::change::sha256_hex;
 
@@ -21,8 +22,6 @@ const STILL: i128 = 2_000_000_000;
 const LINES_MAX: usize = 10_000;
 /// A longer file is begun anew: none that we wrote is.
 const BYTES_MAX: usize = 16 << 20;
-/// open(2): do not follow a link in the last place of a path, do not wait for the other end of a pipe.
-const O_NOFOLLOW_NONBLOCK: i32 = 0o400_000 | 0o4000;
 
 /// File systems of which statfs(2) says this keep a ctime of their own, that nobody but who sets the clock can set: ext2
 /// to ext4, XFS, Btrfs, ZFS, F2FS, bcachefs, overlayfs. FAT, sshfs and others only say mtime again, a network's may come
@@ -179,29 +178,18 @@ impl Digests {
     fn keep(&self, line: &str) -> io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let mut options = OpenOptions::new();
-        let file = options.append(true).create(true).mode(0o600);
-        let mut file = file.custom_flags(O_NOFOLLOW_NONBLOCK).open(self.path())?;
+        let options = options.append(true).create(true).mode(0o600);
+        let Some(mut file) = own::open(options, &self.path())? else { return Ok(()) };
         // In one call, so that what runs beside this writes before or behind it.
-        if trusted(&file) { file.write_all(format!("{line}\n").as_bytes()) } else { Ok(()) }
+        file.write_all(format!("{line}\n").as_bytes())
     }
-}
-
-/// Whether a file is ours, and nobody else may write to it.
-fn trusted(file: &File) -> bool {
-    let ours = rustix::process::geteuid().as_raw();
-    let told = |metadata: Metadata| {
-        metadata.is_file() && metadata.uid() == ours && metadata.mode() & 0o022 == 0
-    };
-    file.metadata().is_ok_and(told)
 }
 
 /// Reads what was kept, and thins it out where it is too much.
 fn read(path: &Path) -> io::Result<HashMap<Stamp, Sums>> {
-    let mut options = OpenOptions::new();
-    let file = options.read(true).custom_flags(O_NOFOLLOW_NONBLOCK).open(path)?;
-    if !trusted(&file) {
+    let Some(file) = own::open(OpenOptions::new().read(true), path)? else {
         return Ok(HashMap::new());
-    }
+    };
     let mut bytes = Vec::new();
     let length = file.take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     let too_long = length > BYTES_MAX;

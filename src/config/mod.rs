@@ -1,7 +1,8 @@
 //! TOML text to typed configuration, every part with its place.
 //!
-//! `load` is the only reader of project files, `digests` keeps what large ones have been found to be; `loader` puts a project together from what it reads,
-//! `source` owns the text, and the other files here turn text into data. Nothing here knows a resource type or evaluates an expression.
+//! `load` is the only reader of project files, `digests` keeps what large ones have been found to be (`own` opens what is
+//! kept so); `loader` puts a project together from what it reads, `source` owns the text, and the other files here turn
+//! text into data. Nothing here knows a resource type or evaluates an expression.
 
 mod digests;
 mod inventory;
@@ -10,6 +11,7 @@ mod load;
 mod loader;
 mod module;
 mod moved;
+pub mod own;
 mod param;
 mod pattern;
 mod project;

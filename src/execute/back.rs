@@ -162,15 +162,13 @@ async fn keeper(
         Ended { spent, ..ended(target, host, error) }
     })?;
     failpoint!("lock-held");
-    match recall.read(whose, target, &answers) {
-        Ok(memory) => {
-            let Some(answer) = answers.iter().find(|answer| answer.seq == seq) else {
-                let spent = session.close().await;
-                let why = "the host did not say what it keeps".to_owned();
-                return Err(Ended { spent, ..failed(target, why) });
-            };
-            Ok(Keeper { target, memory, runs: ledger::runs(&answer.payload), session })
-        }
+    let both = recall.read(whose, target, &answers).and_then(|memory| {
+        let none = || failed(target, "the host did not say what it keeps".to_owned());
+        let kept = answers.iter().find(|answer| answer.seq == seq).ok_or_else(none)?;
+        Ok((memory, ledger::runs(&kept.payload)))
+    });
+    match both {
+        Ok((memory, runs)) => Ok(Keeper { target, memory, runs, session }),
         Err(ended) => {
             let spent = session.close().await;
             Err(Ended { spent, ..ended })

@@ -102,17 +102,16 @@ impl Recall {
             };
             return Err(Ended { outcome: Outcome::Refused, help, ..failed(target, message) });
         }
-        let mut asked = [Some(self.seq), self.spent].into_iter().flatten();
-        if asked.any(|seq| answer(seq).is_none()) {
-            return Err(failed(target, "the host did not say what it remembers".to_owned()));
-        }
-        let payload = answer(self.seq).map(|answer| answer.payload.as_slice()).unwrap_or_default();
-        let mut memory = read(payload, (project, host));
+        let said = |seq| {
+            let none = || failed(target, "the host did not say what it remembers".to_owned());
+            answer(seq).map(|answer| answer.payload.as_slice()).ok_or_else(none)
+        };
+        let spent = self.spent.map(said).transpose()?;
+        let mut memory = read(said(self.seq)?, (project, host));
         // Who holds it now is this run.
         memory.lock = memory.lock.filter(|_| self.lock.is_none());
         let mended = self.lock.and_then(answer).map(|answer| answer.payload.as_slice());
         memory.mended(mended.unwrap_or_default());
-        let spent = self.spent.and_then(answer).map(|answer| answer.payload.as_slice());
         memory.used_up(spent.unwrap_or_default());
         match &memory.damage {
             Some(damage @ Damage::Foreign(_)) if self.lock.is_some() => {

@@ -1,11 +1,12 @@
 //! Answers that stand as long as what they were made from is as it was: kept from run to run, so that a host which says
 //! that nothing of it was touched since need not be asked again. Where nothing can be kept, all is asked.
 
-use std::fs::{DirBuilder, Metadata, OpenOptions, symlink_metadata};
+use std::fs::{DirBuilder, OpenOptions, symlink_metadata};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::config::own;
 use crate::model::Host;
 use crate::model::change::sha256_hex;
 
@@ -16,8 +17,6 @@ const STILL: u64 = 2;
 const BYTES_MAX: usize = 1 << 20;
 /// More than stands before it.
 const HEAD_MAX: u64 = 1 << 10;
-/// open(2): do not follow a link in the last place of a path, do not wait for the other end of a pipe.
-const O_NOFOLLOW_NONBLOCK: i32 = 0o400_000 | 0o4000;
 
 /// One answer of a host, where it may be kept.
 #[derive(Debug)]
@@ -78,14 +77,13 @@ impl Standing {
 
 /// What a file holds, where nobody else could have put it there.
 fn trusted(file: &Path) -> Option<Vec<u8>> {
-    let uid = rustix::process::geteuid().as_raw();
-    let own = |metadata: &Metadata| metadata.uid() == uid && metadata.mode() & 0o022 == 0;
-    symlink_metadata(file.parent()?).ok().filter(|folder| folder.is_dir() && own(folder))?;
-    let opened = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW_NONBLOCK).open(file).ok()?;
-    let metadata = opened.metadata().ok()?;
+    // Who may write to the folder could give one host's answer to another.
+    let folder = symlink_metadata(file.parent()?).ok()?;
+    (folder.is_dir() && own::is_ours(&folder)).then_some(())?;
+    let opened = own::open(OpenOptions::new().read(true), file).ok()??;
     let most = BYTES_MAX as u64 + HEAD_MAX;
     let mut text = Vec::new();
-    (metadata.is_file() && own(&metadata) && metadata.len() <= most).then_some(())?;
+    // One that was cut is not whole.
     opened.take(most).read_to_end(&mut text).ok()?;
     Some(text)
 }

@@ -55,9 +55,9 @@ $l
   [ -z "$x" ] || virtual $x
   [ -z "$z" ] || { echo "@simulated$z"; simulated $z; }
 }
-# touched: which boot this is, which files hold what dpkg knows, and when they were changed last (dpkg writes a new one and moves it over the
-# old; `updates` is where it does so while it is at work). `@same` and true where that is what it `had`. Nothing where
-# nobody wants to know.
+# touched: which boot this is, which files hold what dpkg knows, and when they were changed last (dpkg writes a new one
+# and moves it over the old; `updates` is where it does so while it is at work). `@same` and true where that is what it
+# `had`. Nothing where nobody wants to know.
 touched() {
   [ "$had" != - ] || return
   k=$(exec stat -L -c '%d:%i:%s:%.9Z' -- /var/lib/dpkg/status /var/lib/dpkg/updates /proc/self/ 2>/dev/null) || return

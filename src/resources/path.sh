@@ -19,7 +19,7 @@ s "[126c]*) odd=y ;; esac
 }
 # contents SUMS PATH…: what each regular file holds of these whose digest is another than SUMS says, in the lines of
 # sha256sum(1) and their order: one process tells all of them. A file of which that says nothing, because it is missing or
-# died, or has to write its name in another way, is looked at alone.
+# died, is looked at alone.
 contents() {
   e=$1
   shift
