@@ -16,6 +16,8 @@ mod host;
 mod login;
 mod look;
 mod memory;
+mod pace;
+mod parts;
 mod password;
 mod pour;
 mod probe;

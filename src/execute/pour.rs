@@ -34,35 +34,96 @@ impl Drop for Wanted {
     }
 }
 
-/// Moves the first `size` bytes of a file into a pipe. Gives how many it had, and whether they had the check that `open`
-/// gave with the file. What a pipe holds of a file that is written to changes with it (splice(2)), so each byte is looked
-/// at behind whoever took it, as ssh(1) does by read(2). None are moved where the kernel cannot (EINVAL), or `open` has no
-/// such file.
-///
-/// # Errors
-/// When nobody reads from the pipe any more.
-pub(super) async fn pour(
-    pipe: OwnedFd,
-    size: u64,
-    open: impl FnOnce() -> Option<(File, u64)> + Send + 'static,
-) -> io::Result<(u64, bool)> {
-    let wanted = Wanted(Arc::default());
-    let gone = Arc::clone(&wanted.0);
-    let work = move || {
-        let Some((file, check)) = open() else { return Ok((0, false)) };
-        let mut moving = Moving {
+/// A file whose bytes go into a pipe, one part after the other. What a pipe holds of a file that is written to changes with
+/// it (splice(2)), so each byte is looked at behind whoever took it, as ssh(1) does by read(2).
+pub(super) struct Pouring {
+    /// Away while it is at work.
+    moving: Option<Moving>,
+    check: u64,
+    good: bool,
+    _wanted: Wanted,
+}
+
+impl Pouring {
+    /// The file that `open` gives with its check, if it does, to go into `pipe`.
+    ///
+    /// # Errors
+    /// When it cannot be looked for.
+    pub(super) async fn open(
+        pipe: OwnedFd,
+        open: impl FnOnce() -> Option<(File, u64)> + Send + 'static,
+    ) -> io::Result<Option<Self>> {
+        let Some((file, check)) = spawn_blocking(open).await.map_err(io::Error::other)? else {
+            return Ok(None);
+        };
+        let wanted = Wanted(Arc::default());
+        let moving = Moving {
             file,
             pipe,
-            gone,
+            gone: Arc::clone(&wanted.0),
             at: 0,
             looked: 0,
             sum: XxHash3_64::new(),
             piece: vec![0; MOST],
         };
-        let same = moving.all(size)? && moving.sum.finish() == check;
-        Ok((moving.at, same))
-    };
-    spawn_blocking(work).await.map_err(io::Error::other)?
+        Ok(Some(Self { moving: Some(moving), check, good: true, _wanted: wanted }))
+    }
+
+    /// The kernel moves the next `size` bytes; how many there were. None are moved where it cannot (EINVAL). Returns when
+    /// all were taken.
+    ///
+    /// # Errors
+    /// When nobody reads from the pipe any more.
+    pub(super) async fn on(&mut self, size: u64) -> io::Result<u64> {
+        self.by(move |moving| {
+            let before = moving.at;
+            let good = moving.all(before + size)?;
+            Ok((moving.at - before, good))
+        })
+        .await
+    }
+
+    /// The next `size` bytes, to go there in another way; none where there are not so many.
+    ///
+    /// # Errors
+    /// When nobody waits for them any more.
+    pub(super) async fn read(&mut self, size: usize) -> io::Result<Vec<u8>> {
+        self.by(move |moving| {
+            let mut bytes = vec![0; size];
+            if moving.file.read_exact_at(&mut bytes, moving.at).is_err() {
+                return Ok((Vec::new(), false));
+            }
+            moving.sum.write(&bytes);
+            moving.at += size as u64;
+            moving.looked = moving.at;
+            Ok((bytes, true))
+        })
+        .await
+    }
+
+    /// Whether all that was asked for so far was there.
+    pub(super) const fn is_good(&self) -> bool {
+        self.good
+    }
+
+    /// Whether all that went out so far is what has the check.
+    pub(super) fn same(&self) -> bool {
+        let sum = self.moving.as_ref().map(|moving| moving.sum.finish());
+        self.good && sum == Some(self.check)
+    }
+
+    /// Does `work`, which says too whether all was good.
+    async fn by<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Moving) -> io::Result<(T, bool)> + Send + 'static,
+    ) -> io::Result<T> {
+        let mut moving = self.moving.take().ok_or_else(ended)?;
+        let work = move || work(&mut moving).map(|done| (moving, done));
+        let (moving, (done, good)) = spawn_blocking(work).await.map_err(io::Error::other)??;
+        self.moving = Some(moving);
+        self.good &= good;
+        Ok(done)
+    }
 }
 
 /// A file that is moved into a pipe.
@@ -70,7 +131,7 @@ struct Moving {
     file: File,
     pipe: OwnedFd,
     gone: Arc<AtomicBool>,
-    /// How many bytes were moved, and how many of these were looked at.
+    /// How many bytes went out, and how many of these were looked at.
     at: u64,
     looked: u64,
     sum: XxHash3_64,
@@ -78,7 +139,7 @@ struct Moving {
 }
 
 impl Moving {
-    /// Moves `size` bytes; whether all of them were there and could be looked at. Returns when all were taken.
+    /// Moves what is there up to `size`; whether all of it was, and could be looked at. Returns when all was taken.
     fn all(&mut self, size: u64) -> io::Result<bool> {
         let mut good = true;
         while self.at < size {
@@ -171,6 +232,16 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+
+    /// All of a file at once; how many bytes went out, and whether they have the check.
+    async fn pour(
+        pipe: OwnedFd,
+        size: u64,
+        open: impl FnOnce() -> Option<(File, u64)> + Send + 'static,
+    ) -> io::Result<(u64, bool)> {
+        let Some(mut pouring) = Pouring::open(pipe, open).await? else { return Ok((0, false)) };
+        Ok((pouring.on(size).await?, pouring.same()))
+    }
 
     fn runtime() -> Runtime {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()

@@ -5,12 +5,13 @@
 use std::io::{self, Read};
 
 use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::failpoint::failpoint;
-use super::pour::pour;
+use super::pace::{Pace, SQUEEZED};
+use super::parts::Parts;
+use super::pour::Pouring;
 use crate::model::change::hex;
 use crate::model::{Body, PIECE};
 use crate::shell::frame::{seal, seal_of};
@@ -19,39 +20,34 @@ use crate::transport::Input;
 /// Pieces that are read ahead of what was written.
 const AHEAD: usize = 4;
 
-/// Writes a content and its seal; gives how many bytes it had.
+/// Writes a content and its seal; gives how many bytes it was on the wire.
 pub(super) async fn content(
     input: &mut dyn Input,
     bodies: &[Body],
-    nonce: &str,
+    (nonce, pace): (&str, Option<&mut Pace>),
 ) -> io::Result<u64> {
-    let (mut bytes, mut same, mut read) = (0, true, None);
+    let mut parts = Parts::new(input, (nonce, pace), bodies.iter().map(Body::size).sum());
+    let (mut same, mut read) = (true, None);
     for body in bodies {
         if let Some(held) = body.bytes() {
-            input.write_all(held).await?;
+            parts.put(held).await?;
         } else {
-            same &= stream(input, body).await?;
+            same &= stream(&mut parts, body).await?;
             read = Some(body.digest()).filter(|_| bodies.len() == 1);
         }
-        bytes += body.size();
     }
     let seal = match (same, read) {
         (true, None) => seal(nonce),
         (true, digest) => seal_of(nonce, digest),
         (false, _) => seal_of(nonce, None),
     };
-    input.write_all(&seal).await?;
-    Ok(bytes)
+    parts.close(&seal).await
 }
 
 /// Writes as many bytes as `body` has, whatever became of its file; whether they were what was planned.
-async fn stream(input: &mut dyn Input, body: &Body) -> io::Result<bool> {
-    input.widen();
-    let (moved, same) = poured(input, body).await?;
-    if moved > 0 {
-        // The host waits for so many bytes: what is missing is made up, and never used.
-        let mut missing = tokio::io::repeat(0).take(body.size() - moved);
-        tokio::io::copy(&mut missing, input).await?;
+async fn stream(parts: &mut Parts<'_>, body: &Body) -> io::Result<bool> {
+    parts.widen();
+    if let Some(same) = poured(parts, body).await? {
         return Ok(same);
     }
     let (full, mut pieces) = mpsc::channel::<Vec<u8>>(AHEAD);
@@ -59,25 +55,47 @@ async fn stream(input: &mut dyn Input, body: &Body) -> io::Result<bool> {
     let body = body.clone();
     let reading = spawn_blocking(move || read(&body, &full, again));
     while let Some(piece) = pieces.recv().await {
-        input.write_all(&piece).await?;
+        parts.put(&piece).await?;
         failpoint!("piece");
         let _ = empty.try_send(piece);
     }
     reading.await.map_err(|error: JoinError| io::Error::other(error))
 }
 
-/// Sends a content of which the times say that it is what was planned; how many bytes of it went out, and whether they were
-/// that.
-async fn poured(input: &dyn Input, body: &Body) -> io::Result<(u64, bool)> {
+/// Sends a content of which the times say that it is what was planned, without digesting it again; whether it was that.
+/// None where it must be read and digested all the same.
+async fn poured(parts: &mut Parts<'_>, body: &Body) -> io::Result<Option<bool>> {
     // What more is open may be too much: then it is read, as it would be else.
-    let (Some(filed), Ok(pipe)) = (body.file(), input.pipe()) else { return Ok((0, false)) };
+    let (Some(filed), Ok(pipe)) = (body.file(), parts.pipe()) else { return Ok(None) };
     let known = body.clone();
     let open = move || known.file()?.known(known.digest());
-    let (moved, same) = pour(pipe, body.size(), open).await?;
-    if moved > 0 && !same {
+    let Some(mut pouring) = Pouring::open(pipe, open).await? else { return Ok(None) };
+    let mut left = body.size();
+    while left > 0 {
+        let went = if parts.plain().await? > 0 {
+            parts.pour(&mut pouring, left).await?
+        } else {
+            let bytes = pouring
+                .read(usize::try_from(left).map_or(SQUEEZED, |left| left.min(SQUEEZED)))
+                .await?;
+            parts.put(&bytes).await?;
+            bytes.len() as u64
+        };
+        // The kernel cannot, or there is nothing.
+        if went == 0 && left == body.size() {
+            return Ok(None);
+        }
+        left -= went;
+        if !pouring.is_good() {
+            break;
+        }
+    }
+    let same = left == 0 && pouring.same();
+    parts.fill(left).await?;
+    if !same {
         filed.forget();
     }
-    Ok((moved, same))
+    Ok(Some(same))
 }
 
 /// Reads a content into pieces, which are used `again` once they were written; whether it was what was planned.
@@ -162,6 +180,33 @@ mod tests {
         }
     }
 
+    /// What the host makes of what came of a content of `size` bytes, and what stands behind it.
+    fn taken(mut sent: &[u8], size: usize) -> (Vec<u8>, String) {
+        let mut whole = Vec::new();
+        while whole.len() < size {
+            let (mut length, mut bytes) = (size, size);
+            if size as u64 > Body::HELD_MAX {
+                let end = sent.iter().position(|byte| *byte == b'\n').unwrap();
+                let head = std::str::from_utf8(&sent[..end]).unwrap();
+                let [nonce, words @ ..] =
+                    <[&str; 3]>::try_from(head.split(' ').collect::<Vec<_>>()).unwrap();
+                assert_eq!(nonce, "ab12");
+                [length, bytes] = words.map(|word| word.parse().unwrap());
+                sent = &sent[end + 1..];
+            }
+            let (part, rest) = sent.split_at(length);
+            let before = whole.len();
+            if length == bytes {
+                whole.extend_from_slice(part);
+            } else {
+                flate2::read::GzDecoder::new(part).read_to_end(&mut whole).unwrap();
+            }
+            assert_eq!(whole.len() - before, bytes);
+            sent = rest;
+        }
+        (whole, String::from_utf8(sent.to_vec()).unwrap())
+    }
+
     /// What is sent of a content that becomes `now` after it was planned.
     fn sent(planned: &[u8], now: Vec<u8>) -> (Vec<u8>, String) {
         let file = Arc::new(Changing(Mutex::new(planned.to_vec())));
@@ -171,10 +216,10 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut out = Written(Vec::new(), io::pipe().unwrap().1);
         let bodies = [body.clone()];
-        let bytes = runtime.block_on(content(&mut out, &bodies, "ab12")).unwrap();
-        assert_eq!(bytes, planned.len() as u64);
-        let seal = String::from_utf8(out.0.split_off(planned.len())).unwrap();
-        (out.0, seal.replace(body.digest(), "DIGEST"))
+        let bytes = runtime.block_on(content(&mut out, &bodies, ("ab12", None))).unwrap();
+        assert!(bytes >= planned.len() as u64);
+        let (read, seal) = taken(&out.0, planned.len());
+        (read, seal.replace(body.digest(), "DIGEST"))
     }
 
     #[test]
@@ -221,6 +266,20 @@ mod tests {
         }
     }
 
+    /// What comes out of a pipe of a content, and how long it is said to be without what stands behind it.
+    fn piped(bodies: Vec<Body>, pace: Option<&mut Pace>) -> (Vec<u8>, u64) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let (mut input, mut output) = tokio::net::unix::pipe::pipe().unwrap();
+            let mut out = Vec::new();
+            let read = tokio::io::AsyncReadExt::read_to_end(&mut output, &mut out);
+            let write = async move { content(&mut input, &bodies, ("ab12", pace)).await };
+            let (read, bytes) = tokio::join!(read, write);
+            read.unwrap();
+            (out, bytes.unwrap())
+        })
+    }
+
     /// What comes out of a pipe of a content of `planned` bytes that is known, and how often its file was read.
     fn poured(planned: &[u8], change: impl FnOnce(&Known)) -> (Vec<u8>, String, usize) {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -230,19 +289,10 @@ mod tests {
         body.settle().unwrap();
         file.known(body.digest()).unwrap();
         change(&file);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-        let out = runtime.block_on(async {
-            let (mut input, mut output) = tokio::net::unix::pipe::pipe().unwrap();
-            let mut out = Vec::new();
-            let read = tokio::io::AsyncReadExt::read_to_end(&mut output, &mut out);
-            let write = async move { content(&mut input, &[body], "ab12").await };
-            let (read, bytes) = tokio::join!(read, write);
-            assert_eq!((bytes.unwrap(), read.is_ok()), (planned.len() as u64, true));
-            out
-        });
-        let (out, seal) = out.split_at(planned.len());
-        let seal = String::from_utf8(seal.to_vec()).unwrap();
-        (out.to_vec(), seal, file.1.load(Ordering::SeqCst) - 1)
+        let (out, bytes) = piped(vec![body], None);
+        assert!(bytes >= planned.len() as u64);
+        let (out, seal) = taken(&out, planned.len());
+        (out, seal, file.1.load(Ordering::SeqCst) - 1)
     }
 
     #[test]
@@ -263,6 +313,52 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_line_gets_less_and_the_host_the_same() {
+        let text: Vec<u8> = (0..60_000_u32)
+            .flat_map(|line| format!("line {line} of a text\n").into_bytes())
+            .collect();
+        let mut mixed = text.clone();
+        // Nobody makes this smaller.
+        let mut word = 1_u64;
+        mixed.extend(
+            std::iter::repeat_with(|| {
+                word = word
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (word >> 56) as u8
+            })
+            .take(3 << 20),
+        );
+        mixed.extend(&text);
+        for (planned, small) in [(text, 3), (mixed, 1)] {
+            let file = Arc::new(Changing(Mutex::new(planned.clone())));
+            let large = Body::filed(planned.len() as u64, file);
+            let kept = tempfile::NamedTempFile::new().unwrap();
+            io::Write::write_all(&mut kept.as_file(), &planned).unwrap();
+            let known = Arc::new(Known(kept, AtomicUsize::new(0), OnceLock::new()));
+            let known = Body::filed(planned.len() as u64, known);
+            let bodies = [Body::of(*b"abc"), large, Body::of(planned[..300_000].to_vec()), known];
+            let mut whole = Vec::new();
+            for body in &bodies {
+                if body.bytes().is_none() {
+                    body.settle().unwrap();
+                }
+                whole.extend(body.whole().unwrap());
+            }
+            let mut pace = Pace::slow(std::time::Duration::from_secs(400));
+            let (out, bytes) = piped(bodies.to_vec(), Some(&mut pace));
+            assert_eq!(bytes, out.len() as u64 - 5);
+            assert!(
+                small <= 1 || out.len() * small < whole.len(),
+                "{} of {}",
+                out.len(),
+                whole.len()
+            );
+            assert!(taken(&out, whole.len()) == (whole, "ab12\n".to_owned()));
+        }
+    }
+
+    #[test]
     fn a_content_of_several_has_one_seal() {
         let file = Arc::new(Changing(Mutex::new(vec![1; 5])));
         let large = Body::filed(5, file.clone());
@@ -271,7 +367,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let send = || {
             let mut out = Written(Vec::new(), io::pipe().unwrap().1);
-            runtime.block_on(content(&mut out, &bodies, "ab12")).unwrap();
+            runtime.block_on(content(&mut out, &bodies, ("ab12", None))).unwrap();
             out.0
         };
         assert_eq!(send(), b"abc\x01\x01\x01\x01\x01ab12\n");

@@ -17,6 +17,7 @@ use super::connect::{connect, greeting, patience};
 use super::cost::Counts;
 use super::failpoint::failpoint;
 use super::login;
+use super::pace::Pace;
 use super::password::Password;
 use super::program::{Expected, Program};
 use super::purpose::Purpose;
@@ -49,6 +50,8 @@ pub(super) struct Session {
     end: (Instant, u32),
     /// Which process the shell is, once it has greeted.
     pub(super) remote: Option<Remote>,
+    /// How fast the line to it is.
+    pace: Pace,
     pub(super) counts: Counts,
 }
 
@@ -60,6 +63,8 @@ pub(super) struct Remote {
     pub(super) process: u32,
     /// When it was started, in the host's own ticks: with the number it names one process.
     pub(super) started: u64,
+    /// Whether it has gzip(1).
+    pub(super) gzip: bool,
 }
 
 impl Remote {
@@ -71,6 +76,7 @@ impl Remote {
             user: words.next()?.parse().ok()?,
             process: words.next()?.parse().ok()?,
             started: words.next()?.parse().ok()?,
+            gzip: words.next()? == "gzip",
         };
         words.next().is_none().then_some(remote)
     }
@@ -131,6 +137,7 @@ impl Session {
             greeting,
             end,
             remote: None,
+            pace: Pace::default(),
             counts: Counts { connections, ..Counts::default() },
         })
     }
@@ -224,6 +231,7 @@ impl Session {
             None => program(end, work.script.bytes()),
         };
         let nonce = &self.nonce;
+        let mut pace = Some(&mut self.pace).filter(|_| self.remote.is_some_and(|host| host.gzip));
         let Wire { input, output, errors, .. } = &mut self.wire;
         let counts = &mut self.counts;
         let write = async {
@@ -231,7 +239,8 @@ impl Session {
             counts.bytes_out += piece.len() as u64;
             drop(piece);
             for content in &work.contents {
-                counts.bytes_out += sending::content(&mut **input, content, nonce).await?;
+                let how = (nonce.as_str(), pace.as_deref_mut());
+                counts.bytes_out += sending::content(&mut **input, content, how).await?;
             }
             let flushed = input.flush().await;
             failpoint!("sent");

@@ -110,6 +110,13 @@ pub fn program(seq: u64, script: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The line that stands before a part of a large content: how many bytes follow, and how many of the content they are.
+/// Where the two differ, they are what gzip(1) made of these.
+#[must_use]
+pub fn part(nonce: &str, length: u64, bytes: u64) -> Vec<u8> {
+    format!("{nonce} {length} {bytes}\n").into_bytes()
+}
+
 /// The line that must stand after a content.
 #[must_use]
 pub fn seal(nonce: &str) -> Vec<u8> {

@@ -218,27 +218,62 @@ sealed() {
 # Throws away the content of a step that did not read it.
 drop() {
   [ "$B" -ge 0 ] || return 0
-  wire "$B" 2>/dev/null | cat >/dev/null
-  B=-1
+  parts skip
   sealed || :
 }
 
 # receive: the step's content from the wire to file descriptor 5, on disk when it returns 0.
 receive() {
-  n=$B B=-1 r=0
-  if [ "$n" -lt 1048576 ]; then set -- 0 "$n"; else set -- $((n / 131072)) $((n % 131072)); fi
-  if [ "$1" -gt 0 ]; then
-    M=$(dd bs=131072 count="$1" iflag=fullblock <&3 2>&1 >&5) || { r=1; rest "$n"; }
-  fi
-  if [ "$2" -gt 0 ] && [ "$r" -eq 0 ]; then
-    M=$(dd bs="$2" count=1 iflag=fullblock conv=fsync <&3 2>&1 >&5) || r=1
-  elif [ "$r" -eq 0 ] && [ "$n" -gt 0 ]; then
-    M=$(dd count=0 conv=fsync </dev/null 2>&1 >&5) || r=1
-  fi
+  r=0
+  set -- "$B"
+  parts into
   if sealed; then
-    said "$r" "$n"
+    said "$r" "$1"
   else
     fail 'the file that it comes from was changed after this was planned: plan again'
+  fi
+}
+
+# parts VERB: the step's content by VERB, a large one part by part: `k` bytes on the wire, which are `n` of the content, made
+# small where these are not the same. VERB is told how many come behind them.
+parts() {
+  set -- "$1" "$B"
+  B=-1
+  if [ "$2" -le 1048576 ]; then
+    k=$2 n=$2
+    "$1" 0
+    return
+  fi
+  while [ "$2" -gt 0 ]; do
+    IFS=' ' read -r E k n <&3 && [ "$E" = "$N" ] || exit 1
+    set -- "$1" $(($2 - n))
+    "$1" "$2"
+  done
+}
+
+# skip: a part that nobody wants.
+skip() {
+  wire "$k" 2>/dev/null | cat >/dev/null
+}
+
+# into LEFT: a part to file descriptor 5, if those before it came there; behind the last one all of it is on disk.
+into() {
+  [ "$r" -eq 0 ] || { skip; return; }
+  set -- "$1" 0 "$k"
+  if [ "$k" -ne "$n" ]; then
+    set -- "$1" 0 0
+    M=$({ wire "$k" 2>/dev/null | gzip -dc >&5; } 2>&1) || { r=1 M="gzip: ${M##*: }"; return; }
+  elif [ "$k" -ge 1048576 ]; then
+    set -- "$1" $((k / 131072)) $((k % 131072))
+  fi
+  if [ "$2" -gt 0 ]; then
+    M=$(dd bs=131072 count="$2" iflag=fullblock <&3 2>&1 >&5) || { r=1; rest "$k"; return; }
+  fi
+  [ "$1" -gt 0 ] || set -- "$@" conv=fsync
+  if [ "$3" -gt 0 ]; then
+    M=$(dd bs="$3" count=1 iflag=fullblock ${4-} <&3 2>&1 >&5) || r=1
+  elif [ "$1" -eq 0 ] && [ "$n" -gt 0 ]; then
+    M=$(dd count=0 conv=fsync </dev/null 2>&1 >&5) || r=1
   fi
 }
 
@@ -409,7 +444,9 @@ private() {
 whoami
 started $$
 born=$T
-answer hello 0 0 "$U $$ $T"
+command -v gzip >/dev/null 2>&1 && M=gzip || M=-
+answer hello 0 0 "$U $$ $T $M"
+M=
 while IFS=' ' read -r K S L <&3; do
   case $K in
     P) frame "$S" "$L" ;;

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::project;
+use crate::support::relay::{Line, Relay, Way};
 use crate::support::{lab, lab::left_out, lab::own};
 
 /// Bytes of the content.
@@ -46,4 +47,49 @@ fn a_large_file_goes_to_a_host_and_is_never_held() {
         project.on_lab(&["plan", "--detailed-exitcode"]).expect(0);
     }
     lab().on("web1", "rm /srv/large");
+}
+
+/// A text of which gzip makes a fifth at most.
+fn text(lines: usize) -> String {
+    let line =
+        |line| format!("{line} upstream backend_{} {}\n", line % 97, line * 7919 % 1_000_003);
+    (0..lines).map(line).collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn a_slow_line_carries_less_of_a_large_text_and_a_fast_one_all_of_it() {
+    if left_out() {
+        return;
+    }
+    let _host = own("spare2");
+    let content = text(1_000_000);
+    let project = project(
+        "[hosts.spare2]\n",
+        "[file.\"/srv/slow\"]\nsource = \"files/large\"\nmode = \"0640\"\n",
+    );
+    let slow = Line { late: Duration::from_millis(5), bytes: 3 << 20 };
+    let all = content.len() as u64;
+    // The first 8 MiB go as they are, to see how fast it is.
+    let some = (8 << 20) + (all - (8 << 20)) / 3;
+    let ways = [
+        (Some(slow), "", 0..some),
+        (None, "", all..2 * all),
+        (None, "Compression yes", 0..all / 2),
+    ];
+    for (line, word, sent) in ways {
+        let content = format!("{word}{}\n{content}", line.is_some());
+        project.file("modules/m/files/large", &content);
+        let relay = Relay::before("spare2", line);
+        let config = format!("{word}\nInclude \"{}\"\n", relay.ssh_config().display());
+        project.file("ssh_config", config);
+        let config = project.path().join("ssh_config");
+        project.run(&["apply", "--yes", "--ssh-config", config.to_str().expect("UTF-8")]).expect(0);
+        let bytes = relay.bytes(Way::ToHost);
+        assert!(sent.contains(&bytes), "{line:?}, {word}: {bytes} of {all}");
+        let there = lab().on("spare2", "sha256sum </srv/slow");
+        let digest = trueup::model::change::sha256_hex(content.as_bytes());
+        assert_eq!(there, format!("{digest}  -\n"));
+        project.on_lab(&["plan", "--detailed-exitcode"]).expect(0);
+    }
+    lab().on("spare2", "rm /srv/slow");
 }

@@ -28,7 +28,7 @@ program() {
 }
 
 frame() { printf '\n%s %s %s %s %s\n%s\n' "$N" "$1" "$2" "$3" "${#4}" "$4"; }
-hello() { frame hello 0 0 "0 $$ 1"; }
+hello() { frame hello 0 0 "0 $$ 1 gzip"; }
 met() { begin; hello; }
 sit() { exec sleep 600; }
 

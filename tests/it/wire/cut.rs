@@ -18,7 +18,7 @@ use trueup::shell::{AnswerKind, Limits, Reader};
 
 use super::bench::{Bench, steps};
 use super::recording::{Recording, Stage, record};
-use super::session::{Edit, NONCE, Session, frame};
+use super::session::{Edit, Made, NONCE, Session, body, frame_by};
 use super::shells::{SHELLS, Shell, everywhere, say};
 use super::tree::Tree;
 
@@ -213,28 +213,39 @@ fn a_content_that_lost_a_byte_is_not_used() {
     everywhere(|shell| falls_when_shifted(shell, &[]));
 }
 
-/// A content above the size that is read in one block, cut where blocks and the content end.
+/// A content above the size that is read in one block, cut where blocks, parts and the content end.
 fn large_is_old_or_new(shell: &Shell) -> Result<(), String> {
     const MIB: usize = 1 << 20;
     let new = "x".repeat(MIB + 70_000);
+    let whole = new.len();
     let seal = NONCE.len() + 1;
-    for read in
-        [0, 1, 65_536, MIB - 1, MIB, MIB + 1, new.len() - 1, new.len(), new.len() + seal - 1]
-    {
+    let cuts = [0, 1, 65_536, MIB - 1, MIB, MIB + 1, whole - 1, whole, whole + seal - 1];
+    let mut cuts: Vec<_> = cuts.map(|read| (Made::Nothing, read)).into();
+    for made in [Made::Parts, Made::Small, Made::Mixed] {
+        let long = body(new.as_bytes(), made).len();
+        if made == Made::Parts || shell.tool("gzip").is_some() {
+            cuts.extend(
+                [1, 40, long / 3, long / 2, long - 1, long + seal - 1].map(|read| (made, read)),
+            );
+        }
+    }
+    for (made, read) in cuts {
         let mut bench = Bench::new(shell, &[]);
         bench.file("a", "old\n");
         let before = bench.tree();
         let items = bench.items(&format!("[file.\"ROOT/a\"]\ncontent = \"{new}\"\n"));
         let observed = bench.look(&items)?;
         let (script, contents) = steps(&items, &observed, || bench.session.seq());
-        let bytes = frame(bench.session.seq(), &script, &contents);
-        let cut = bytes.len() - new.len() - seal + read;
+        let bytes = frame_by(made, (bench.session.seq(), &script), &contents);
+        let head = if made == Made::Nothing { whole } else { body(new.as_bytes(), made).len() };
+        let cut = bytes.len() - head - seal + read;
         bench.session.send(&bytes[..cut]);
         bench.session.shut();
         bench.session.wait()?;
         let after = bench.tree();
         if before != after {
-            return Err(format!("cut after {read} bytes of it: {}", after.against(&before)));
+            let told = after.against(&before);
+            return Err(format!("{made:?} cut after {read} bytes of it: {told}"));
         }
     }
     Ok(())

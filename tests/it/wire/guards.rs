@@ -91,7 +91,7 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "contents of steps not done are thrown away",
-        &[("wire \"$B\" 2>/dev/null | cat >/dev/null", ":")],
+        &[("wire \"$k\" 2>/dev/null | cat >/dev/null", ":")],
         children::nothing_after_a_failure,
     ),
     guard("nobody listens: it ends", &[(">&4 || exit 1", ">&4")], client::is_killed),
@@ -387,22 +387,38 @@ static GUARDS: &[Guard] = &[
     ),
     Guard {
         name: "a failed write is a failed step",
-        edits: &[("conv=fsync <&3 2>&1 >&5) || r=1", "conv=fsync <&3 2>&1 >&5) || r=0")],
+        edits: &[("${4-} <&3 2>&1 >&5) || r=1", "${4-} <&3 2>&1 >&5) || r=0")],
         check: room::full_disk,
         root: true,
     },
     Guard {
         name: "a failed write of a large content is a failed step",
-        edits: &[("|| { r=1; rest \"$n\"; }", "|| rest \"$n\"")],
+        edits: &[("|| { r=1; rest \"$k\"; return; }", "|| rest \"$k\"")],
         check: room::full_disk,
         root: true,
     },
     Guard {
         name: "a large content that is not written is read all the same",
-        edits: &[("|| { r=1; rest \"$n\"; }", "|| r=1")],
+        edits: &[("|| { r=1; rest \"$k\"; return; }", "|| { r=1; return; }")],
         check: room::full_disk,
         root: true,
     },
+    Guard {
+        name: "a failed write of what was made small is a failed step",
+        edits: &[("|| { r=1 M=\"gzip: ${M##*: }\"; return; }", "|| return")],
+        check: room::full_disk_in_parts,
+        root: true,
+    },
+    guard(
+        "parts of a content that nobody reads are thrown away",
+        &[("wire \"$k\" 2>/dev/null | cat >/dev/null", ":")],
+        large::unread_is_thrown_away,
+    ),
+    guard(
+        "a part begins with the nonce",
+        &[("read -r E k n <&3 && [ \"$E\" = \"$N\" ] || exit 1", "read -r E k n <&3 || exit 1")],
+        large::another_part_is_no_part,
+    ),
     guard(
         "a content that is not what was planned is refused",
         &[("spoiled\") return 1 ;;", "spoiled\") ;;")],

@@ -9,7 +9,7 @@ use trueup::shell::frame::{program, seal_of};
 use trueup::shell::{Answer, AnswerKind, Script};
 
 use super::bench::{Bench, guarded, said};
-use super::session::{Edit, NONCE};
+use super::session::{Edit, Made, NONCE, body};
 use super::shells::{Shell, everywhere};
 
 const MIB: usize = 1 << 20;
@@ -43,7 +43,7 @@ fn put(
     script.text(" $? \"$A\"\n");
     guarded(&mut script, next, Some(b"behind"), &Script::new());
     let mut bytes = program(end, script.bytes());
-    bytes.extend_from_slice(new);
+    bytes.extend(body(new, bench.session.made));
     bytes.extend(seal_of(NONCE, good.then_some(&digest)));
     bytes.extend_from_slice(b"behind");
     bytes.extend(format!("{NONCE}\n").into_bytes());
@@ -62,24 +62,41 @@ fn right(answers: &[Answer], step: AnswerKind) -> Result<(), String> {
 /// Sizes around whole blocks come as they were sent.
 fn comes_whole(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     for length in [1, MIB - 1, MIB, MIB + 1, 2 * MIB, 3 * MIB + 5] {
-        let mut bench = Bench::new(shell, edits);
-        let new = content(length);
-        let answers = put(&mut bench, (None, &new), true, "")?;
-        right(&answers, AnswerKind::Done)?;
-        if fs::read(bench.tree.join("a")).ok().as_deref() != Some(&new)
-            || !said(&answers[1]).is_empty()
-        {
-            return Err(format!("{length} bytes came otherwise"));
+        for made in ways(shell) {
+            comes(shell, edits, (length, made)).map_err(|why| format!("{made:?}: {why}"))?;
         }
-        bench.session.close()?;
     }
     Ok(())
 }
 
+/// What may be done to a content for this shell.
+fn ways(shell: &Shell) -> Vec<Made> {
+    let mut ways = vec![Made::Nothing, Made::Parts];
+    if shell.tool("gzip").is_some() {
+        ways.extend([Made::Small, Made::Mixed]);
+    }
+    ways
+}
+
+fn comes(shell: &Shell, edits: &[Edit], (length, made): (usize, Made)) -> Result<(), String> {
+    let mut bench = Bench::new(shell, edits);
+    bench.session.made = made;
+    let new = content(length);
+    let answers = put(&mut bench, (None, &new), true, "")?;
+    right(&answers, AnswerKind::Done)?;
+    if fs::read(bench.tree.join("a")).ok().as_deref() != Some(&new) || !said(&answers[1]).is_empty()
+    {
+        return Err(format!("{length} bytes came otherwise"));
+    }
+    bench.session.close()
+}
+
 /// What was not what was planned changes nothing, and what comes behind it is in step.
 pub fn spoiled_is_refused(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
-    for length in [5, 2 * MIB + 9] {
+    for (length, made) in ways(shell).into_iter().flat_map(|made| [(5, made), (2 * MIB + 9, made)])
+    {
         let mut bench = Bench::new(shell, edits);
+        bench.session.made = made;
         let before = bench.tree();
         let answers = put(&mut bench, (None, &content(length)), false, "")?;
         right(&answers, AnswerKind::Failed)?;
@@ -92,6 +109,54 @@ pub fn spoiled_is_refused(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
         bench.session.close()?;
     }
     Ok(())
+}
+
+/// A large content of a step that does not run is read all the same, part by part, and what comes behind it is in step.
+pub fn unread_is_thrown_away(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    for made in ways(shell) {
+        let mut bench = Bench::new(shell, edits);
+        bench.session.made = made;
+        let (mut script, mut fails) = (Script::new(), Script::new());
+        fails.text("fail no");
+        let [first, second, third] = std::array::from_fn(|_| bench.session.seq());
+        let new = content(2 * MIB + 9);
+        guarded(&mut script, first, Some(&new), &fails);
+        guarded(&mut script, second, Some(&new), &fails);
+        guarded(&mut script, third, Some(b"behind"), &fails);
+        let contents = [new.clone().into(), new.into(), b"behind".as_slice().into()];
+        let answers = bench.session.exchange(&script, &contents)?;
+        let kinds: Vec<AnswerKind> = answers.iter().map(|answer| answer.kind).collect();
+        if kinds != [AnswerKind::Failed, AnswerKind::Skipped, AnswerKind::Skipped] {
+            return Err(format!("{made:?}: {kinds:?}"));
+        }
+        bench.session.close()?;
+    }
+    Ok(())
+}
+
+/// A part that does not begin as ours do ends the session, and nothing of it is used.
+pub fn another_part_is_no_part(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let mut bench = Bench::new(shell, edits);
+    let before = bench.tree();
+    let path = bench.tree.join("a").display().to_string();
+    let (mut script, mut inner) = (Script::new(), Script::new());
+    inner.text("put").args([&path, "absent", "-", "00644", "", "", "60", ""]);
+    let [step, end] = std::array::from_fn(|_| bench.session.seq());
+    let new = content(2 * MIB);
+    guarded(&mut script, step, Some(&new), &inner);
+    let mut bytes = program(end, script.bytes());
+    let at = bytes.len();
+    bytes.extend(body(&new, Made::Nothing));
+    bytes[at] = b'x';
+    bytes.extend(format!("{NONCE}\n").into_bytes());
+    bench.session.send(&bytes);
+    match bench.session.answers(end) {
+        Ok(answers) => {
+            Err(format!("it was taken: {}", answers.iter().map(said).collect::<String>()))
+        }
+        Err(_) if bench.tree() == before => Ok(()),
+        Err(_) => Err(bench.tree().against(&before)),
+    }
 }
 
 /// Nobody may read a content: who does says nothing.
@@ -158,6 +223,16 @@ pub fn touched_while_it_came(shell: &Shell, edits: &[Edit]) -> Result<(), String
 #[test]
 fn a_large_content_comes_as_it_was_sent() {
     everywhere(|shell| comes_whole(shell, &[]));
+}
+
+#[test]
+fn a_large_content_that_nobody_reads_is_thrown_away() {
+    everywhere(|shell| unread_is_thrown_away(shell, &[]));
+}
+
+#[test]
+fn what_is_no_part_of_a_content_ends_the_session() {
+    everywhere(|shell| another_part_is_no_part(shell, &[]));
 }
 
 #[test]

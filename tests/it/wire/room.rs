@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::bench::{Bench, folder};
-use super::session::Edit;
+use super::session::{Edit, Made};
 use super::shells::{Shell, everywhere, left_out, root};
 use super::tree::Tree;
 
@@ -55,10 +55,11 @@ fn fill(bench: &mut Bench, old: &[u8], room: usize, size: usize) -> Result<(), S
 fn no_room(
     shell: &Shell,
     edits: &[Edit],
-    (old, new, room): (usize, usize, usize),
+    ((old, new, room), made): ((usize, usize, usize), Made),
 ) -> Result<(), String> {
     const SIZE: usize = 4 << 20;
     let mut bench = mounted(shell, edits, "mount -t tmpfs -o size=4m none \"$0\"");
+    bench.session.made = made;
     fill(&mut bench, &vec![b'o'; old], room, SIZE)?;
     let content = "n".repeat(new);
     let items = bench.items(&format!(
@@ -91,7 +92,23 @@ pub fn full_disk(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
         (10, 2 * MIB + 1, 2 * MIB),
         (10, 7 * MIB / 2, 4096),
     ] {
-        no_room(shell, edits, sizes).map_err(|why| format!("{sizes:?}: {why}"))?;
+        no_room(shell, edits, (sizes, Made::Nothing)).map_err(|why| format!("{sizes:?}: {why}"))?;
+    }
+    full_disk_in_parts(shell, edits)
+}
+
+/// The same with contents that come in parts: the first of these does not fit, one behind it, the last.
+pub fn full_disk_in_parts(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    const MIB: usize = 1 << 20;
+    let gzip = shell.tool("gzip").is_some();
+    for made in [Made::Parts, Made::Small, Made::Mixed] {
+        for sizes in [(10, 2 * MIB, 4096), (10, 3 * MIB, MIB + 4096), (10, 2 * MIB, 2 * MIB - 4096)]
+        {
+            if gzip || made == Made::Parts {
+                let told = |why| format!("{made:?}, {sizes:?}: {why}");
+                no_room(shell, edits, (sizes, made)).map_err(told)?;
+            }
+        }
     }
     Ok(())
 }

@@ -9,8 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use trueup::resources::REGISTRY;
-use trueup::shell::frame::{opening, program, seal};
+use trueup::shell::frame::{opening, part, program, seal};
 use trueup::shell::{Answer, AnswerKind, Limits, Reader, Script, prelude};
 
 /// The session's nonce. Fixed, so that a recorded stream can be played again.
@@ -58,6 +60,8 @@ pub struct Session {
     socket: UnixStream,
     reader: Reader,
     next: u64,
+    /// What is done to large contents.
+    pub made: Made,
 }
 
 impl Session {
@@ -84,7 +88,8 @@ impl Session {
         });
         let input = child.stdin.take();
         let reader = Reader::new(NONCE, Limits::default());
-        let mut session = Self { child, input, output, socket, reader, next: 1 };
+        let mut session =
+            Self { child, input, output, socket, reader, next: 1, made: Made::Nothing };
         session.send(&opening(prelude));
         session
     }
@@ -137,7 +142,8 @@ impl Session {
         contents: &[Arc<[u8]>],
     ) -> Result<Vec<Answer>, String> {
         let end = self.seq();
-        self.send(&frame(end, script, contents));
+        let bytes = frame_by(self.made, (end, script), contents);
+        self.send(&bytes);
         self.answers(end)
     }
 
@@ -187,12 +193,55 @@ impl Drop for Session {
     }
 }
 
+/// What is done to a large content before it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// It goes as one part.
+    Nothing,
+    /// Parts of half a MiB go as they are.
+    Parts,
+    /// Parts of half a MiB are made small.
+    Small,
+    /// Every other one of them is, and the last is not.
+    Mixed,
+}
+
 /// A program and its contents as they go over the wire.
 pub fn frame(seq: u64, script: &Script, contents: &[Arc<[u8]>]) -> Vec<u8> {
+    frame_by(Made::Nothing, (seq, script), contents)
+}
+
+/// As [`frame`], with large contents made so.
+pub fn frame_by(made: Made, (seq, script): (u64, &Script), contents: &[Arc<[u8]>]) -> Vec<u8> {
     let mut bytes = program(seq, script.bytes());
     for content in contents {
-        bytes.extend_from_slice(content);
+        bytes.extend(body(content, made));
         bytes.extend_from_slice(&seal(NONCE));
     }
     bytes
+}
+
+/// A content as it goes over the wire.
+pub fn body(content: &[u8], made: Made) -> Vec<u8> {
+    if content.len() <= 1 << 20 {
+        return content.to_vec();
+    }
+    let most = if made == Made::Nothing { content.len() } else { 1 << 19 };
+    let mut bytes = Vec::new();
+    for (number, piece) in content.chunks(most).rev().enumerate() {
+        let small = made == Made::Small || made == Made::Mixed && number % 2 == 1;
+        let sent = if small { gzip(piece) } else { piece.to_vec() };
+        assert!(
+            !small || sent.len() != piece.len(),
+            "it would be taken for what was not made small"
+        );
+        let head = part(NONCE, sent.len() as u64, piece.len() as u64);
+        bytes.splice(0..0, [head, sent].concat());
+    }
+    bytes
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut small = GzEncoder::new(Vec::new(), Compression::fast());
+    small.write_all(bytes).and_then(|()| small.finish()).expect("bytes in memory")
 }
