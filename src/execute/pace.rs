@@ -9,6 +9,8 @@ const TRIED: u64 = 4 << 20;
 const SLOW: Duration = Duration::from_secs(1);
 /// Bytes that are made small at once.
 pub(super) const SQUEEZED: usize = 1 << 20;
+/// Parts that are made small, or are to be, until the line is timed again: it may have been slow for a moment only.
+const TRUSTED: u32 = 256;
 /// Parts that go as they are after one that making it small was not worth it.
 const SPARED: u32 = 15;
 
@@ -18,6 +20,8 @@ pub(super) struct Pace {
     stage: Stage,
     /// Parts that are not tried to be made small.
     spared: u32,
+    /// Parts until the line is timed again.
+    trusted: u32,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,7 @@ impl Pace {
     /// How many of the next `left` bytes of a content go as they are, in one part; none: they are to be made small.
     pub(super) const fn plain(&mut self, left: u64) -> u64 {
         match self.stage {
-            Stage::New if left >= 2 * TRIED => {
+            Stage::New | Stage::Slow(_) if left >= 2 * TRIED && self.trusted == 0 => {
                 self.stage = Stage::Leading;
                 TRIED
             }
@@ -61,7 +65,10 @@ impl Pace {
         self.stage = match self.stage {
             Stage::Leading => Stage::Led,
             Stage::Timing if spent < SLOW => Stage::Fast,
-            Stage::Timing => Stage::Slow(spent),
+            Stage::Timing => {
+                self.trusted = TRUSTED;
+                Stage::Slow(spent)
+            }
             stage => stage,
         };
     }
@@ -70,6 +77,7 @@ impl Pace {
     /// of the time.
     pub(super) fn pays(&mut self, bytes: usize, fewer: usize, making: Duration) -> bool {
         let Stage::Slow(tried) = self.stage else { return fewer < bytes };
+        self.trusted = self.trusted.saturating_sub(1);
         let takes = |bytes: usize| tried.as_nanos() * bytes as u128 / u128::from(TRIED);
         let pays = making.as_nanos() + takes(fewer) < takes(bytes) * 3 / 4;
         if !pays {
@@ -83,7 +91,7 @@ impl Pace {
 impl Pace {
     /// Of a line on which 4 MiB take so long.
     pub(super) const fn slow(takes: Duration) -> Self {
-        Self { stage: Stage::Slow(takes), spared: 0 }
+        Self { stage: Stage::Slow(takes), spared: 0, trusted: TRUSTED }
     }
 }
 
@@ -118,6 +126,18 @@ mod tests {
             let later = parts(&mut pace, 2 * MIB, Duration::from_secs(5));
             assert_eq!(later, if behind.len() == 1 { vec![2 * MIB] } else { vec![0; 2] });
         }
+    }
+
+    #[test]
+    fn a_slow_line_is_timed_again_behind_many_parts() {
+        let mut pace = Pace::slow(Duration::from_secs(4));
+        let (quick, many) = (Duration::from_millis(1), u64::from(TRUSTED) << 20);
+        for _ in 0..TRUSTED {
+            assert_eq!(pace.plain(many), 0);
+            assert!(pace.pays(SQUEEZED, SQUEEZED / 2, quick));
+        }
+        assert_eq!(pace.plain(2 * TRIED - 1), 0, "too little");
+        assert_eq!(parts(&mut pace, 64 << 20, quick), [TRIED, TRIED, (64 << 20) - 2 * TRIED]);
     }
 
     #[test]

@@ -89,6 +89,16 @@ impl<'s> Parts<'s> {
         Ok(())
     }
 
+    /// As [`Self::put`], for bytes that nobody needs any more.
+    pub(super) async fn give(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        let whole = bytes.len() == SQUEEZED || bytes.len() as u64 == self.left;
+        if whole && self.held.is_empty() && self.plain().await? == 0 {
+            self.held = bytes;
+            return self.squeeze().await;
+        }
+        self.put(&bytes).await
+    }
+
     /// Has the kernel move bytes that go as they are, `most` of them at most; how many it moved.
     pub(super) async fn pour(&mut self, from: &mut Pouring, most: u64) -> io::Result<u64> {
         let moved = from.on(self.due.min(most)).await?;

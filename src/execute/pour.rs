@@ -69,8 +69,8 @@ impl Pouring {
         Ok(Some(Self { moving: Some(moving), check, good: true, _wanted: wanted }))
     }
 
-    /// The kernel moves the next `size` bytes; how many there were. None are moved where it cannot (EINVAL). Returns when
-    /// all were taken.
+    /// The kernel moves the next `size` bytes, or fewer, where there are not so many or it cannot (EINVAL); how many it
+    /// moved. Returns when all of these were taken.
     ///
     /// # Errors
     /// When nobody reads from the pipe any more.
@@ -101,7 +101,7 @@ impl Pouring {
         .await
     }
 
-    /// Whether all that was asked for so far was there.
+    /// Whether all that went out could be looked at, and was there when it was read.
     pub(super) const fn is_good(&self) -> bool {
         self.good
     }
@@ -139,9 +139,9 @@ struct Moving {
 }
 
 impl Moving {
-    /// Moves what is there up to `size`; whether all of it was, and could be looked at. Returns when all was taken.
+    /// Moves what can be moved up to `size`; whether it could be looked at. Returns when all of it was taken.
     fn all(&mut self, size: u64) -> io::Result<bool> {
-        let mut good = true;
+        let (mut good, before) = (true, self.at);
         while self.at < size {
             if self.gone.load(Ordering::Relaxed) {
                 return Err(ended());
@@ -165,12 +165,12 @@ impl Moving {
                 Err(Errno::AGAIN) => room(&self.pipe)?,
                 Err(Errno::INTR) => {}
                 Err(Errno::PIPE) => return Err(ended()),
-                // What is missing is the caller's to make up.
+                // What is missing is the caller's.
                 Err(_) => break,
             }
         }
         // Of a pipe into which nothing was moved nobody knows that it is one.
-        while self.at > 0 {
+        while self.at > before {
             // An error of the pipe tells that nobody reads any more, and what is in it then is of no use.
             let lost = self.gone.load(Ordering::Relaxed) || self.is_left()?;
             good &= self.look()?;
@@ -182,7 +182,7 @@ impl Moving {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        Ok(good && self.at == size)
+        Ok(good)
     }
 
     /// Whether nobody reads from the pipe any more.

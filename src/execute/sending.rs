@@ -71,23 +71,16 @@ async fn poured(parts: &mut Parts<'_>, body: &Body) -> io::Result<Option<bool>> 
     let open = move || known.file()?.known(known.digest());
     let Some(mut pouring) = Pouring::open(pipe, open).await? else { return Ok(None) };
     let mut left = body.size();
-    while left > 0 {
-        let went = if parts.plain().await? > 0 {
-            parts.pour(&mut pouring, left).await?
-        } else {
-            let bytes = pouring
-                .read(usize::try_from(left).map_or(SQUEEZED, |left| left.min(SQUEEZED)))
-                .await?;
-            parts.put(&bytes).await?;
-            bytes.len() as u64
-        };
-        // The kernel cannot, or there is nothing.
-        if went == 0 && left == body.size() {
-            return Ok(None);
-        }
-        left -= went;
-        if !pouring.is_good() {
-            break;
+    while left > 0 && pouring.is_good() {
+        let plain = parts.plain().await? > 0;
+        let moved = if plain { parts.pour(&mut pouring, left).await? } else { 0 };
+        left -= moved;
+        // It is to be made small, or the kernel cannot, or there is no more.
+        if moved == 0 {
+            let size = usize::try_from(left).map_or(SQUEEZED, |left| left.min(SQUEEZED));
+            let bytes = pouring.read(size).await?;
+            left -= bytes.len() as u64;
+            parts.give(bytes).await?;
         }
     }
     let same = left == 0 && pouring.same();
@@ -128,7 +121,7 @@ fn read(body: &Body, full: &mpsc::Sender<Vec<u8>>, mut again: mpsc::Receiver<Vec
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::os::fd::{AsFd, BorrowedFd};
+    use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
     use std::os::unix::fs::FileExt as _;
     use std::pin::Pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -155,7 +148,7 @@ mod tests {
     }
 
     /// What was written, and a pipe that stands for where it went.
-    struct Written(Vec<u8>, io::PipeWriter);
+    struct Written(Vec<u8>, OwnedFd);
 
     impl tokio::io::AsyncWrite for Written {
         fn poll_write(
@@ -214,7 +207,7 @@ mod tests {
         body.settle().unwrap();
         *file.0.lock().unwrap() = now;
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut out = Written(Vec::new(), io::pipe().unwrap().1);
+        let mut out = Written(Vec::new(), io::pipe().unwrap().1.into());
         let bodies = [body.clone()];
         let bytes = runtime.block_on(content(&mut out, &bodies, ("ab12", None))).unwrap();
         assert!(bytes >= planned.len() as u64);
@@ -280,14 +273,20 @@ mod tests {
         })
     }
 
-    /// What comes out of a pipe of a content of `planned` bytes that is known, and how often its file was read.
-    fn poured(planned: &[u8], change: impl FnOnce(&Known)) -> (Vec<u8>, String, usize) {
+    /// A content that is known.
+    fn known(planned: &[u8]) -> (Arc<Known>, Body) {
         let file = tempfile::NamedTempFile::new().unwrap();
         io::Write::write_all(&mut file.as_file(), planned).unwrap();
         let file = Arc::new(Known(file, AtomicUsize::new(0), OnceLock::new()));
         let body = Body::filed(planned.len() as u64, file.clone());
         body.settle().unwrap();
         file.known(body.digest()).unwrap();
+        (file, body)
+    }
+
+    /// What comes out of a pipe of a content of `planned` bytes that is known, and how often its file was read.
+    fn poured(planned: &[u8], change: impl FnOnce(&Known)) -> (Vec<u8>, String, usize) {
+        let (file, body) = known(planned);
         change(&file);
         let (out, bytes) = piped(vec![body], None);
         assert!(bytes >= planned.len() as u64);
@@ -313,6 +312,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_does_not_move_is_read_and_not_digested_again() {
+        let bytes: Vec<u8> = (0..=250).cycle().take(9 * PIECE + 3).collect();
+        let (file, body) = known(&bytes);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        // No pipe: splice(2) says EINVAL.
+        let mut out = Written(Vec::new(), tempfile::tempfile().unwrap().into());
+        runtime.block_on(content(&mut out, &[body], ("ab12", None))).unwrap();
+        let whole = format!("ab12 {}\n", crate::model::change::sha256_hex(&bytes));
+        assert!(taken(&out.0, bytes.len()) == (bytes, whole));
+        assert_eq!(file.1.load(Ordering::SeqCst) - 1, 0);
+    }
+
+    #[test]
     fn a_slow_line_gets_less_and_the_host_the_same() {
         let text: Vec<u8> = (0..60_000_u32)
             .flat_map(|line| format!("line {line} of a text\n").into_bytes())
@@ -333,10 +345,7 @@ mod tests {
         for (planned, small) in [(text, 3), (mixed, 1)] {
             let file = Arc::new(Changing(Mutex::new(planned.clone())));
             let large = Body::filed(planned.len() as u64, file);
-            let kept = tempfile::NamedTempFile::new().unwrap();
-            io::Write::write_all(&mut kept.as_file(), &planned).unwrap();
-            let known = Arc::new(Known(kept, AtomicUsize::new(0), OnceLock::new()));
-            let known = Body::filed(planned.len() as u64, known);
+            let (_file, known) = known(&planned);
             let bodies = [Body::of(*b"abc"), large, Body::of(planned[..300_000].to_vec()), known];
             let mut whole = Vec::new();
             for body in &bodies {
@@ -366,7 +375,7 @@ mod tests {
         let bodies = [Body::of(*b"abc"), large, Body::of([])];
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let send = || {
-            let mut out = Written(Vec::new(), io::pipe().unwrap().1);
+            let mut out = Written(Vec::new(), io::pipe().unwrap().1.into());
             runtime.block_on(content(&mut out, &bodies, ("ab12", None))).unwrap();
             out.0
         };

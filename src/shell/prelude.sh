@@ -245,7 +245,13 @@ parts() {
     return
   fi
   while [ "$2" -gt 0 ]; do
-    IFS=' ' read -r E k n <&3 && [ "$E" = "$N" ] || exit 1
+    # By dd: a signal would end what `read` reads.
+    E=$(dd bs=80 count=1 iflag=fullblock <&3 2>/dev/null)
+    case $E in "$N "*' '*' '*) ;; *) exit 1 ;; esac
+    E=${E#* }
+    k=${E%% *}
+    E=${E#* }
+    n=${E%% *}
     set -- "$1" $(($2 - n))
     "$1" "$2"
   done
@@ -262,7 +268,7 @@ into() {
   set -- "$1" 0 "$k"
   if [ "$k" -ne "$n" ]; then
     set -- "$1" 0 0
-    M=$({ wire "$k" 2>/dev/null | gzip -dc >&5; } 2>&1) || { r=1 M="gzip: ${M##*: }"; return; }
+    M=$({ wire "$k" 2>/dev/null | gzip -dc >&5; } 2>&1) || { unpacked $?; return; }
   elif [ "$k" -ge 1048576 ]; then
     set -- "$1" $((k / 131072)) $((k % 131072))
   fi
@@ -273,8 +279,15 @@ into() {
   if [ "$3" -gt 0 ]; then
     M=$(dd bs="$3" count=1 iflag=fullblock ${4-} <&3 2>&1 >&5) || r=1
   elif [ "$1" -eq 0 ] && [ "$n" -gt 0 ]; then
-    M=$(dd count=0 conv=fsync </dev/null 2>&1 >&5) || r=1
+    # With `count=0` GNU dd before 9.1 would end before it comes to that.
+    M=$(dd bs=1 count=1 conv=fsync </dev/null 2>&1 >&5) || r=1
   fi
+}
+
+# unpacked STATUS: gzip, which said M, failed.
+unpacked() {
+  r=1 M=${M##*: }
+  case $M in *'No space left on device') ;; *) M="${M:+$M, }gzip ended with status $1" ;; esac
 }
 
 # rest BYTES: dd, which said M, failed: what it did not read of so many bytes is thrown away. Where it does not say how

@@ -405,7 +405,7 @@ static GUARDS: &[Guard] = &[
     },
     Guard {
         name: "a failed write of what was made small is a failed step",
-        edits: &[("|| { r=1 M=\"gzip: ${M##*: }\"; return; }", "|| return")],
+        edits: &[("r=1 M=${M##*: }", "M=${M##*: }")],
         check: room::full_disk_in_parts,
         root: true,
     },
@@ -416,8 +416,21 @@ static GUARDS: &[Guard] = &[
     ),
     guard(
         "a part begins with the nonce",
-        &[("read -r E k n <&3 && [ \"$E\" = \"$N\" ] || exit 1", "read -r E k n <&3 || exit 1")],
+        &[("case $E in \"$N \"*", "case $E in *")],
         large::another_part_is_no_part,
+    ),
+    guard(
+        "a signal does not take a part's line away",
+        &[(
+            "E=$(dd bs=80 count=1 iflag=fullblock <&3 2>/dev/null)",
+            "IFS= read -r E <&3 || exit 1",
+        )],
+        large::stops_behind_its_parts,
+    ),
+    guard(
+        "what came in parts is on disk before it has its name",
+        &[("dd bs=1 count=1 conv=fsync", "dd bs=1 count=1")],
+        synced,
     ),
     guard(
         "a content that is not what was planned is refused",

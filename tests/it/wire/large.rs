@@ -134,6 +134,40 @@ pub fn unread_is_thrown_away(shell: &Shell, edits: &[Edit]) -> Result<(), String
     Ok(())
 }
 
+/// Who is asked to stop while a content is on its way finishes what needs it, and begins nothing else.
+pub fn stops_behind_its_parts(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let mut bench = Bench::new(shell, edits);
+    let items = bench.items("[file.\"ROOT/none\"]\nstate = \"absent\"\n");
+    bench.look(&items)?;
+    let path = bench.tree.join("a").display().to_string();
+    let (mut script, mut inner) = (Script::new(), Script::new());
+    inner.text("put").args([&path, "absent", "-", "00644", "", "", "60", ""]);
+    let [step, next, end] = std::array::from_fn(|_| bench.session.seq());
+    let new = content(2 * MIB);
+    guarded(&mut script, step, Some(&new), &inner);
+    guarded(&mut script, next, None, &Script::new());
+    let mut bytes = program(end, script.bytes());
+    let program = bytes.len();
+    bytes.extend(body(&new, Made::Parts));
+    bytes.extend(format!("{NONCE}\n").into_bytes());
+    // Where the first part ends, and in the line of the second.
+    let part = program + (bytes.len() - program - NONCE.len() - 1) / 4;
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(200));
+    bench.session.send(&bytes[..part + 40]);
+    pause();
+    let pid = bench.session.child.id().to_string();
+    let kill = std::process::Command::new("kill").args(["-s", "USR1", &pid]).status();
+    kill.map_err(|error| error.to_string())?;
+    pause();
+    bench.session.send(&bytes[part + 40..]);
+    let answers = bench.session.answers(end)?;
+    let kinds: Vec<AnswerKind> = answers.iter().map(|answer| answer.kind).collect();
+    if kinds != [AnswerKind::Done, AnswerKind::Skipped] || fs::read(path).ok() != Some(new) {
+        return Err(format!("{kinds:?}: {:?}", answers.iter().map(said).collect::<Vec<_>>()));
+    }
+    bench.session.close()
+}
+
 /// A part that does not begin as ours do ends the session, and nothing of it is used.
 pub fn another_part_is_no_part(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     let mut bench = Bench::new(shell, edits);
@@ -228,6 +262,11 @@ fn a_large_content_comes_as_it_was_sent() {
 #[test]
 fn a_large_content_that_nobody_reads_is_thrown_away() {
     everywhere(|shell| unread_is_thrown_away(shell, &[]));
+}
+
+#[test]
+fn who_is_asked_to_stop_takes_the_parts_that_still_come() {
+    everywhere(|shell| stops_behind_its_parts(shell, &[]));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 use trueup::shell::Script;
 
 use super::bench::{Bench, folder};
-use super::session::{Edit, WORD};
+use super::session::{Edit, Made, WORD};
 use super::shells::{Shell, everywhere, find, left_out, root};
 
 /// Makes every program that touches files note what stands at the new file's name after it.
@@ -167,8 +167,21 @@ validate = '''test "$(stat -c %a "$candidate")" = 750 && test "$("$candidate")" 
     bench.apply(&items)?.done(&items)
 }
 
-/// What a process tracer saw of a replaced file.
+/// What a process tracer saw of replaced files, whose contents end within a block, with one, and made small.
 pub fn on_disk_before_its_name(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    const MIB: usize = 1 << 20;
+    for (length, made) in
+        [(MIB + 5000, Made::Nothing), (2 * MIB, Made::Nothing), (2 * MIB + 9, Made::Small)]
+    {
+        if made == Made::Nothing || shell.tool("gzip").is_some() {
+            let told = |why| format!("{made:?}, {length}: {why}");
+            traced(shell, edits, (length, made)).map_err(told)?;
+        }
+    }
+    Ok(())
+}
+
+fn traced(shell: &Shell, edits: &[Edit], (length, made): (usize, Made)) -> Result<(), String> {
     let folder = folder();
     let log = folder.path().join("trace");
     let words = [
@@ -181,8 +194,9 @@ pub fn on_disk_before_its_name(shell: &Shell, edits: &[Edit]) -> Result<(), Stri
         "trace=open,openat,creat,rename,renameat,renameat2,fsync,fdatasync",
     ];
     let mut bench = Bench::start(folder, |_| shell.start_under(&words), edits);
+    bench.session.made = made;
     bench.file("a", "old\n");
-    let large = "x".repeat((1 << 20) + 5000);
+    let large = "x".repeat(length);
     let module = format!(
         "[file.\"ROOT/a\"]\ncontent = \"new\\n\"\n[file.\"ROOT/b\"]\ncontent = \"{large}\"\n"
     );
