@@ -182,8 +182,8 @@ mod tests {
                 let end = sent.iter().position(|byte| *byte == b'\n').unwrap();
                 let head = std::str::from_utf8(&sent[..end]).unwrap();
                 let [nonce, words @ ..] =
-                    <[&str; 3]>::try_from(head.split(' ').collect::<Vec<_>>()).unwrap();
-                assert_eq!(nonce, "ab12");
+                    <[&str; 3]>::try_from(head.split_whitespace().collect::<Vec<_>>()).unwrap();
+                assert_eq!((nonce, end), ("ab12", 79));
                 [length, bytes] = words.map(|word| word.parse().unwrap());
                 sent = &sent[end + 1..];
             }

@@ -110,11 +110,13 @@ pub fn program(seq: u64, script: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The line that stands before a part of a large content: how many bytes follow, and how many of the content they are.
-/// Where the two differ, they are what gzip(1) made of these. It is always as long, so that dd(1) can read it.
+/// The line that stands before a part of a large content.
+///
+/// It says how many bytes follow, and how many of the content they are. Where the two differ, they are what gzip(1) made of these. It is always as long, so that dd(1) can read it.
 #[must_use]
 pub fn part(nonce: &str, length: u64, bytes: u64) -> Vec<u8> {
-    format!("{:<79}\n", format_args!("{nonce} {length} {bytes} ")).into_bytes()
+    let line = format!("{nonce} {length} {bytes} ");
+    format!("{line:<79}\n").into_bytes()
 }
 
 /// The line that must stand after a content.
