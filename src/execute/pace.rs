@@ -29,9 +29,8 @@ enum Stage {
     /// Nothing large was sent yet.
     #[default]
     New,
-    /// The part goes out that nobody times, and it has gone.
+    /// The part goes out that nobody times.
     Leading,
-    Led,
     /// The part goes out that is timed.
     Timing,
     Fast,
@@ -47,7 +46,7 @@ impl Pace {
                 self.stage = Stage::Leading;
                 TRIED
             }
-            Stage::Led if left >= TRIED => {
+            Stage::Leading if left >= TRIED => {
                 self.stage = Stage::Timing;
                 TRIED
             }
@@ -63,7 +62,6 @@ impl Pace {
     /// A part went out as it is, in so much time.
     pub(super) fn went(&mut self, spent: Duration) {
         self.stage = match self.stage {
-            Stage::Leading => Stage::Led,
             Stage::Timing if spent < SLOW => Stage::Fast,
             Stage::Timing => {
                 self.trusted = TRUSTED;
@@ -76,14 +74,14 @@ impl Pace {
     /// Whether of so many bytes these fewer, which took so long to make, are what should be sent: it is to save a quarter
     /// of the time.
     pub(super) fn pays(&mut self, bytes: usize, fewer: usize, making: Duration) -> bool {
-        let Stage::Slow(tried) = self.stage else { return fewer < bytes };
+        let Stage::Slow(tried) = self.stage else { return false };
         self.trusted = self.trusted.saturating_sub(1);
         let takes = |bytes: usize| tried.as_nanos() * bytes as u128 / u128::from(TRIED);
         let pays = making.as_nanos() + takes(fewer) < takes(bytes) * 3 / 4;
         if !pays {
             self.spared = SPARED;
         }
-        pays && fewer < bytes
+        pays
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::pace::{Pace, SQUEEZED};
-use super::pour::Pouring;
+use super::pour::{Pouring, at_most};
 use crate::model::{Body, PIECE};
 use crate::shell::frame::part;
 use crate::transport::Input;
@@ -60,7 +60,7 @@ impl<'s> Parts<'s> {
     /// How many bytes go as they are now, if there are any more; none: they are made small first.
     pub(super) async fn plain(&mut self) -> io::Result<u64> {
         if self.due == 0 && self.left > 0 && self.held.is_empty() {
-            let plain = self.pace.as_mut().map_or(self.left, |pace| pace.plain(self.left));
+            let plain = self.pace.as_deref_mut().map_or(self.left, |pace| pace.plain(self.left));
             if plain > 0 {
                 self.head(plain, plain).await?;
             }
@@ -109,7 +109,7 @@ impl<'s> Parts<'s> {
     /// Writes bytes in the place of so many that are missing: the host waits for them, and never uses them.
     pub(super) async fn fill(&mut self, mut missing: u64) -> io::Result<()> {
         while missing > 0 {
-            let now = usize::try_from(missing).map_or(PIECE, |missing| missing.min(PIECE));
+            let now = at_most(PIECE, missing);
             self.put(&NOTHING[..now]).await?;
             missing -= now as u64;
         }
@@ -146,10 +146,9 @@ impl<'s> Parts<'s> {
         let (bytes, begun) = (std::mem::take(&mut self.held), Instant::now());
         let work = move || squeezed(&bytes).map(|small| (bytes, small));
         let (bytes, small) = spawn_blocking(work).await.map_err(io::Error::other)??;
-        let pays = match &mut self.pace {
-            Some(pace) => pace.pays(bytes.len(), small.len(), begun.elapsed()),
-            None => false,
-        };
+        let made = begun.elapsed();
+        let pace = self.pace.as_deref_mut();
+        let pays = pace.is_some_and(|pace| pace.pays(bytes.len(), small.len(), made));
         let sent = if pays { &small } else { &bytes };
         self.head(sent.len() as u64, bytes.len() as u64).await?;
         self.input.write_all(sent).await?;

@@ -25,6 +25,11 @@ const BEHIND: u64 = 2 << 20;
 /// Nanoseconds after which one who waits for room looks whether anybody still wants it.
 const LOOK: i64 = 100_000_000;
 
+/// How many of these bytes are taken at once, which are `most` at most.
+pub(super) fn at_most(most: usize, left: u64) -> usize {
+    usize::try_from(left).map_or(most, |left| left.min(most))
+}
+
 /// Says that it is gone when it is dropped.
 struct Wanted(Arc<AtomicBool>);
 
@@ -75,12 +80,7 @@ impl Pouring {
     /// # Errors
     /// When nobody reads from the pipe any more.
     pub(super) async fn on(&mut self, size: u64) -> io::Result<u64> {
-        self.by(move |moving| {
-            let before = moving.at;
-            let good = moving.all(before + size)?;
-            Ok((moving.at - before, good))
-        })
-        .await
+        self.by(move |moving| moving.all(size)).await
     }
 
     /// The next `size` bytes, to go there in another way; none where there are not so many.
@@ -139,14 +139,16 @@ struct Moving {
 }
 
 impl Moving {
-    /// Moves what can be moved up to `size`; whether it could be looked at. Returns when all of it was taken.
-    fn all(&mut self, size: u64) -> io::Result<bool> {
+    /// Moves what can be moved of the next `size` bytes; how many that were, and whether they could be looked at. Returns
+    /// when all of them were taken.
+    fn all(&mut self, size: u64) -> io::Result<(u64, bool)> {
         let (mut good, before) = (true, self.at);
-        while self.at < size {
+        let end = before + size;
+        while self.at < end {
             if self.gone.load(Ordering::Relaxed) {
                 return Err(ended());
             }
-            let due = usize::try_from(size - self.at).map_or(MOST, |left| left.min(MOST));
+            let due = at_most(MOST, end - self.at);
             match splice(
                 &self.file,
                 Some(&mut self.at),
@@ -182,7 +184,7 @@ impl Moving {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        Ok(good)
+        Ok((self.at - before, good))
     }
 
     /// Whether nobody reads from the pipe any more.
@@ -199,7 +201,7 @@ impl Moving {
     fn look(&mut self) -> io::Result<bool> {
         let taken = self.at.saturating_sub(ioctl_fionread(&self.pipe)?);
         while self.looked < taken {
-            let due = usize::try_from(taken - self.looked).map_or(MOST, |left| left.min(MOST));
+            let due = at_most(MOST, taken - self.looked);
             if self.file.read_exact_at(&mut self.piece[..due], self.looked).is_err() {
                 return Ok(false);
             }

@@ -11,7 +11,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use super::failpoint::failpoint;
 use super::pace::{Pace, SQUEEZED};
 use super::parts::Parts;
-use super::pour::Pouring;
+use super::pour::{Pouring, at_most};
 use crate::model::change::hex;
 use crate::model::{Body, PIECE};
 use crate::shell::frame::{seal, seal_of};
@@ -77,8 +77,7 @@ async fn poured(parts: &mut Parts<'_>, body: &Body) -> io::Result<Option<bool>> 
         left -= moved;
         // It is to be made small, or the kernel cannot, or there is no more.
         if moved == 0 {
-            let size = usize::try_from(left).map_or(SQUEEZED, |left| left.min(SQUEEZED));
-            let bytes = pouring.read(size).await?;
+            let bytes = pouring.read(at_most(SQUEEZED, left)).await?;
             left -= bytes.len() as u64;
             parts.give(bytes).await?;
         }
@@ -98,7 +97,7 @@ fn read(body: &Body, full: &mpsc::Sender<Vec<u8>>, mut again: mpsc::Receiver<Vec
     while left > 0 {
         let mut piece = again.try_recv().unwrap_or_default();
         piece.clear();
-        let due = PIECE.min(usize::try_from(left).unwrap_or(PIECE));
+        let due = at_most(PIECE, left);
         let read = from.as_mut().map(|from| from.take(due as u64).read_to_end(&mut piece));
         if !matches!(read, Some(Ok(count)) if count == due) {
             // The host waits for so many bytes: what is missing is made up, and never used.
@@ -210,8 +209,8 @@ mod tests {
         let mut out = Written(Vec::new(), io::pipe().unwrap().1.into());
         let bodies = [body.clone()];
         let bytes = runtime.block_on(content(&mut out, &bodies, ("ab12", None))).unwrap();
-        assert!(bytes >= planned.len() as u64);
         let (read, seal) = taken(&out.0, planned.len());
+        assert_eq!(bytes, (out.0.len() - seal.len()) as u64);
         (read, seal.replace(body.digest(), "DIGEST"))
     }
 
@@ -289,9 +288,9 @@ mod tests {
         let (file, body) = known(planned);
         change(&file);
         let (out, bytes) = piped(vec![body], None);
-        assert!(bytes >= planned.len() as u64);
-        let (out, seal) = taken(&out, planned.len());
-        (out, seal, file.1.load(Ordering::SeqCst) - 1)
+        let (came, seal) = taken(&out, planned.len());
+        assert_eq!(bytes, (out.len() - seal.len()) as u64);
+        (came, seal, file.1.load(Ordering::SeqCst) - 1)
     }
 
     #[test]

@@ -112,7 +112,8 @@ pub fn program(seq: u64, script: &[u8]) -> Vec<u8> {
 
 /// The line that stands before a part of a large content.
 ///
-/// It says how many bytes follow, and how many of the content they are. Where the two differ, they are what gzip(1) made of these. It is always as long, so that dd(1) can read it.
+/// It says how many bytes follow, and how many of the content they are. Where the two differ, they are what gzip(1) made of
+/// these. It is always as long, so that dd(1) can read it.
 #[must_use]
 pub fn part(nonce: &str, length: u64, bytes: u64) -> Vec<u8> {
     let line = format!("{nonce} {length} {bytes} ");

@@ -234,8 +234,8 @@ receive() {
   fi
 }
 
-# parts VERB: the step's content by VERB, a large one part by part: `k` bytes on the wire, which are `n` of the content, made
-# small where these are not the same. VERB is told how many come behind them.
+# parts VERB: the step's content by VERB, a large one part by part: `k` bytes on the wire, which are `n` of the content,
+# made small where these are not the same. VERB is told how many come behind them.
 parts() {
   set -- "$1" "$B"
   B=-1
@@ -257,7 +257,7 @@ parts() {
   done
 }
 
-# skip: a part that nobody wants.
+# skip: `k` bytes on the wire that nobody wants.
 skip() {
   wire "$k" 2>/dev/null | cat >/dev/null
 }
@@ -296,7 +296,8 @@ rest() {
   case $M in *'+0 records in'*) ;; *) exit 1 ;; esac
   set -- "$1" "${M%%'+0 records in'*}"
   case ${2##*[!0-9]} in '') exit 1 ;; esac
-  wire $(($1 - ${2##*[!0-9]} * 131072)) 2>/dev/null | cat >/dev/null
+  k=$(($1 - ${2##*[!0-9]} * 131072))
+  skip
 }
 
 # said STATUS BYTES: nothing when dd did its work, else the last words of its first line.

@@ -71,11 +71,15 @@ fn comes_whole(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
 
 /// What may be done to a content for this shell.
 fn ways(shell: &Shell) -> Vec<Made> {
-    let mut ways = vec![Made::Nothing, Made::Parts];
-    if shell.tool("gzip").is_some() {
-        ways.extend([Made::Small, Made::Mixed]);
-    }
-    ways
+    [vec![Made::Nothing], shell.parts()].concat()
+}
+
+/// A step that makes `a`, and its path.
+fn fresh(bench: &Bench) -> (String, Script) {
+    let path = bench.tree.join("a").display().to_string();
+    let mut step = Script::new();
+    step.text("put").args([&path, "absent", "-", "00644", "", "", "60", ""]);
+    (path, step)
 }
 
 fn comes(shell: &Shell, edits: &[Edit], (length, made): (usize, Made)) -> Result<(), String> {
@@ -139,9 +143,7 @@ pub fn stops_behind_its_parts(shell: &Shell, edits: &[Edit]) -> Result<(), Strin
     let mut bench = Bench::new(shell, edits);
     let items = bench.items("[file.\"ROOT/none\"]\nstate = \"absent\"\n");
     bench.look(&items)?;
-    let path = bench.tree.join("a").display().to_string();
-    let (mut script, mut inner) = (Script::new(), Script::new());
-    inner.text("put").args([&path, "absent", "-", "00644", "", "", "60", ""]);
+    let (mut script, (path, inner)) = (Script::new(), fresh(&bench));
     let [step, next, end] = std::array::from_fn(|_| bench.session.seq());
     let new = content(2 * MIB);
     guarded(&mut script, step, Some(&new), &inner);
@@ -172,9 +174,7 @@ pub fn stops_behind_its_parts(shell: &Shell, edits: &[Edit]) -> Result<(), Strin
 pub fn another_part_is_no_part(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     let mut bench = Bench::new(shell, edits);
     let before = bench.tree();
-    let path = bench.tree.join("a").display().to_string();
-    let (mut script, mut inner) = (Script::new(), Script::new());
-    inner.text("put").args([&path, "absent", "-", "00644", "", "", "60", ""]);
+    let (mut script, (_, inner)) = (Script::new(), fresh(&bench));
     let [step, end] = std::array::from_fn(|_| bench.session.seq());
     let new = content(2 * MIB);
     guarded(&mut script, step, Some(&new), &inner);

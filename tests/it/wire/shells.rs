@@ -9,6 +9,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use trueup::shell::{PATH, START};
 
+use super::session::Made;
+
 /// One of them, with the tools that it finds.
 pub struct Shell {
     pub name: &'static str,
@@ -55,6 +57,17 @@ impl Shell {
     /// Where this shell finds a program.
     pub fn tool(&self, name: &str) -> Option<PathBuf> {
         self.path.split(':').map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
+    }
+
+    /// In which parts a large content can come to this shell.
+    pub fn parts(&self) -> Vec<Made> {
+        let mut ways = vec![Made::Parts];
+        if self.tool("gzip").is_some() {
+            ways.extend([Made::Small, Made::Mixed]);
+        } else {
+            left_out(&format!("contents that are made small, in {}", self.name), "it has no gzip");
+        }
+        ways
     }
 
     /// As [`Self::start`], by way of a program that runs the words that follow its own.

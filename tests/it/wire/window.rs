@@ -170,15 +170,12 @@ validate = '''test "$(stat -c %a "$candidate")" = 750 && test "$("$candidate")" 
 /// What a process tracer saw of replaced files, whose contents end within a block, with one, and made small.
 pub fn on_disk_before_its_name(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     const MIB: usize = 1 << 20;
-    for (length, made) in
-        [(MIB + 5000, Made::Nothing), (2 * MIB, Made::Nothing), (2 * MIB + 9, Made::Small)]
-    {
-        if made == Made::Nothing || shell.tool("gzip").is_some() {
-            let told = |why| format!("{made:?}, {length}: {why}");
-            traced(shell, edits, (length, made)).map_err(told)?;
-        }
-    }
-    Ok(())
+    let small = shell.parts().into_iter().filter(|made| *made == Made::Small);
+    let whole = [(MIB + 5000, Made::Nothing), (2 * MIB, Made::Nothing)].into_iter();
+    whole.chain(small.map(|made| (2 * MIB + 9, made))).try_for_each(|(length, made)| {
+        let told = |why| format!("{made:?}, {length}: {why}");
+        traced(shell, edits, (length, made)).map_err(told)
+    })
 }
 
 fn traced(shell: &Shell, edits: &[Edit], (length, made): (usize, Made)) -> Result<(), String> {
