@@ -145,7 +145,7 @@ async fn keeper(
     let whose = (resolver.project().name.as_str(), host.name.as_str());
     let mut program = Program::default();
     let mut questions = Questions::default();
-    let recall = Recall::ask(whose, settings, &mut session, (&mut program, &mut questions));
+    let recall = Recall::ask((whose, None), settings, &mut session, (&mut program, &mut questions));
     let mut inner = Script::new();
     remembering(&mut inner, &state(whose, settings)).text("undoable");
     let seq = session.seq();
@@ -162,7 +162,7 @@ async fn keeper(
         Ended { spent, ..ended(target, host, error) }
     })?;
     failpoint!("lock-held");
-    let both = recall.read(whose, target, &answers).and_then(|memory| {
+    let both = recall.read(whose, target, (&answers, None)).and_then(|memory| {
         let none = || failed(target, "the host did not say what it keeps".to_owned());
         let kept = answers.iter().find(|answer| answer.seq == seq).ok_or_else(none)?;
         Ok((memory, ledger::runs(&kept.payload)))
@@ -216,8 +216,12 @@ async fn look_back(keeper: Keeper, way: WayBack, fleet: &Fleet, moved: Moved) ->
     let WayBack { desired, trail, lost } = way;
     let mut program = Program::default();
     let seconds = fleet.settings.probe_timeout;
-    let look =
-        Look::ask(&desired, &mut session, (&mut program, Questions::default()), (seconds, None));
+    let look = Look::ask(
+        &desired,
+        &mut session,
+        (&mut program, Questions::default()),
+        (seconds, (None, None)),
+    );
     let answers =
         session.exchange(program, |_| {}).await.map_err(|error| ended(target, host, error))?;
     let observed = look.probe.read(&desired, &answers);

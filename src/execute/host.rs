@@ -13,6 +13,7 @@ use super::purpose::Purpose;
 use super::remember::Recall;
 use super::session::Session;
 use super::session_error::SessionError;
+use super::standing::Keeps;
 use super::{Settings, digest, facts, prune};
 use crate::ledger::Memory;
 use crate::model::{Diagnostic, Facts, Host, Outcome, WayIn};
@@ -152,7 +153,8 @@ async fn probe(
     failpoint!("lock-held");
     let heard = Instant::now();
     session.counts.times.probe += heard - begun;
-    let memory = recall.read(whose, target, &answers);
+    let said = look.probe.said(&answers);
+    let memory = recall.read(whose, target, (&answers, said.as_ref()));
     let memory = match memory {
         Ok(memory) => memory,
         Err(ended) => {
@@ -198,10 +200,10 @@ fn questions(
     session: &mut Session,
 ) -> (Program, Recall, Look) {
     let (mut program, mut questions) = (Program::default(), Questions::default());
-    let recall = Recall::ask(whose, settings, session, (&mut program, &mut questions));
-    let keeps = settings.answers.as_deref().map(|folder| (folder, host));
-    let times = (settings.probe_timeout, keeps);
-    let look = Look::ask(desired, session, (&mut program, questions), times);
+    let keeps = settings.answers.as_deref().map(|folder| Keeps { folder, host });
+    let recall = Recall::ask((whose, keeps), settings, session, (&mut program, &mut questions));
+    let keeping = (settings.probe_timeout, (keeps, recall.standing.as_ref()));
+    let look = Look::ask(desired, session, (&mut program, questions), keeping);
     (program, recall, look)
 }
 

@@ -1,15 +1,14 @@
 //! Looking at a host: what is asked about all that it should be, and the plan that the answers give.
 
-use std::path::Path;
-
 use super::accounts::Accounts;
 use super::probe::Probe;
 use super::program::{Program, Questions};
 use super::root::Login;
 use super::session::{Remote, Session};
+use super::standing::{Keeps, Standing};
 use super::way_in::WayInQuestion;
 use crate::ledger::Ledger;
-use crate::model::{Host, WayIn};
+use crate::model::WayIn;
 use crate::plan::{History, Plan, compare};
 use crate::resolve::Desired;
 use crate::resources::Erased;
@@ -25,14 +24,14 @@ pub(super) struct Look {
 
 impl Look {
     /// Adds the questions to a program, behind those that are to be asked before, and the time that they may
-    /// take. In a folder answers of this host may be kept.
+    /// take. Answers of this host may be kept where `keeping` says, and another one beside them.
     pub(super) fn ask(
         desired: &Desired,
         session: &mut Session,
         (program, mut questions): (&mut Program, Questions),
-        (seconds, keeps): (u32, Option<(&Path, &Host)>),
+        (seconds, keeping): (u32, (Option<Keeps<'_>>, Option<&Standing>)),
     ) -> Self {
-        let probe = Probe::ask(desired, session, (program, &mut questions), keeps);
+        let probe = Probe::ask(desired, session, (program, &mut questions), keeping);
         let accounts = Accounts::ask(desired, session, &mut questions);
         let login = Login::ask(desired, session, &mut questions);
         let way_in = WayInQuestion::ask(session, &mut questions);

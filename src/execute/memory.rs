@@ -18,12 +18,12 @@ pub async fn remembered(host: &Host, project: &str, settings: &Settings) -> Resu
     let mut session = open((0, host), Purpose::Work, settings).await?;
     let (whose, mut program) = ((project, host.name.as_str()), Program::default());
     let mut questions = Questions::default();
-    let recall = Recall::ask(whose, settings, &mut session, (&mut program, &mut questions));
+    let recall = Recall::ask((whose, None), settings, &mut session, (&mut program, &mut questions));
     program.ask_all(&questions);
     program.seconds = settings.probe_timeout;
     let answers = session.exchange(program, |_| {}).await.map_err(wrong)?;
     session.close().await;
-    recall.read(whose, 0, &answers)
+    recall.read(whose, 0, (&answers, None))
 }
 
 /// Ends the apply of this run that holds the lock, as whoever ends it is called, or takes away what the host

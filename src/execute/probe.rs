@@ -2,20 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
 
 use super::program::{Program, Questions};
 use super::session::Session;
-use super::standing::Standing;
-use crate::model::Host;
+use super::standing::{Keeps, NOW, Said, Standing};
 use crate::resolve::Desired;
 use crate::resources::{Erased, REGISTRY, ResourceType, Stats};
 use crate::shell::{Answer, Script};
 
 /// The questions about all resources of a host: one for each type.
 pub(super) struct Probe {
-    /// The number of the question about all paths.
-    paths: Option<u64>,
+    /// The number of the question about all paths, and how many of them other answers hang on.
+    paths: Option<(u64, usize)>,
     /// For each question: its number, its type and the resources that it is about.
     pub(super) asked: Vec<(u64, &'static dyn ResourceType, Vec<usize>)>,
     /// Of those whose answers may be kept, by number.
@@ -28,18 +26,18 @@ impl Probe {
     /// Adds the questions to a program, and nothing else.
     pub(super) fn alone(desired: &Desired, session: &mut Session, program: &mut Program) -> Self {
         let mut questions = Questions::default();
-        let probe = Self::ask(desired, session, (program, &mut questions), None);
+        let probe = Self::ask(desired, session, (program, &mut questions), (None, None));
         program.ask_all(&questions);
         probe
     }
 
-    /// Adds the question about paths to a program, and to `questions` those that come behind it. In a folder answers of
-    /// this host may be kept.
+    /// Adds the question about paths to a program, and to `questions` those that come behind it. Answers of this host may be
+    /// kept where `keeps` says; then `beside` is one that hangs on files too.
     pub(super) fn ask(
         desired: &Desired,
         session: &mut Session,
         (program, questions): (&mut Program, &mut Questions),
-        keeps: Option<(&Path, &Host)>,
+        (keeps, beside): (Option<Keeps<'_>>, Option<&Standing>),
     ) -> Self {
         let (mut asked, mut seconds) = (Vec::new(), 0_u32);
         let mut standing = HashMap::new();
@@ -47,8 +45,9 @@ impl Probe {
         let wanted = |these: &[usize]| -> Vec<&Erased> {
             these.iter().map(|&index| &desired.resources[index].desired).collect()
         };
-        let all = kinds.iter().flat_map(|(kind, these)| kind.paths(&wanted(these)));
-        let paths = Self::paths(all.collect(), session, program);
+        let all: Vec<&str> =
+            kinds.iter().flat_map(|(kind, these)| kind.paths(&wanted(these))).collect();
+        let paths = session.seq();
         for (kind, these) in kinds {
             let wanted = wanted(&these);
             let slow = wanted.iter().map(|item| kind.probe_seconds(item));
@@ -56,31 +55,51 @@ impl Probe {
             let mut inner = Script::new();
             kind.rest(&wanted, &mut inner);
             let seq = session.seq();
-            if let Some((folder, host)) = keeps.filter(|_| kind.stands()) {
+            if let Some(keeps) = keeps.filter(|_| !kind.grounds().is_empty()) {
                 let functions = kind.library().concat();
                 let question = [functions.as_bytes(), inner.bytes()].concat();
-                let answer = Standing::of(folder, host, &question);
+                let answer = Standing::on(keeps, &question, kind.grounds());
                 let mut told = Script::new();
-                told.text("since").arg(answer.state()).text("\n").script(&inner);
+                told.text("since").args(answer.told()).text("\n").script(&inner);
                 inner = told;
                 standing.insert(seq, answer);
             }
             questions.ask(seq, inner);
             asked.push((seq, kind, these));
         }
-        Self { paths, asked, standing, seconds }
+        // Where stat(1) is not asked anyway, it would be a process for a process.
+        let beside = beside.filter(|_| !(all.is_empty() && standing.is_empty()));
+        let grounds = standing.values().chain(beside).flat_map(Standing::grounds);
+        let grounds = Self::paths(&all, grounds.collect(), (paths, program));
+        Self { paths: grounds.map(|count| (paths, count)), asked, standing, seconds }
     }
 
-    /// Adds the question about paths, if there are any.
-    fn paths(paths: Vec<&str>, session: &mut Session, program: &mut Program) -> Option<u64> {
-        if paths.is_empty() {
+    /// Adds the question about paths, if there are any: first about those that answers hang on, and what time it is there.
+    /// How many these are.
+    fn paths(
+        all: &[&str],
+        mut grounds: Vec<&str>,
+        (seq, program): (u64, &mut Program),
+    ) -> Option<usize> {
+        if !grounds.is_empty() {
+            grounds.push(NOW);
+        } else if all.is_empty() {
             return None;
         }
-        let (seq, mut inner) = (session.seq(), Script::new());
-        Stats::ask(paths.into_iter(), &mut inner);
-        program.ask(seq, &inner);
-        program.script.text(Stats::ODD);
-        Some(seq)
+        let mut inner = Script::new();
+        Stats::ask(all.iter().copied(), &grounds, &mut inner);
+        program.ask_stat(seq, &inner, !grounds.is_empty());
+        if !all.is_empty() {
+            program.script.text(Stats::ODD);
+        }
+        Some(grounds.len())
+    }
+
+    /// What the answers say of that on which others hang.
+    pub(super) fn said<'a>(&self, answers: &'a [Answer]) -> Option<Said<'a>> {
+        let (seq, count) = self.paths.filter(|(_, count)| *count > 0)?;
+        let answer = answers.iter().find(|answer| answer.seq == seq)?;
+        Some(Said::read(&answer.payload, count).0)
     }
 
     /// What the answers say of each resource.
@@ -93,19 +112,27 @@ impl Probe {
             answers.iter().map(|answer| (answer.seq, answer)).collect();
         let mut observed: Vec<Result<Erased, String>> =
             desired.resources.iter().map(|_| Err("the host was not asked".to_owned())).collect();
-        let said = self.paths.and_then(|seq| by_seq.get(&seq));
-        let said = said.map(|answer| (answer.payload.as_slice(), answer.status));
-        let (said, ended) = said.unwrap_or_default();
-        let paths = Stats::read(said, ended);
+        let about = self.paths.and_then(|(seq, count)| Some((by_seq.get(&seq)?, count)));
+        let (said, lines, ended) = match about {
+            Some((answer, 0)) => (None, answer.payload.as_slice(), answer.status),
+            Some((answer, count)) => {
+                let (said, rest) = Said::read(&answer.payload, count);
+                (Some(said), rest, answer.status)
+            }
+            None => (None, &[][..], 0),
+        };
+        let paths = Stats::read(lines, ended);
         for (seq, kind, these) in &self.asked {
             let wanted: Vec<&Erased> =
                 these.iter().map(|&index| &desired.resources[index].desired).collect();
-            let said = by_seq.get(seq).map(|answer| Cow::Borrowed(answer.payload.as_slice()));
-            let said = match self.standing.get(seq) {
-                Some(kept) => said.and_then(|said| kept.whole(&said).map(Cow::Owned)),
-                None => said,
+            let answer = by_seq.get(seq).map(|answer| Cow::Borrowed(answer.payload.as_slice()));
+            let answer = match self.standing.get(seq) {
+                Some(kept) => {
+                    answer.and_then(|answer| kept.whole(&answer, said.as_ref()).map(Cow::Owned))
+                }
+                None => answer,
             };
-            let states = match said {
+            let states = match answer {
                 Some(said) => match kind.paths(&wanted).as_slice() {
                     [] => kind.observe(&wanted, &said),
                     these => kind.observe(&wanted, &paths.with(these, &said)),

@@ -64,6 +64,17 @@ impl Program {
         self.expected.push((*first, Expected::Questions));
     }
 
+    /// Adds the question about paths, whose answer is what `inner` has stat(1) print (`seen` in the prelude); where other
+    /// answers hang on it, behind which boot that is.
+    pub(super) fn ask_stat(&mut self, seq: u64, inner: &Script, boot: bool) {
+        let script = &mut self.script;
+        script.text(if boot { "booted\n" } else { "" });
+        script.text("A=$(\n").script(inner).text("\n)\nask ").number(seq);
+        script.text(if boot { " $? \"$boot\n$A\"" } else { " $? \"$A\"" });
+        script.text("\nseen=\"$A\n\"\n");
+        self.expected.push((seq, Expected::Question));
+    }
+
     /// Adds a question whose answer is what `inner` prints.
     pub(super) fn ask(&mut self, seq: u64, inner: &Script) {
         let script = &mut self.script;

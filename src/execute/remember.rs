@@ -1,6 +1,7 @@
 //! A host's memory while it is worked on: the lock and the ledger are read with the first look, and what
 //! a run is about to do is written down before it does it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
 use super::Settings;
@@ -9,6 +10,7 @@ use super::host::{Ended, HostRun, failed};
 use super::program::{Expected, Program, Questions};
 use super::session::Session;
 use super::session_error::SessionError;
+use super::standing::{Keeps, Said, Standing};
 use super::wave::Wave;
 use crate::ledger::{Damage, LastRun, Ledger, Memory, Notes, Owed, Undo, read};
 use crate::model::change::TriggerKind;
@@ -20,6 +22,9 @@ use crate::shell::{Answer, AnswerKind, Script};
 /// How the host's shell calls who holds a lock and left no word of it (ledger.sh): nothing can be said to end him.
 const NOBODY: &str = "somebody who did not say who";
 
+/// Where a host remembers for root, where nothing else was asked for (`lair` in prelude.sh).
+const STATE: &str = "/var/lib/trueup";
+
 /// A question about what a host remembers.
 pub(super) struct Recall {
     /// The number of the lock's answer, where the lock was asked for.
@@ -27,6 +32,8 @@ pub(super) struct Recall {
     seq: u64,
     /// That of the saved plan's, where one is applied.
     spent: Option<u64>,
+    /// What is kept of it from run to run, where anything may be.
+    pub(super) standing: Option<Standing>,
 }
 
 impl Recall {
@@ -34,7 +41,7 @@ impl Recall {
     /// the program, so that nothing that is seen is another apply's work that goes on; then sets that a run left in the
     /// middle are put back.
     pub(super) fn ask(
-        whose: (&str, &str),
+        (whose, keeps): ((&str, &str), Option<Keeps<'_>>),
         settings: &Settings,
         session: &mut Session,
         (program, questions): (&mut Program, &mut Questions),
@@ -52,7 +59,10 @@ impl Recall {
         });
         let seq = session.seq();
         let mut inner = Script::new();
+        let folder = if base.is_empty() { STATE } else { base };
+        let standing = keeps.map(|keeps| Standing::memory(keeps, &format!("{folder}/{place}")));
         inner.text("recall").args([place, base]);
+        inner.args(standing.iter().flat_map(Standing::told));
         questions.ask(seq, inner);
         let spent = settings.spend.as_ref().map(|plan| {
             let (seq, mut inner) = (session.seq(), Script::new());
@@ -60,7 +70,7 @@ impl Recall {
             questions.ask(seq, inner);
             seq
         });
-        Self { lock, seq, spent }
+        Self { lock, seq, spent, standing }
     }
 
     /// What hears the answers: says at once why the host has to be waited for. Once, however often it is said.
@@ -87,7 +97,7 @@ impl Recall {
         &self,
         (project, host): (&str, &str),
         target: usize,
-        answers: &[Answer],
+        (answers, grounds): (&[Answer], Option<&Said<'_>>),
     ) -> Result<Memory, Ended> {
         let answer = |seq| answers.iter().find(|answer| answer.seq == seq);
         if let Some(answer) = self.lock.and_then(answer)
@@ -102,12 +112,15 @@ impl Recall {
             };
             return Err(Ended { outcome: Outcome::Refused, help, ..failed(target, message) });
         }
-        let said = |seq| {
-            let none = || failed(target, "the host did not say what it remembers".to_owned());
-            answer(seq).map(|answer| answer.payload.as_slice()).ok_or_else(none)
-        };
+        let none = || failed(target, "the host did not say what it remembers".to_owned());
+        let said = |seq| answer(seq).map(|answer| answer.payload.as_slice()).ok_or_else(none);
         let spent = self.spent.map(said).transpose()?;
-        let mut memory = read(said(self.seq)?, (project, host));
+        let kept = self.standing.as_ref();
+        let remembered = match (kept, said(self.seq)?) {
+            (Some(kept), answer) => kept.whole(answer, grounds).map(Cow::Owned).ok_or_else(none)?,
+            (None, answer) => Cow::Borrowed(answer),
+        };
+        let mut memory = read(&remembered, (project, host));
         // Who holds it now is this run.
         memory.lock = memory.lock.filter(|_| self.lock.is_none());
         let mended = self.lock.and_then(answer).map(|answer| answer.payload.as_slice());

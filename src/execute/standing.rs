@@ -1,5 +1,5 @@
-//! Answers that stand as long as what they were made from is as it was: kept from run to run, so that a host which says
-//! that nothing of it was touched since need not be asked again. Where nothing can be kept, all is asked.
+//! Answers that stand as long as what they hang on is as it was: kept from run to run, so that a host which says that
+//! nothing of it was touched since need not be asked again. Where nothing can be kept, all is asked.
 
 use std::fs::{DirBuilder, OpenOptions, symlink_metadata};
 use std::io::{Read as _, Write as _};
@@ -9,14 +9,27 @@ use std::path::{Path, PathBuf};
 use crate::config::own;
 use crate::model::Host;
 use crate::model::change::sha256_hex;
+use crate::resources::stat_about;
 
-/// Seconds for which what an answer was made from must not have been touched: what touches it later gets another time.
+/// Seconds for which what an answer hangs on must not have been touched: what touches it later gets another time.
 const STILL: u64 = 2;
 
 /// The most that is kept of one answer, in bytes.
-const BYTES_MAX: usize = 1 << 20;
+const BYTES_MAX: usize = 8 << 20;
 /// More than stands before it.
-const HEAD_MAX: u64 = 1 << 10;
+const HEAD_MAX: u64 = 4 << 10;
+
+/// The folder of a process is as old as the process: of stat(1) itself, that is what time it is on the host.
+pub(super) const NOW: &str = "/proc/self/";
+/// Characters of a boot's number (random(4)).
+const BOOT: usize = 36;
+
+/// Where answers of a host are kept: in a folder of this user's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keeps<'k> {
+    pub(super) folder: &'k Path,
+    pub(super) host: &'k Host,
+}
 
 /// One answer of a host, where it may be kept.
 #[derive(Debug)]
@@ -25,44 +38,105 @@ pub(super) struct Standing {
     file: PathBuf,
     /// Stands for the question.
     question: String,
-    /// What the host said of that from which the answer was made, and the answer.
-    kept: Option<(String, Vec<u8>)>,
+    /// The files that it hangs on.
+    grounds: Vec<String>,
+    /// Whether one of them may be missing.
+    fewer: bool,
+    kept: Option<Kept>,
+}
+
+/// An answer that was kept.
+#[derive(Debug)]
+struct Kept {
+    /// In which boot of the host it was given.
+    boot: String,
+    /// What stat(1) said then of the files that it hangs on.
+    lines: String,
+    answer: Vec<u8>,
 }
 
 impl Standing {
-    /// That to a question to a host, in a folder of this user's. The question is all that makes the answer, its shell
-    /// functions too.
-    pub(super) fn of(folder: &Path, host: &Host, question: &[u8]) -> Self {
-        let whose = format!("{}\n{}\n{:?}", host.name, host.address, host.connection);
+    /// That to a question, which is all that makes the answer, its shell functions too. It hangs on these files, which must
+    /// be there.
+    pub(super) fn on(keeps: Keeps<'_>, question: &[u8], grounds: &[&str]) -> Self {
+        let grounds = grounds.iter().map(|&ground| ground.to_owned()).collect();
+        Self::of(keeps, "", sha256_hex(question), grounds)
+    }
+
+    /// What a host remembers in a folder.
+    pub(super) fn memory(keeps: Keeps<'_>, folder: &str) -> Self {
+        let grounds = ["ledger", "journal"].map(|file| format!("{folder}/{file}")).into();
+        Self { fewer: true, ..Self::of(keeps, folder, sha256_hex(b"memory"), grounds) }
+    }
+
+    fn of(keeps: Keeps<'_>, what: &str, question: String, grounds: Vec<String>) -> Self {
+        let Keeps { folder, host } = keeps;
+        let whose = format!("{}\n{}\n{:?}\n{what}", host.name, host.address, host.connection);
         let mut name = sha256_hex(whose.as_bytes());
         name.truncate(40);
-        let (file, question) = (folder.join("answers").join(name), sha256_hex(question));
-        let kept = trusted(&file).and_then(|text| read(&text, &question));
-        Self { file, question, kept }
+        let file = folder.join("answers").join(name);
+        let kept = trusted(&file).and_then(|text| Kept::read(&text, &question));
+        Self { file, question, grounds, fewer: false, kept }
     }
 
-    /// What the host is told of it: the state in which the answer that is kept was made, or nothing.
-    pub(super) fn state(&self) -> &str {
-        self.kept.as_ref().map_or("", |(state, _)| state)
+    /// The files that it hangs on.
+    pub(super) fn grounds(&self) -> impl Iterator<Item = &str> {
+        self.grounds.iter().map(String::as_str)
     }
 
-    /// The whole answer: what is kept where the host says that it stands, else what it says, which is kept then where it
-    /// can be. None where it says of nothing that it stands.
-    pub(super) fn whole(&self, said: &[u8]) -> Option<Vec<u8>> {
-        let end = said.iter().position(|&byte| byte == b'\n').unwrap_or(said.len());
-        if &said[..end] == b"@same" {
-            // Behind it stands what the login may not.
-            return self.kept.as_ref().map(|(_, answer)| [answer, &said[end..]].concat());
+    /// What the host is told of the answer that is kept: in which boot it was given, and what stat(1) said then. Both are
+    /// empty where none is.
+    pub(super) fn told(&self) -> [&str; 2] {
+        self.kept.as_ref().map_or(["", ""], |kept| [&kept.boot, &kept.lines])
+    }
+
+    /// The whole answer, where the host said this and that of the files: behind its first lines, which hang on more (`= …`),
+    /// what is kept in the place of a line `@same`, which is none where nothing is; behind a line `@from` what is kept from
+    /// now on, where it can be.
+    pub(super) fn whole(&self, answer: &[u8], said: Option<&Said<'_>>) -> Option<Vec<u8>> {
+        let mut rest = answer;
+        while rest.starts_with(b"= ") {
+            rest = &rest[line_end(rest)..];
         }
-        if let Some(state) = state(said) {
-            // Who cannot keep it asks again.
-            let _ = self.keep(&state, said);
+        let head = &answer[..answer.len() - rest.len()];
+        let end = line_end(rest);
+        match rest[..end].trim_ascii_end() {
+            b"@same" => {
+                let kept = self.kept.as_ref()?;
+                // Behind it stands what the login may not.
+                Some([head, &kept.answer, &rest[b"@same".len()..]].concat())
+            }
+            b"@from" => {
+                let rest = &rest[end..];
+                let state = said.and_then(|said| self.state(said)).filter(|_| lasts(rest));
+                // Who cannot keep it asks again.
+                let _ = state.map(|(boot, lines)| self.keep((boot, &lines), rest));
+                Some([head, rest].concat())
+            }
+            _ => Some(answer.to_vec()),
         }
-        Some(said.to_vec())
     }
 
-    fn keep(&self, state: &str, answer: &[u8]) -> std::io::Result<()> {
-        let text = [format!("{}\n{state}\n", self.question).as_bytes(), answer].concat();
+    /// What was said of the files, where an answer may be kept by it: they are regular files or folders, and not touched
+    /// just before.
+    fn state<'a>(&self, said: &Said<'a>) -> Option<(&'a str, String)> {
+        let now = said.line(NOW).and_then(seconds)?;
+        let mut lines = Vec::new();
+        for ground in &self.grounds {
+            let line = said.line(ground)?;
+            let fits = touched(line).map_or_else(
+                || self.fewer && line.ends_with(": No such file or directory"),
+                |touched| touched.saturating_add(STILL) < now,
+            );
+            fits.then(|| lines.push(line))?;
+        }
+        (said.boot.len() == BOOT).then(|| (said.boot, lines.join("\n")))
+    }
+
+    fn keep(&self, (boot, lines): (&str, &str), answer: &[u8]) -> std::io::Result<()> {
+        let (question, count) = (&self.question, self.grounds.len());
+        let head = format!("{question}\n{boot} {count}\n{lines}\n");
+        let text = [head.as_bytes(), answer].concat();
         let sum = sha256_hex(&text);
         let Some(folder) = self.file.parent() else { return Ok(()) };
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -73,6 +147,74 @@ impl Standing {
         file.persist(&self.file)?;
         Ok(())
     }
+}
+
+impl Kept {
+    /// What is kept in a file, where it is whole and to this question.
+    fn read(text: &[u8], question: &str) -> Option<Self> {
+        let (sum, whole) = line(text)?;
+        let (asked, rest) = line(whole)?;
+        (asked == question && sha256_hex(whole) == sum).then_some(())?;
+        let (head, mut rest) = line(rest)?;
+        let (boot, count) = head.split_once(' ')?;
+        let mut lines = Vec::new();
+        for _ in 0..count.parse::<usize>().ok()? {
+            let (one, after) = line(rest)?;
+            lines.push(one);
+            rest = after;
+        }
+        Some(Self { boot: boot.to_owned(), lines: lines.join("\n"), answer: rest.to_vec() })
+    }
+}
+
+/// What a host says of all that answers hang on.
+#[derive(Debug)]
+pub(super) struct Said<'a> {
+    boot: &'a str,
+    lines: Vec<&'a str>,
+}
+
+impl<'a> Said<'a> {
+    /// Reads the answer to the question about paths, which begins with the boot and then has a line of stat(1) for each of so
+    /// many files; what stands behind the boot's line is given back.
+    pub(super) fn read(answer: &'a [u8], count: usize) -> (Self, &'a [u8]) {
+        let (first, rest) = answer.split_at(line_end(answer));
+        let boot = str::from_utf8(first).map(str::trim_end).unwrap_or_default();
+        let lines = rest.split(|&byte| byte == b'\n').take(count);
+        let lines = lines.filter_map(|line| str::from_utf8(line).ok()).collect();
+        (Self { boot, lines }, rest)
+    }
+
+    /// The line about a file.
+    fn line(&self, path: &str) -> Option<&'a str> {
+        let about = |line: &&&str| stat_about(line.as_bytes()) == Some(path.as_bytes());
+        self.lines.iter().find(about).copied()
+    }
+}
+
+/// When a regular file or a folder was changed last, in seconds of the host's clock, by a line of stat(1). Where times have
+/// no fractions they are of an image, or made up.
+fn touched(line: &str) -> Option<u64> {
+    let (_, about) = line.split_once(" s ")?;
+    let exact = ctime(line)?.1.bytes().any(|byte| byte != b'0');
+    // The first digit of st_mode in base 16 (inode(7)).
+    (exact && about.starts_with(['4', '8'])).then(|| seconds(line)).flatten()
+}
+
+/// The ctime before a line of stat(1) (`DEVICE:INODE:SECONDS.FRACTION`), in whole seconds.
+fn seconds(line: &str) -> Option<u64> {
+    ctime(line)?.0.parse().ok()
+}
+
+fn ctime(line: &str) -> Option<(&str, &str)> {
+    line.split(' ').next()?.splitn(3, ':').nth(2)?.split_once('.')
+}
+
+/// Whether an answer may be kept: it is not too large, and hangs on nothing besides. Lines that begin so were made from other
+/// things too, or say that it could not be made.
+fn lasts(answer: &[u8]) -> bool {
+    let mut lines = answer.split(|&byte| byte == b'\n');
+    answer.len() <= BYTES_MAX && !lines.any(|line| line.starts_with(b"@") || line.starts_with(b"!"))
 }
 
 /// What a file holds, where nobody else could have put it there.
@@ -88,37 +230,15 @@ fn trusted(file: &Path) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// What is kept in a file: the state and the answer, where it is whole and to this question.
-fn read(text: &[u8], question: &str) -> Option<(String, Vec<u8>)> {
-    let line = |text: &[u8]| {
-        let end = text.iter().position(|&byte| byte == b'\n')?;
-        Some((String::from_utf8(text[..end].to_vec()).ok()?, text[end + 1..].to_vec()))
-    };
-    let (sum, rest) = line(text)?;
-    let whole = sha256_hex(&rest) == sum;
-    let (asked, rest) = line(&rest)?;
-    (whole && asked == question).then(|| line(&rest)).flatten()
+/// How long the first line is, with its end.
+fn line_end(text: &[u8]) -> usize {
+    text.iter().position(|&byte| byte == b'\n').map_or(text.len(), |at| at + 1)
 }
 
-/// The state that an answer says it was made from, where it may be kept. Its first line is `@from NOW BOOT STATE STATE`;
-/// each STATE ends in `:` and when that was changed last, and all times are the host's, in seconds. What has more lines
-/// that begin so was made from other things too. Where times have no fractions they are of an image, or made up.
-fn state(answer: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(answer).ok().filter(|text| text.len() <= BYTES_MAX)?;
-    let (first, rest) = text.split_once('\n')?;
-    let (now, states) = first.strip_prefix("@from ")?.split_once(' ')?;
-    let seconds = |time: &str| time.split('.').next()?.parse::<u64>().ok();
-    let now = seconds(now)?;
-    let still = |state: &str| {
-        let time = state.rsplit_once(':').map_or("", |(_, time)| time);
-        let exact = time.split_once('.').is_some_and(|(_, rest)| rest.bytes().any(|b| b != b'0'));
-        exact && seconds(time).is_some_and(|changed| changed.saturating_add(STILL) < now)
-    };
-    let alone = !rest.lines().any(|line| line.starts_with(['@', '!']));
-    let mut words = states.split(' ');
-    let boot = words.next().is_some_and(|boot| boot.len() == 36);
-    let whole = boot && words.clone().count() == 2 && words.all(still);
-    (alone && whole).then(|| states.to_owned())
+/// The first line, and what stands behind it.
+fn line(text: &[u8]) -> Option<(&str, &[u8])> {
+    let end = text.iter().position(|&byte| byte == b'\n')?;
+    Some((str::from_utf8(&text[..end]).ok()?, &text[end + 1..]))
 }
 
 #[cfg(test)]
@@ -130,69 +250,114 @@ mod tests {
     use super::*;
     use crate::model::Connection;
 
-    const ANSWER: &[u8] =
-        b"@from 100.5 123e4567-e89b-12d3-a456-426614174000 1:2:3:90.000000001 1:4:5:97.9\na:all\tinstalled\t1\tinstall";
-    const STATE: &str = "123e4567-e89b-12d3-a456-426614174000 1:2:3:90.000000001 1:4:5:97.9";
+    const GROUNDS: [&str; 2] = ["/a", "/b"];
+    const SAID: &[u8] = b"123e4567-e89b-12d3-a456-426614174000\n\
+        1:2:90.000000001 s 81a4 0 0 3 1 root root /a\n1:4:97.9 s 41ed 0 0 5 1 root root /b\n\
+        9:9:100.5 s 416d 0 0 0 9 root root /proc/self/\ns 41ed 0 0 9 3 root root /etc";
+    const LINES: &str =
+        "1:2:90.000000001 s 81a4 0 0 3 1 root root /a\n1:4:97.9 s 41ed 0 0 5 1 root root /b";
+    const ANSWER: &[u8] = b"a:all\tinstalled\t1\tinstall";
 
     fn host() -> Host {
         let name = "web1".to_owned();
         Host { address: name.clone(), name, groups: Vec::new(), connection: Connection::default() }
     }
 
+    fn from(answer: &[u8]) -> Vec<u8> {
+        [b"@from\n", answer].concat()
+    }
+
     #[test]
     fn an_answer_stands_for_its_question_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let of = |question: &[u8]| Standing::of(folder.path(), &host(), question);
+        let host = host();
+        let keeps = Keeps { folder: folder.path(), host: &host };
+        let of = |question: &[u8]| Standing::on(keeps, question, &GROUNDS);
+        let (said, _) = Said::read(SAID, 3);
         let first = of(b"packages a");
-        assert_eq!((first.state(), first.whole(b"@same")), ("", None), "nothing is kept");
-        assert_eq!(first.whole(ANSWER).as_deref(), Some(ANSWER));
+        assert_eq!((first.told(), first.whole(b"@same", None)), (["", ""], None), "none is kept");
+        assert_eq!(first.whole(&from(ANSWER), None).as_deref(), Some(ANSWER));
+        assert_eq!(of(b"packages a").told(), ["", ""], "nobody said what it hangs on");
+        assert_eq!(first.whole(&from(ANSWER), Some(&said)).as_deref(), Some(ANSWER));
         let next = of(b"packages a");
-        assert_eq!(next.state(), STATE);
-        assert_eq!(next.whole(b"@same").as_deref(), Some(ANSWER));
+        assert_eq!(next.told(), ["123e4567-e89b-12d3-a456-426614174000", LINES]);
+        assert_eq!(next.whole(b"@same", None).as_deref(), Some(ANSWER));
         let all = [ANSWER, b"\n@login"].concat();
-        assert_eq!(next.whole(b"@same\n@login"), Some(all), "another login");
-        assert_eq!(of(b"packages a b").state(), "");
+        assert_eq!(next.whole(b"@same\n@login", None), Some(all), "another login");
+        let all = [b"= boot 1\n= lock x\n", ANSWER].concat();
+        assert_eq!(next.whole(b"= boot 1\n= lock x\n@same", None), Some(all), "hangs on more");
+        assert_eq!(next.whole(b"!", None).as_deref(), Some(&b"!"[..]));
+        assert_eq!(of(b"packages a b").told(), ["", ""]);
         // What is not whole is not believed.
         let text = fs::read(&next.file).unwrap();
         for end in 0..text.len() {
             fs::write(&next.file, &text[..end]).unwrap();
-            assert_eq!(of(b"packages a").state(), "", "{end}");
+            assert_eq!(of(b"packages a").told(), ["", ""], "{end}");
         }
         // What somebody else may write is not either.
         fs::write(&next.file, &text).unwrap();
-        assert_eq!(of(b"packages a").state(), STATE);
+        assert_eq!(of(b"packages a").told()[1], LINES);
         let allow =
             |mode| fs::set_permissions(&next.file, fs::Permissions::from_mode(mode)).unwrap();
         allow(0o660);
-        assert_eq!(of(b"packages a").state(), "");
+        assert_eq!(of(b"packages a").told(), ["", ""]);
         allow(0o600);
         fs::rename(&next.file, folder.path().join("other")).unwrap();
         std::os::unix::fs::symlink(folder.path().join("other"), &next.file).unwrap();
-        assert_eq!(of(b"packages a").state(), "");
+        assert_eq!(of(b"packages a").told(), ["", ""]);
         fs::remove_file(&next.file).unwrap();
         fs::write(&next.file, String::from_utf8(text).unwrap().replace("installed", "gone"))
             .unwrap();
-        assert_eq!(of(b"packages a").state(), "");
+        assert_eq!(of(b"packages a").told(), ["", ""]);
     }
 
     #[test]
-    fn what_was_just_touched_or_hangs_on_more_is_not_kept() {
-        let text = std::str::from_utf8(ANSWER).unwrap();
-        assert_eq!(state(ANSWER).as_deref(), Some(STATE));
+    fn what_was_just_touched_or_is_no_file_is_nothing_to_keep_by() {
+        let folder = tempfile::tempdir().unwrap();
+        let host = host();
+        let keeps = Keeps { folder: folder.path(), host: &host };
+        let standing = Standing::on(keeps, b"", &GROUNDS);
+        let text = str::from_utf8(SAID).unwrap();
+        let state = |standing: &Standing, text: &str| {
+            let (said, _) = Said::read(text.as_bytes(), 3);
+            standing.state(&said).map(|(_, lines)| lines)
+        };
+        assert_eq!(state(&standing, text).as_deref(), Some(LINES));
+        let there = "1:4:97.9 s 41ed 0 0 5 1 root root /b";
         for (from, to) in [
             ("97.9", "98.0"),
-            ("100.5", "99"),
-            ("@from ", "@from x"),
-            (" 1:4:5:97.9", ""),
-            ("97.9\n", "97.9\n@candidates\n"),
-            ("97.9\n", "97.9\n!\n"),
+            ("97.9", "98.5"),
+            ("100.5", "99.5"),
+            ("9:9:100.5 s 416d 0 0 0 9 root root /proc/self/\n", ""),
+            (there, ""),
+            ("1:4:97.9 s 41ed", "1:4:97.9 s a1ff"),
+            ("1:4:97.9 s 41ed", "s 41ed"),
             ("97.9", ""),
             ("97.9", "97"),
             ("97.9", "97.000000000"),
             ("97.9", "18446744073709551615.9"),
             ("123e4567-e89b-12d3-a456-426614174000", "unknown"),
         ] {
-            assert_eq!(state(text.replace(from, to).as_bytes()), None, "{from} {to}");
+            assert!(text.contains(from));
+            assert_eq!(state(&standing, &text.replace(from, to)), None, "{from} {to}");
         }
+        // What a host remembers may lack one of its files.
+        let grounds = GROUNDS.map(str::to_owned).into();
+        let memory = Standing { grounds, ..Standing::memory(keeps, "/m") };
+        let missing = "stat: cannot statx '/b': No such file or directory";
+        let fewer = text.replace(there, missing);
+        assert_eq!(state(&standing, &fewer), None);
+        assert!(state(&memory, &fewer).is_some_and(|lines| lines.ends_with(missing)));
+        let denied = fewer.replace("No such file or directory", "Permission denied");
+        assert_eq!(state(&memory, &denied), None);
+    }
+
+    #[test]
+    fn what_hangs_on_more_is_not_kept() {
+        assert!(lasts(ANSWER));
+        for more in [&b"\n@candidates\n"[..], b"\n!\n", b"\n@login"] {
+            assert!(!lasts(&[ANSWER, more].concat()));
+        }
+        assert!(!lasts(&vec![b'x'; BYTES_MAX + 1]));
     }
 }

@@ -5,6 +5,7 @@
 //! What a host sends is untrusted: it is bounded, checked against its own digest, and decides about that
 //! host alone.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -81,6 +82,7 @@ pub fn read(answer: &[u8], (project, host): (&str, &str)) -> Memory {
     // What a shell captures lacks its last line ends.
     let text = String::from_utf8_lossy(answer).trim_end_matches('\n').to_owned() + "\n";
     let (mut memory, mut boot, mut rest) = (Memory::default(), "", &*text);
+    let mut acted = String::new();
     while let Some(line) = rest.strip_prefix("= ") {
         let (line, more) = line.split_once('\n').unwrap_or((line, ""));
         rest = more;
@@ -100,11 +102,14 @@ pub fn read(answer: &[u8], (project, host): (&str, &str)) -> Memory {
             }
             ("set", _) => {}
             ("journal", _) => memory.ledger.open = true,
+            ("acted", seq) => acted = format!("\nacted {seq}\n"),
             _ => break,
         }
     }
     let open = memory.ledger.open;
-    match parse(rest, boot, (project, host)) {
+    let rest =
+        if acted.is_empty() { Cow::Borrowed(rest) } else { Cow::Owned(rest.to_owned() + &acted) };
+    match parse(&rest, boot, (project, host)) {
         Ok(ledger) => memory.ledger = Ledger { open, ..ledger },
         Err(damage) => memory.damage = Some(damage),
     }

@@ -10,9 +10,10 @@ remembers() {
 own() {
   [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]
 }
-# recall PROJECT/HOST BASE: which boot this is and who holds the lock, then the ledger and its journal. One process.
+# recall PROJECT/HOST BASE [BOOT LINES]: which boot this is and who holds the lock, then the ledger and its journal, by one
+# process; or, where LINES are what stat says of them still (`since`), that they are the same.
 recall() {
-  remembers "$@"
+  remembers "$1" "$2"
   [ -e "$state" ] || return 0
   own "$state" || { echo "= foreign $state"; return; }
   booted
@@ -20,6 +21,13 @@ recall() {
   holder && printf '= lock %s\n' "$who"
   unfinished
   [ -e "$state/ledger" ] || [ -e "$state/journal" ] || return 0
+  [ ! -e "$state/journal" ] || restarted
+  if [ $# -gt 2 ]; then
+    since "$3" "$4"
+    case $had in y) echo @same; had=-; return ;; esac
+    echo @from
+    had=-
+  fi
   if [ ! -e "$state/journal" ]; then
     echo '= ledger'
     cat "$state/ledger" 2>/dev/null
@@ -27,10 +35,9 @@ recall() {
   fi
   printf '= journal\n= ledger\n'
   cat "$state/ledger" "$state/journal" 2>/dev/null
-  restarted
 }
-# restarted: a line `acted SEQ`, where a shell died over a restart that came all the same: the unit has another number than
-# before, or systemd is still at it.
+# restarted: that step SEQ of the journal acted, where a shell died over a restart that came all the same: the unit has
+# another number than before, or systemd is still at it.
 restarted() {
   [ -s "$state/acting" ] && read -r k l a <"$state/acting" || return 0
   n=$(systemctl show -p InvocationID,Job -- "$a" 2>/dev/null)
@@ -40,7 +47,7 @@ restarted() {
     *InvocationID=?*) ;;
     *) return ;;
   esac
-  printf '\nacted %s\n' "$k"
+  printf '= acted %s\n' "$k"
 }
 # holder: who holds the lock. What was left by a process that is gone holds nothing.
 holder() {

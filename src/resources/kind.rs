@@ -35,7 +35,7 @@ pub trait ResourceType: Sync {
     fn in_folder(&self) -> bool;
     fn in_sets(&self) -> bool;
     fn opaque(&self) -> bool;
-    fn stands(&self) -> bool;
+    fn grounds(&self) -> &'static [&'static str];
     fn repeatable(&self) -> bool;
     fn secret(&self) -> &'static [&'static str];
     /// # Errors
@@ -58,7 +58,7 @@ pub trait ResourceType: Sync {
     fn rest(&self, items: &[&Erased], script: &mut Script);
     /// All that is asked about resources of this type alone.
     fn probe(&self, items: &[&Erased], script: &mut Script) {
-        path::ask_stat(self.paths(items).into_iter(), false, script);
+        path::ask_stat(self.paths(items).into_iter(), &[], false, script);
         self.rest(items, script);
     }
     fn probe_seconds(&self, desired: &Erased) -> u32;
@@ -129,8 +129,8 @@ impl<R: Resource> ResourceType for Kind<R> {
     fn opaque(&self) -> bool {
         R::OPAQUE
     }
-    fn stands(&self) -> bool {
-        R::STANDS
+    fn grounds(&self) -> &'static [&'static str] {
+        R::GROUNDS
     }
     fn repeatable(&self) -> bool {
         R::REPEATABLE

@@ -48,7 +48,7 @@ pub use inverse::{Back, Copy, Inverse, LOGIN, Left};
 pub use kind::{Erased, Kind, Part, ResourceType};
 pub use record::{Parting, Record};
 pub use set::{Member, STAGED, SetStep};
-pub use stats::Stats;
+pub use stats::{Stats, about as stat_about};
 
 /// Every resource type, in the order in which hosts are asked about them.
 pub static REGISTRY: &[&dyn ResourceType] = &[
@@ -95,9 +95,10 @@ pub trait Resource: Send + Sync + 'static {
     const IN_FOLDER: bool = false;
     /// Whether a change of it may change anything else on the host.
     const OPAQUE: bool = false;
-    /// Whether its answer stands as long as the host says that what it is made from was not touched: the answer begins with
-    /// a line `@from NOW BOOT STATE STATE`, and is `@same` where its library was told all but NOW by `since`.
-    const STANDS: bool = false;
+    /// Files, given by their paths, that its answer hangs on alone: it stands as long as none of them was touched. Where
+    /// its library was told what stat(1) said of them (`since` in the prelude), the answer is `@same` where that is so
+    /// still, and begins with a line `@from` where not.
+    const GROUNDS: &'static [&'static str] = &[];
 
     /// Whether a host can put back what a change of it did.
     const RETURNS: bool = false;

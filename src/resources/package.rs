@@ -99,7 +99,8 @@ impl Resource for Package {
         .notes(NOTES)
         .examples(EXAMPLES);
     const OPAQUE: bool = true;
-    const STANDS: bool = true;
+    /// dpkg writes a new `status` and moves it over the old one; in `updates` it writes while it is at work.
+    const GROUNDS: &'static [&'static str] = &["/var/lib/dpkg/status", "/var/lib/dpkg/updates"];
     const REPEATABLE: bool = true;
     const LIBRARY: &'static [&'static str] = &[FUNCTIONS];
 

@@ -1,16 +1,14 @@
 # Shell functions of packages (dpkg and apt). Names and versions were checked against Debian policy 5.6:
 # they hold nothing that the shell would split or expand, so they may stand without quotes.
 
-had=-
-# since STATE: what comes next was answered before, when `touched` said this; nothing: it was not.
-since() {
-  had=$1
-}
 # packages NAME/WANT…: WANT is `present`, `latest`, `=VERSION`, `absent` or `purge`. What dpkg knows; of those
 # that must change what apt knows; and what apt would do for all of them together.
 packages() {
   command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 || { echo '!'; return; }
-  touched && return
+  case $had in
+    y) echo @same; return ;;
+    '') echo @from ;;
+  esac
   IFS=' '
   k=
   for p do k="$k ${p%%/*}"; done
@@ -54,22 +52,6 @@ $l
   done
   [ -z "$x" ] || virtual $x
   [ -z "$z" ] || { echo "@simulated$z"; simulated $z; }
-}
-# touched: which boot this is, which files hold what dpkg knows, and when they were changed last (dpkg writes a new one
-# and moves it over the old; `updates` is where it does so while it is at work). `@same` and true where that is what it
-# `had`. Nothing where nobody wants to know.
-touched() {
-  [ "$had" != - ] || return
-  k=$(exec stat -L -c '%d:%i:%s:%.9Z' -- /var/lib/dpkg/status /var/lib/dpkg/updates /proc/self/ 2>/dev/null) || return
-  l=${k##*:} k=${k%"
-"*}
-  booted
-  k="$boot ${k%"
-"*} ${k#*"
-"}"
-  if [ "$k" = "$had" ]; then echo @same; return; fi
-  echo "@from $l $k"
-  return 1
 }
 # installed NAME…: NAME:ARCHITECTURE, status, version, and whether it is on hold; for a command substitution, whose
 # shell becomes dpkg-query.

@@ -213,17 +213,34 @@ pub(super) fn fresh(kind: FileKind, mode: Mode) -> Meta {
     }
 }
 
-/// Asks what stands at `paths` and in which folders they are. Where that is all that a shell is for, `last` lets stat(1)
-/// take its place.
-pub(super) fn ask_stat<'p>(paths: impl Iterator<Item = &'p str>, last: bool, script: &mut Script) {
+/// Asks what stands at `paths` and in which folders they are, and at `grounds` before them; in the lines of stat(1) about
+/// these stands first which file it is, and when it was changed last (DEVICE:INODE:CTIME, in seconds). Where that is all
+/// that a shell is for, `last` lets stat(1) take its place.
+pub(super) fn ask_stat<'p>(
+    paths: impl Iterator<Item = &'p str>,
+    grounds: &[&str],
+    last: bool,
+    script: &mut Script,
+) {
     let mut all: Vec<&str> = paths.flat_map(|path| [path, parent(path)]).collect();
     all.sort_unstable();
     all.dedup();
-    for chunk in all.chunks(CHUNK) {
-        script.text(if last && all.len() <= CHUNK { "exec " } else { "" });
-        script.text("stat -c 's %f %u %g %s %h %U %G %n' --").args(chunk).text(" 2>&1\n");
+    let (first, rest) = all.split_at(all.len().min(CHUNK));
+    let alone = last && rest.is_empty();
+    if !(grounds.is_empty() && first.is_empty()) {
+        let format = if grounds.is_empty() { STAT } else { STAT_OF_WHICH };
+        script.text(if alone { "exec " } else { "" }).text(format);
+        script.args(grounds).args(first).text(" 2>&1\n");
+    }
+    for chunk in rest.chunks(CHUNK) {
+        script.text(STAT).args(chunk).text(" 2>&1\n");
     }
 }
+
+/// How stat(1) is asked.
+const STAT: &str = "stat -c 's %f %u %g %s %h %U %G %n' --";
+/// The same, with which file it is before all else.
+const STAT_OF_WHICH: &str = "stat -c '%d:%i:%.9Z s %f %u %g %s %h %U %G %n' --";
 
 /// Asks for the contents at paths whose SHA-256 is another than the one given.
 pub(super) fn ask_contents<'p>(

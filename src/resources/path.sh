@@ -7,15 +7,14 @@ stat() {
   [ "$n" -le 1 ] || echo "stat ended with status $n"
   return "$n"
 }
-odd=y seen=
+odd=y
 # odd TEXT: is anything in what stat said neither file, folder nor link? What may be a pipe is not read before it is looked
-# at alone. `seen` is what it said.
+# at alone.
 odd() {
-  odd= seen="$1
-"
+  odd=
   case "
 $1" in *"
-s "[126c]*) odd=y ;; esac
+s "[126c]* | *[0-9]' s '[126c][0-9a-f][0-9a-f][0-9a-f]' '*) odd=y ;; esac
 }
 # contents SUMS PATH…: what each regular file holds of these whose digest is another than SUMS says, in the lines of
 # sha256sum(1) and their order: one process tells all of them. A file of which that says nothing, because it is missing or
@@ -120,6 +119,7 @@ about() {
   [ "$k" != "$seen" ] || return
   k=${k##*"
 "}
+  case $k in [0-9]*' s '*) k=${k#* } ;; esac
   # Of another path, which ends so, there are more words.
   case $k in s\ *\ *\ *\ *\ *\ *\ *\ *) return 1 ;; s\ *) ;; *) return 1 ;; esac
 }

@@ -18,9 +18,10 @@ impl<'a> Stats<'a> {
     /// Looks at the answer on the host itself (path.sh, `odd`), right behind the question.
     pub const ODD: &'static str = "odd \"$A\"\n";
 
-    /// Asks what stands at `paths`, and in which folders they are.
-    pub fn ask<'p>(paths: impl Iterator<Item = &'p str>, script: &mut Script) {
-        path::ask_stat(paths, true, script);
+    /// Asks what stands at `paths`, and in which folders they are; and at `grounds` before, which file that is and when it was
+    /// changed last too.
+    pub fn ask<'p>(paths: impl Iterator<Item = &'p str>, grounds: &[&str], script: &mut Script) {
+        path::ask_stat(paths, grounds, true, script);
     }
 
     /// Reads the answer, and the status with which the shell ended that gave it: what stat(1) says nothing of is not there
@@ -32,6 +33,7 @@ impl<'a> Stats<'a> {
             stats.other.push(b"stat did not end by itself");
         }
         for line in answer.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+            let line = bare(line);
             match about(line) {
                 // Of a path that is told twice nothing is left out.
                 Some(path) => {
@@ -60,9 +62,17 @@ impl<'a> Stats<'a> {
     }
 }
 
+/// A line of stat(1) without which file it is.
+fn bare(line: &[u8]) -> &[u8] {
+    let at = line.iter().position(|&byte| byte == b' ');
+    let rest = at.filter(|_| line[0].is_ascii_digit()).map_or(line, |at| &line[at + 1..]);
+    if rest.starts_with(b"s ") { rest } else { line }
+}
+
 /// The path that a line of stat(1) is about: one that it knows, or one that it names in an error (GNU and busybox quote
 /// an absolute path behind a space).
-pub(super) fn about(line: &[u8]) -> Option<&[u8]> {
+pub fn about(line: &[u8]) -> Option<&[u8]> {
+    let line = bare(line);
     if let Some(rest) = line.strip_prefix(b"s ") {
         return rest.splitn(8, |&byte| byte == b' ').nth(7);
     }

@@ -20,7 +20,7 @@ trap 'F=stop' USR1
 unset CDPATH ENV BASH_ENV
 exec 3<&0 4>&1 0</dev/null 1>&2
 F= X= D= S=0 B=-1 C=0 M= I= J= Q=0 G=0 V= T=0 H=
-born= boot= state= journal= lock= keeping= guard= swap= later= like= nest= given= known= wrote=
+born= boot= state= journal= lock= keeping= guard= swap= later= like= nest= given= known= wrote= seen= had=-
 trap 'leave' EXIT
 cd /
 
@@ -79,6 +79,18 @@ apart() {
   unset IFS
   set +f
   cd /
+}
+
+# since BOOT LINES: what comes next was answered before, in this boot, when stat said LINES of what it hangs on. `had` is y
+# where it says them still (in `seen`, all that it said before the questions), empty where it does not or nothing was
+# answered, and - where nobody wants to know.
+since() {
+  had=
+  booted
+  if [ -n "$1" ] && [ "$1" = "$boot" ]; then
+    case $seen in *"$2
+"*) had=y ;; esac
+  fi
 }
 
 # fail TEXT: sets what the step says and fails.

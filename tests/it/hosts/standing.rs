@@ -1,6 +1,8 @@
-//! What dpkg knows is not asked for again while its files are as they were; whoever touches them is seen.
+//! What dpkg knows, and what a host remembers, is not asked for again while their files are as they were; whoever touches
+//! them is seen.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::project;
 use trueup::model::change::sha256_hex;
@@ -9,10 +11,14 @@ use crate::support::{Output, Project, lab, lab::left_out, lab::own};
 
 const HOST: &str = "spare1";
 
-/// Plans with this folder for what can be found again.
-fn plan(project: &Project, cache: &Path) -> Output {
+/// Runs with this folder for what can be found again.
+fn run(project: &Project, words: &[&str], cache: &Path) -> Output {
     let cache = cache.display().to_string();
-    project.on_lab_with(&["plan", "--detailed-exitcode"], &[("XDG_CACHE_HOME", &cache)])
+    project.on_lab_with(words, &[("XDG_CACHE_HOME", &cache)])
+}
+
+fn plan(project: &Project, cache: &Path) -> Output {
+    run(project, &["plan", "--detailed-exitcode"], cache)
 }
 
 /// The one answer that is kept.
@@ -23,13 +29,19 @@ fn kept(cache: &Path) -> PathBuf {
     files[0].clone()
 }
 
-/// Makes the kept answer say that a package is not there: who believes it wants to install it.
-fn falsify(cache: &Path) {
+/// Makes the kept answer say something else: who believes it is seen.
+fn falsify(cache: &Path, (from, to): (&str, &str)) {
     let file = kept(cache);
     let text = std::fs::read_to_string(&file).expect("an answer");
     let (_, text) = text.split_once('\n').expect("a sum");
-    let text = text.replace("\tinstalled\t", "\tnot-installed\t");
+    assert!(text.contains(from), "{text}");
+    let text = text.replace(from, to);
     std::fs::write(file, format!("{}\n{text}", sha256_hex(text.as_bytes()))).expect("an answer");
+}
+
+/// What was touched just before is not kept.
+fn rest() {
+    std::thread::sleep(Duration::from_secs(4));
 }
 
 #[test]
@@ -44,7 +56,7 @@ fn dpkg_is_asked_again_once_its_files_were_touched() {
     lab().on(HOST, "touch /var/lib/dpkg/updates");
     plan(&project, cache.path()).expect(0);
     assert!(!cache.path().join("trueup/answers").exists());
-    std::thread::sleep(std::time::Duration::from_secs(4));
+    rest();
     for touch in [
         "echo coreutils hold | dpkg --set-selections",
         "echo coreutils install | dpkg --set-selections",
@@ -52,7 +64,7 @@ fn dpkg_is_asked_again_once_its_files_were_touched() {
         "cp -p /var/lib/dpkg/status /var/lib/dpkg/status-new && mv /var/lib/dpkg/status-new /var/lib/dpkg/status",
     ] {
         plan(&project, cache.path()).expect(0);
-        falsify(cache.path());
+        falsify(cache.path(), ("\tinstalled\t", "\tnot-installed\t"));
         let believed = plan(&project, cache.path()).expect(2);
         assert!(
             believed.last_line().contains("2 to change")
@@ -62,7 +74,7 @@ fn dpkg_is_asked_again_once_its_files_were_touched() {
         );
         lab().on(HOST, touch);
         plan(&project, cache.path()).expect(0);
-        std::thread::sleep(std::time::Duration::from_secs(4));
+        rest();
     }
     // What is half written is not believed.
     plan(&project, cache.path()).expect(0);
@@ -70,4 +82,57 @@ fn dpkg_is_asked_again_once_its_files_were_touched() {
     let text = std::fs::read(&file).expect("an answer");
     std::fs::write(file, &text[..text.len() / 2]).expect("an answer");
     plan(&project, cache.path()).expect(0);
+}
+
+#[test]
+fn what_a_host_remembers_comes_again_once_it_was_touched() {
+    if left_out() {
+        return;
+    }
+    let _host = own(HOST);
+    let both =
+        "[file.\"/srv/still-a\"]\ncontent = \"a\"\n[file.\"/srv/still-b\"]\ncontent = \"b\"\n";
+    let project = project(&format!("[hosts.{HOST}]\n"), both);
+    let (cache, other) =
+        (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    run(&project, &["apply", "--yes"], cache.path()).expect(0);
+    plan(&project, cache.path()).expect(0);
+    assert!(!cache.path().join("trueup/answers").exists(), "it was just written");
+    project.file("modules/m/module.toml", "[file.\"/srv/still-a\"]\ncontent = \"a\"\n");
+    lab().on(HOST, "touch /srv/still-c");
+    let pruned = |cache: &Path| run(&project, &["plan", "--prune"], cache).expect(0).stdout;
+    let state = project.lab_state();
+    let state = state.display();
+    for touch in [
+        // Another run, with a cache of its own, brings a ledger anew.
+        "",
+        "touch STATE/*/*/journal",
+        "for f in STATE/*/*/ledger; do cp -p $f $f.2 && mv $f.2 $f; done",
+    ] {
+        rest();
+        assert!(pruned(cache.path()).contains("/srv/still-b"));
+        falsify(cache.path(), ("/srv/still-b", "/srv/still-c"));
+        let believed = pruned(cache.path());
+        // A ledger has a digest of its own.
+        let lied = believed.contains("/srv/still-c") || believed.contains("it was changed after");
+        assert!(lied, "{believed}");
+        if touch.is_empty() {
+            run(&project, &["apply", "--yes"], other.path()).expect(0);
+            project.file("modules/m/module.toml", "[file.\"/srv/still-a\"]\ncontent = \"A\"\n");
+            run(&project, &["apply", "--yes"], other.path()).expect(0);
+        } else {
+            lab().on(HOST, &touch.replace("STATE", &state.to_string()));
+        }
+        let told = pruned(cache.path());
+        assert!(told.contains("/srv/still-b") && !told.contains("/srv/still-c"), "{told}");
+    }
+    // What goes, goes by what the host says.
+    rest();
+    pruned(cache.path());
+    run(&project, &["apply", "--yes", "--prune"], cache.path()).expect(0);
+    assert_eq!(lab().on(HOST, "ls /srv/still-*"), "/srv/still-a\n/srv/still-c\n");
+    let gone =
+        lab().on(HOST, &format!("rm -r {state} && rm /srv/still-c && ls {state} 2>&1 || true"));
+    assert!(gone.contains("No such file"), "{gone}");
+    assert!(!pruned(cache.path()).contains("still-b"));
 }
