@@ -130,7 +130,8 @@ impl Standing {
             );
             fits.then(|| lines.push(line))?;
         }
-        (said.boot.len() == BOOT).then(|| (said.boot, lines.join("\n")))
+        let there = lines.iter().any(|line| touched(line).is_some());
+        (there && said.boot.len() == BOOT).then(|| (said.boot, lines.join("\n")))
     }
 
     fn keep(&self, (boot, lines): (&str, &str), answer: &[u8]) -> std::io::Result<()> {
@@ -348,6 +349,12 @@ mod tests {
         let fewer = text.replace(there, missing);
         assert_eq!(state(&standing, &fewer), None);
         assert!(state(&memory, &fewer).is_some_and(|lines| lines.ends_with(missing)));
+        let none = text.lines().map(|line| match stat_about(line.as_bytes()) {
+            Some(b"/a" | b"/b") => missing.replace("/b", "/a"),
+            _ => line.to_owned(),
+        });
+        let none = none.collect::<Vec<_>>().join("\n");
+        assert_eq!(state(&memory, &none.replacen("/a", "/b", 1)), None, "it is elsewhere");
         let denied = fewer.replace("No such file or directory", "Permission denied");
         assert_eq!(state(&memory, &denied), None);
     }

@@ -287,13 +287,13 @@ silenced() {
   [ "$1" != now ] || return 0
   ! command -v flock >/dev/null 2>&1 || { exec 9<>"$state/lock" && flock -w 60 9; }
 }
-# acting VERB UNIT…: written down before systemctl does it, where the run keeps what it changes.
+# acting VERBS UNIT…: written down before systemctl does it, where the run keeps what it changes.
 acting() {
   [ -n "$keeping" ] || return 0
   [ -n "$keptn" ] || shelf "$state/kept" $keptmost || return
   a=$1
   shift
-  for p do echo "$a $p"; done >>"$state/kept/$keeping/acts" && ondisk "$state/kept/$keeping/acts"
+  for k in $a; do for p do echo "$k $p"; done; done >>"$state/kept/$keeping/acts" && ondisk "$state/kept/$keeping/acts"
 }
 # reacted WHAT FOLDER: units go back too, the last first, each once. At boot they have not begun.
 reacted() {

@@ -22,7 +22,8 @@ recall() {
   unfinished
   [ -e "$state/ledger" ] || [ -e "$state/journal" ] || return 0
   [ ! -e "$state/journal" ] || restarted
-  if [ $# -gt 2 ]; then
+  # Who is not root remembers elsewhere, where nothing else was asked for: not where stat was asked.
+  if [ $# -gt 2 ] && { [ "$U" -eq 0 ] || [ -n "$2" ]; }; then
     since "$3" "$4"
     case $had in y) echo @same; had=-; return ;; esac
     echo @from

@@ -242,14 +242,16 @@ foreseen() {
     shift "$wide"
   done
 }
-# raised ITEM…: enables them, starts them, or both. systemd reads its units again once, behind what `enable` does to files.
+# raised ITEM…: enables them, starts them, or both. systemd reads its units again once, behind what `enable` does to files:
+# with --now systemctl asks it to (systemctl(1)).
 raised() {
-  for l in $verbs; do acting "$l" $units || return; done
-  case $verbs in enable*) try "$s" systemctl --no-ask-password --no-reload enable -- $units || return ;; esac
-  case $verbs$5 in enable* | *y) reread "$s" || return ;; esac
+  acting "$verbs" $units || return
   case $verbs in
-    *start)
-      try "$s" systemctl --no-ask-password start -- $units
-      [ -z "$slow" ] || sleep 0.3 2>/dev/null || sleep 1 ;;
+    enable) try "$s" systemctl --no-ask-password --no-reload enable -- $units && reread "$s"; return ;;
+    enable*) try "$s" systemctl --no-ask-password enable --now -- $units ;;
+    *)
+      [ "$5" != y ] || reread "$s" || return
+      try "$s" systemctl --no-ask-password start -- $units ;;
   esac
+  [ -z "$slow" ] || sleep 0.3 2>/dev/null || sleep 1
 }

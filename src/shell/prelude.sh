@@ -88,7 +88,9 @@ since() {
   had=
   booted
   if [ -n "$1" ] && [ "$1" = "$boot" ]; then
-    case $seen in *"$2
+    case "
+$seen" in *"
+$2
 "*) had=y ;; esac
   fi
 }

@@ -320,6 +320,26 @@ static GUARDS: &[Guard] = &[
         remembered::only_our_own_folder,
     ),
     guard(
+        "what is kept is of this boot",
+        &[("[ \"$1\" = \"$boot\" ]; then\ncase", "true; then\ncase")],
+        remembered::stands_as_it_was,
+    ),
+    guard(
+        "what another login remembers is elsewhere",
+        &[("{ [ \"$U\" -eq 0 ] || [ -n \"$2\" ]; }", "true")],
+        remembered::stands_as_it_was,
+    ),
+    guard(
+        "stat says whole lines of what is kept",
+        &[("*\"\n$2\n\"*) had=y", "*\"$2\n\"*) had=y")],
+        remembered::stands_as_it_was,
+    ),
+    guard(
+        "what stat says is compared with what it said then",
+        &[("*\"\n$2\n\"*) had=y", "*) had=y")],
+        remembered::stands_as_it_was,
+    ),
+    guard(
         "a saved plan is used up",
         &[("M=$(mkdir -- \"$n/$1\" 2>&1) || {", "M=$(mkdir -p -- \"$n/$1\" 2>&1) || {")],
         remembered::spent_once,

@@ -217,6 +217,51 @@ pub(super) fn only_our_own_folder(shell: &Shell, edits: &[Edit]) -> Result<(), S
     if empty { Ok(()) } else { Err("something was written there".to_owned()) }
 }
 
+/// What is remembered is told again unless stat says the same of it as then, in the same boot.
+pub(super) fn stands_as_it_was(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
+    let mut bench = holding(shell, edits)?;
+    done(&bench.step_reading("note", b"[\"a run\"]\n")?)?;
+    let base = base(&bench);
+    for (seen, boot, lines, same) in [
+        ("a\nb\nc", "", "a\nb", true),
+        ("a\nb\nc", "", "b\nc", true),
+        ("a\nb\nc", "", "a\nc", false),
+        ("a\nb\nc", "another", "a\nb", false),
+        ("xa\nb\nc", "", "a\nb", false),
+        ("a\nbx\nc", "", "a\nb", false),
+        ("", "", "a\nb", false),
+        ("a\n\nb", "none", "", false),
+    ] {
+        let told = "told() { booted; seen=\"$1\n\"; boot_then=${3:-$boot}; [ \"$3\" != none ] || boot_then=; \
+                    M=$(recall p/h \"$2\" \"$boot_then\" \"$4\"); :; }; told";
+        let answer = bench.step(told, &[seen, &base, boot, lines])?;
+        done(&answer)?;
+        let said = said(&answer);
+        let (head, rest) = said.split_once("\n@").ok_or("it does not say whether it stands")?;
+        let right = if same {
+            rest == "same"
+        } else {
+            rest.starts_with("from\n= journal\n= ledger\n") && rest.contains("[\"a run\"]")
+        };
+        if !head.starts_with("= boot ") || !head.contains("\n= lock ") || !right {
+            return Err(format!("{seen:?} {boot} {lines:?}: {said}"));
+        }
+    }
+    let plain = bench.step("told() { M=$(recall p/h \"$1\"); :; }; told", &[&base])?;
+    let plain = said(&plain);
+    if plain.contains("\n@") || !plain.contains("[\"a run\"]") {
+        return Err(format!("nobody keeps it: {plain}"));
+    }
+    // Another login's is elsewhere than stat was asked.
+    let told = "told() { booted; seen='a\n'; M=$(U=1000 HOME=$1/home; p=$HOME/.local/state/trueup/p/h; \
+                mkdir -p \"$p\"; echo x >\"$p/ledger\"; recall p/h '' \"$boot\" a); }; told";
+    let other = said(&bench.step(told, &[&base])?);
+    if !other.ends_with("\n= ledger\nx") || other.contains("\n@") {
+        return Err(format!("another login's: {other}"));
+    }
+    Ok(())
+}
+
 /// A saved plan is used up once.
 pub(super) fn spent_once(shell: &Shell, edits: &[Edit]) -> Result<(), String> {
     let mut bench = holding(shell, edits)?;
@@ -254,6 +299,11 @@ fn an_apply_is_ended_by_the_name_of_its_run() {
 #[test]
 fn a_folder_of_somebody_else_is_not_worked_in() {
     everywhere(|shell| only_our_own_folder(shell, &[]));
+}
+
+#[test]
+fn what_is_remembered_stands_as_long_as_stat_says_the_same() {
+    everywhere(|shell| stands_as_it_was(shell, &[]));
 }
 
 #[test]
