@@ -90,6 +90,8 @@ pub fn small_ones_are_read_where_nobody_swaps(shell: &Shell, edits: &[Edit]) -> 
     let mut bench = Bench::new(shell, edits);
     for (seen, read) in [
         (sound.clone() + &file(length), true),
+        // Which files they are may stand before that.
+        (format!("1:2:3.5 {sound}44:5:6.7 {}", file(length)), true),
         (line("41fd 0 0 4096 2", folder) + &file(length), false),
         (line("41ef 0 0 4096 2", folder) + &file(length), false),
         (line("41ed 1000 0 4096 2", folder) + &file(length), false),
@@ -99,7 +101,8 @@ pub fn small_ones_are_read_where_nobody_swaps(shell: &Shell, edits: &[Edit]) -> 
         (file(length), false),
     ] {
         let (seq, mut script) = (bench.session.seq(), Script::new());
-        script.text("odd").arg(seen.trim_end()).text("\nA=$(\nbrief").arg(&path);
+        script.text("seeing() { seen=\"$1\n\"; odd \"$1\"; }\nseeing").arg(seen.trim_end());
+        script.text("\nA=$(\nbrief").arg(&path);
         script.text(" || echo left\n)\nask ").number(seq).text(" 0 \"$A\"\n");
         let answers = bench.session.exchange(&script, &[])?;
         let told = answers.first().map(said).unwrap_or_default();
