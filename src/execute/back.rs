@@ -162,7 +162,7 @@ async fn keeper(
         Ended { spent, ..ended(target, host, error) }
     })?;
     failpoint!("lock-held");
-    let both = recall.read(whose, target, (&answers, None)).and_then(|memory| {
+    let both = recall.read(whose, target, &answers).and_then(|memory| {
         let none = || failed(target, "the host did not say what it keeps".to_owned());
         let kept = answers.iter().find(|answer| answer.seq == seq).ok_or_else(none)?;
         Ok((memory, ledger::runs(&kept.payload)))

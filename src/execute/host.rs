@@ -10,7 +10,7 @@ use super::failpoint::failpoint;
 use super::look::Look;
 use super::program::{Program, Questions};
 use super::purpose::Purpose;
-use super::remember::Recall;
+use super::remember::{Recall, standing};
 use super::session::Session;
 use super::session_error::SessionError;
 use super::standing::Keeps;
@@ -153,8 +153,7 @@ async fn probe(
     failpoint!("lock-held");
     let heard = Instant::now();
     session.counts.times.probe += heard - begun;
-    let said = look.probe.said(&answers);
-    let memory = recall.read(whose, target, (&answers, said.as_ref()));
+    let memory = recall.read(whose, target, &answers);
     let memory = match memory {
         Ok(memory) => memory,
         Err(ended) => {
@@ -162,6 +161,8 @@ async fn probe(
             return Err(Ended { spent, ..ended });
         }
     };
+    let said = look.probe.said(&answers);
+    recall.keep((&answers, said.as_ref()), &memory, &desired);
     let observed = look.probe.read(&desired, &answers);
     let moved = &resolver.project().moved;
     let mut memory = memory;
@@ -201,7 +202,8 @@ fn questions(
 ) -> (Program, Recall, Look) {
     let (mut program, mut questions) = (Program::default(), Questions::default());
     let keeps = settings.answers.as_deref().map(|folder| Keeps { folder, host });
-    let recall = Recall::ask((whose, keeps), settings, session, (&mut program, &mut questions));
+    let standing = keeps.and_then(|keeps| standing(keeps, whose, settings, desired));
+    let recall = Recall::ask((whose, standing), settings, session, (&mut program, &mut questions));
     let keeping = (settings.probe_timeout, (keeps, recall.standing.as_ref()));
     let look = Look::ask(desired, session, (&mut program, questions), keeping);
     (program, recall, look)

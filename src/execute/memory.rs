@@ -23,7 +23,7 @@ pub async fn remembered(host: &Host, project: &str, settings: &Settings) -> Resu
     program.seconds = settings.probe_timeout;
     let answers = session.exchange(program, |_| {}).await.map_err(wrong)?;
     session.close().await;
-    recall.read(whose, 0, (&answers, None))
+    recall.read(whose, 0, &answers)
 }
 
 /// Ends the apply of this run that holds the lock, as whoever ends it is called, or takes away what the host

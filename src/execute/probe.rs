@@ -127,9 +127,10 @@ impl Probe {
                 these.iter().map(|&index| &desired.resources[index].desired).collect();
             let answer = by_seq.get(seq).map(|answer| Cow::Borrowed(answer.payload.as_slice()));
             let answer = match self.standing.get(seq) {
-                Some(kept) => {
-                    answer.and_then(|answer| kept.whole(&answer, said.as_ref()).map(Cow::Owned))
-                }
+                Some(kept) => answer.and_then(|answer| {
+                    kept.keep(&answer, said.as_ref());
+                    kept.whole(&answer).map(Cow::Owned)
+                }),
                 None => answer,
             };
             let states = match answer {

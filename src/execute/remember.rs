@@ -12,7 +12,7 @@ use super::session::Session;
 use super::session_error::SessionError;
 use super::standing::{Keeps, Said, Standing};
 use super::wave::Wave;
-use crate::ledger::{Damage, LastRun, Ledger, Memory, Notes, Owed, Undo, read};
+use crate::ledger::{Damage, LastRun, Ledger, Memory, Notes, Owed, Undo, is_about, read};
 use crate::model::change::TriggerKind;
 use crate::model::{Action, Address, Event, Outcome, RunMark, Span};
 use crate::plan::{Plan, Status};
@@ -24,6 +24,24 @@ const NOBODY: &str = "somebody who did not say who";
 
 /// Where a host remembers for root, where nothing else was asked for (`lair` in prelude.sh).
 const STATE: &str = "/var/lib/trueup";
+
+/// What is kept of a host's memory from run to run. Of a sensitive content a host remembers a digest, which it alone should
+/// have: where there is any nothing is kept.
+pub(super) fn standing(
+    keeps: Keeps<'_>,
+    whose: (&str, &str),
+    settings: &Settings,
+    desired: &Desired,
+) -> Option<Standing> {
+    let [place, base] = state(whose, settings);
+    let folder = if base.is_empty() { STATE } else { &base };
+    let standing = Standing::memory(keeps, &format!("{folder}/{place}"));
+    if desired.resources.iter().any(|instance| instance.kept_back()) {
+        standing.forget();
+        return None;
+    }
+    Some(standing)
+}
 
 /// A question about what a host remembers.
 pub(super) struct Recall {
@@ -41,7 +59,7 @@ impl Recall {
     /// the program, so that nothing that is seen is another apply's work that goes on; then sets that a run left in the
     /// middle are put back.
     pub(super) fn ask(
-        (whose, keeps): ((&str, &str), Option<Keeps<'_>>),
+        (whose, standing): ((&str, &str), Option<Standing>),
         settings: &Settings,
         session: &mut Session,
         (program, questions): (&mut Program, &mut Questions),
@@ -59,8 +77,6 @@ impl Recall {
         });
         let seq = session.seq();
         let mut inner = Script::new();
-        let folder = if base.is_empty() { STATE } else { base };
-        let standing = keeps.map(|keeps| Standing::memory(keeps, &format!("{folder}/{place}")));
         inner.text("recall").args([place, base]);
         inner.args(standing.iter().flat_map(Standing::told));
         questions.ask(seq, inner);
@@ -97,7 +113,7 @@ impl Recall {
         &self,
         (project, host): (&str, &str),
         target: usize,
-        (answers, grounds): (&[Answer], Option<&Said<'_>>),
+        answers: &[Answer],
     ) -> Result<Memory, Ended> {
         let answer = |seq| answers.iter().find(|answer| answer.seq == seq);
         if let Some(answer) = self.lock.and_then(answer)
@@ -115,10 +131,20 @@ impl Recall {
         let none = || failed(target, "the host did not say what it remembers".to_owned());
         let said = |seq| answer(seq).map(|answer| answer.payload.as_slice()).ok_or_else(none);
         let spent = self.spent.map(said).transpose()?;
-        let kept = self.standing.as_ref();
-        let remembered = match (kept, said(self.seq)?) {
-            (Some(kept), answer) => kept.whole(answer, grounds).map(Cow::Owned).ok_or_else(none)?,
-            (None, answer) => Cow::Borrowed(answer),
+        let told = answer(self.seq).ok_or_else(none)?;
+        if told.status != 0 {
+            // An apply would take it for nothing, and write it anew.
+            let message = "what it remembers cannot be read there".to_owned();
+            let help = format!(
+                "look at its files: trueup reads them by cat (status {}); or let it be forgotten: \
+                 trueup ledger {host} --forget",
+                told.status
+            );
+            return Err(Ended { help: Some(help), ..failed(target, message) });
+        }
+        let remembered = match &self.standing {
+            Some(kept) => Cow::Owned(kept.whole(&told.payload).ok_or_else(none)?),
+            None => Cow::Borrowed(told.payload.as_slice()),
         };
         let mut memory = read(&remembered, (project, host));
         // Who holds it now is this run.
@@ -135,6 +161,25 @@ impl Recall {
                 Err(Ended { outcome: Outcome::Refused, help, ..failed(target, damage.to_string()) })
             }
             _ => Ok(memory),
+        }
+    }
+
+    /// Keeps what the host said for the next run, where all of it is about what is declared, and so nothing of it sensitive.
+    pub(super) fn keep(
+        &self,
+        (answers, said): (&[Answer], Option<&Said<'_>>),
+        memory: &Memory,
+        desired: &Desired,
+    ) {
+        let Some(standing) = &self.standing else { return };
+        let answer = answers.iter().find(|answer| answer.seq == self.seq);
+        let Some(answer) = answer.filter(|answer| Standing::is_told(&answer.payload)) else {
+            return;
+        };
+        let declared: HashSet<String> =
+            desired.resources.iter().map(|instance| instance.address.to_string()).collect();
+        if memory.damage.is_none() && is_about(&answer.payload, &declared) {
+            standing.keep(&answer.payload, said);
         }
     }
 }

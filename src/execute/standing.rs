@@ -7,6 +7,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::config::own;
+use crate::ledger;
 use crate::model::Host;
 use crate::model::change::sha256_hex;
 use crate::resources::stat_about;
@@ -15,9 +16,11 @@ use crate::resources::stat_about;
 const STILL: u64 = 2;
 
 /// The most that is kept of one answer, in bytes.
-const BYTES_MAX: usize = 8 << 20;
-/// More than stands before it.
-const HEAD_MAX: u64 = 4 << 10;
+const BYTES_MAX: usize = 1 << 20;
+/// The most that stands before it, in bytes.
+const HEAD_MAX: usize = 4 << 10;
+/// The most of that which is what stat(1) said.
+const LINES_MAX: usize = 2 << 10;
 
 /// The folder of a process is as old as the process: of stat(1) itself, that is what time it is on the host.
 pub(super) const NOW: &str = "/proc/self/";
@@ -66,7 +69,14 @@ impl Standing {
     /// What a host remembers in a folder.
     pub(super) fn memory(keeps: Keeps<'_>, folder: &str) -> Self {
         let grounds = ["ledger", "journal"].map(|file| format!("{folder}/{file}")).into();
-        Self { fewer: true, ..Self::of(keeps, folder, sha256_hex(b"memory"), grounds) }
+        let question = sha256_hex(ledger::LIBRARY.as_bytes());
+        Self { fewer: true, ..Self::of(keeps, folder, question, grounds) }
+    }
+
+    /// Takes away what is kept.
+    pub(super) fn forget(self) {
+        // What cannot be taken away is what it was.
+        let _ = std::fs::remove_file(self.file);
     }
 
     fn of(keeps: Keeps<'_>, what: &str, question: String, grounds: Vec<String>) -> Self {
@@ -90,30 +100,36 @@ impl Standing {
         self.kept.as_ref().map_or(["", ""], |kept| [&kept.boot, &kept.lines])
     }
 
-    /// The whole answer, where the host said this and that of the files: behind its first lines, which hang on more (`= …`),
-    /// what is kept in the place of a line `@same`, which is none where nothing is; behind a line `@from` what is kept from
-    /// now on, where it can be.
-    pub(super) fn whole(&self, answer: &[u8], said: Option<&Said<'_>>) -> Option<Vec<u8>> {
-        let mut rest = answer;
-        while rest.starts_with(b"= ") {
-            rest = &rest[line_end(rest)..];
-        }
-        let head = &answer[..answer.len() - rest.len()];
-        let end = line_end(rest);
-        match rest[..end].trim_ascii_end() {
+    /// The whole answer: behind its first lines, which hang on more (`= …`), what is kept in the place of a line `@same`,
+    /// which is none where nothing is; and without a line `@from`.
+    pub(super) fn whole(&self, answer: &[u8]) -> Option<Vec<u8>> {
+        let (head, line, rest) = parts(answer);
+        match line {
             b"@same" => {
                 let kept = self.kept.as_ref()?;
                 // Behind it stands what the login may not.
-                Some([head, &kept.answer, &rest[b"@same".len()..]].concat())
+                let end = if rest.is_empty() { &b""[..] } else { b"\n" };
+                Some([head, &kept.answer, end, rest].concat())
             }
-            b"@from" => {
-                let rest = &rest[end..];
-                let state = said.and_then(|said| self.state(said)).filter(|_| lasts(rest));
-                // Who cannot keep it asks again.
-                let _ = state.map(|(boot, lines)| self.keep((boot, &lines), rest));
-                Some([head, rest].concat())
-            }
+            b"@from" => Some([head, rest].concat()),
             _ => Some(answer.to_vec()),
+        }
+    }
+
+    /// Whether an answer could be kept: it is told whole.
+    pub(super) fn is_told(answer: &[u8]) -> bool {
+        parts(answer).1 == b"@from"
+    }
+
+    /// Keeps what stands in an answer behind a line `@from`, where the host said this of the files, and it can be kept.
+    pub(super) fn keep(&self, answer: &[u8], said: Option<&Said<'_>>) {
+        let (_, line, rest) = parts(answer);
+        if line == b"@from"
+            && lasts(rest)
+            && let Some((boot, lines)) = said.and_then(|said| self.state(said))
+        {
+            // Who cannot keep it asks again.
+            let _ = self.write((boot, &lines), rest);
         }
     }
 
@@ -131,10 +147,11 @@ impl Standing {
             fits.then(|| lines.push(line))?;
         }
         let there = lines.iter().any(|line| touched(line).is_some());
-        (there && said.boot.len() == BOOT).then(|| (said.boot, lines.join("\n")))
+        let lines = lines.join("\n");
+        (there && said.boot.len() == BOOT && lines.len() <= LINES_MAX).then_some((said.boot, lines))
     }
 
-    fn keep(&self, (boot, lines): (&str, &str), answer: &[u8]) -> std::io::Result<()> {
+    fn write(&self, (boot, lines): (&str, &str), answer: &[u8]) -> std::io::Result<()> {
         let (question, count) = (&self.question, self.grounds.len());
         let head = format!("{question}\n{boot} {count}\n{lines}\n");
         let text = [head.as_bytes(), answer].concat();
@@ -193,6 +210,17 @@ impl<'a> Said<'a> {
     }
 }
 
+/// An answer's first lines that begin with `= `, the line behind them, and what stands behind that.
+fn parts(answer: &[u8]) -> (&[u8], &[u8], &[u8]) {
+    let mut rest = answer;
+    while rest.starts_with(b"= ") {
+        rest = &rest[line_end(rest)..];
+    }
+    let head = &answer[..answer.len() - rest.len()];
+    let (line, rest) = rest.split_at(line_end(rest));
+    (head, line.strip_suffix(b"\n").unwrap_or(line), rest)
+}
+
 /// When a regular file or a folder was changed last, in seconds of the host's clock, by a line of stat(1). Where times have
 /// no fractions they are of an image, or made up.
 fn touched(line: &str) -> Option<u64> {
@@ -224,7 +252,7 @@ fn trusted(file: &Path) -> Option<Vec<u8>> {
     let folder = symlink_metadata(file.parent()?).ok()?;
     (folder.is_dir() && own::is_ours(&folder)).then_some(())?;
     let opened = own::open(OpenOptions::new().read(true), file).ok()??;
-    let most = BYTES_MAX as u64 + HEAD_MAX;
+    let most = (BYTES_MAX + HEAD_MAX) as u64;
     let mut text = Vec::new();
     // One that was cut is not whole.
     opened.take(most).read_to_end(&mut text).ok()?;
@@ -242,8 +270,8 @@ fn line(text: &[u8]) -> Option<(&str, &[u8])> {
     Some((str::from_utf8(&text[..end]).ok()?, &text[end + 1..]))
 }
 
-#[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests look at the files")]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
@@ -276,18 +304,21 @@ mod tests {
         let of = |question: &[u8]| Standing::on(keeps, question, &GROUNDS);
         let (said, _) = Said::read(SAID, 3);
         let first = of(b"packages a");
-        assert_eq!((first.told(), first.whole(b"@same", None)), (["", ""], None), "none is kept");
-        assert_eq!(first.whole(&from(ANSWER), None).as_deref(), Some(ANSWER));
+        assert_eq!((first.told(), first.whole(b"@same")), (["", ""], None), "none is kept");
+        assert_eq!(first.whole(&from(ANSWER)).as_deref(), Some(ANSWER));
+        first.keep(&from(ANSWER), None);
         assert_eq!(of(b"packages a").told(), ["", ""], "nobody said what it hangs on");
-        assert_eq!(first.whole(&from(ANSWER), Some(&said)).as_deref(), Some(ANSWER));
+        first.keep(ANSWER, Some(&said));
+        assert_eq!(of(b"packages a").told(), ["", ""], "nobody asked for it");
+        first.keep(&from(ANSWER), Some(&said));
         let next = of(b"packages a");
         assert_eq!(next.told(), ["123e4567-e89b-12d3-a456-426614174000", LINES]);
-        assert_eq!(next.whole(b"@same", None).as_deref(), Some(ANSWER));
+        assert_eq!(next.whole(b"@same").as_deref(), Some(ANSWER));
         let all = [ANSWER, b"\n@login"].concat();
-        assert_eq!(next.whole(b"@same\n@login", None), Some(all), "another login");
+        assert_eq!(next.whole(b"@same\n@login"), Some(all), "another login");
         let all = [b"= boot 1\n= lock x\n", ANSWER].concat();
-        assert_eq!(next.whole(b"= boot 1\n= lock x\n@same", None), Some(all), "hangs on more");
-        assert_eq!(next.whole(b"!", None).as_deref(), Some(&b"!"[..]));
+        assert_eq!(next.whole(b"= boot 1\n= lock x\n@same"), Some(all), "hangs on more");
+        assert_eq!(next.whole(b"!").as_deref(), Some(&b"!"[..]));
         assert_eq!(of(b"packages a b").told(), ["", ""]);
         // What is not whole is not believed.
         let text = fs::read(&next.file).unwrap();
@@ -310,6 +341,11 @@ mod tests {
         fs::write(&next.file, String::from_utf8(text).unwrap().replace("installed", "gone"))
             .unwrap();
         assert_eq!(of(b"packages a").told(), ["", ""]);
+        first.keep(&from(ANSWER), Some(&said));
+        let file = next.file.clone();
+        assert!(file.exists());
+        next.forget();
+        assert!(!file.exists());
     }
 
     #[test]
@@ -338,6 +374,7 @@ mod tests {
             ("97.9", "97.000000000"),
             ("97.9", "18446744073709551615.9"),
             ("123e4567-e89b-12d3-a456-426614174000", "unknown"),
+            ("root root /b", &format!("root {} /b", "x".repeat(LINES_MAX))),
         ] {
             assert!(text.contains(from));
             assert_eq!(state(&standing, &text.replace(from, to)), None, "{from} {to}");

@@ -194,7 +194,10 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::ledger::LastRun;
 
     fn ledger() -> Ledger {
         let entry = Entry { mark: "ab".into(), run: "01J".into(), ..Entry::default() };
@@ -225,6 +228,35 @@ mod tests {
         let memory = recalled(ledger().text(("shop", "web1")).trim_end());
         assert_eq!((memory.damage, memory.ledger), (None, ledger()));
         assert_eq!(recalled("").ledger, Ledger::default());
+    }
+
+    #[test]
+    fn what_it_is_about_is_told_by_every_line() {
+        let text = ledger().text(("shop", "web1"));
+        let all: HashSet<String> =
+            ["m/file[/etc/a]", "m/file[/etc/b ä\\\"]", "m/service[a]"].map(str::to_owned).into();
+        assert!(journal::is_about(text.as_bytes(), &all));
+        for address in &all {
+            let fewer =
+                all.iter().filter(|other| *other != address).cloned().collect::<HashSet<_>>();
+            assert!(!journal::is_about(text.as_bytes(), &fewer), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_restart_that_came_all_the_same_is_owed_no_more() {
+        let mut notes = journal::Notes::default();
+        notes.run(0, LastRun { run: "01J".into(), who: "me@here".into() });
+        notes.change(3, "m/file[/etc/a]".into(), Some(Entry::default()));
+        notes.owed(ledger().owed.remove(0));
+        notes.change(4, "m/service[a]".into(), Some(Entry::default()));
+        let owed = |head: &str| {
+            let text = notes.text();
+            let text =
+                format!("= boot x\n{head}= journal\n= ledger\n{text}begun 3\ndone 3\nbegun 4");
+            read(text.as_bytes(), ("shop", "web1")).ledger.owed.len()
+        };
+        assert_eq!((owed(""), owed("= acted 4\n")), (1, 0));
     }
 
     #[test]

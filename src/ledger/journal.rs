@@ -2,7 +2,8 @@
 //! A run that ended early is known by what it left: what was not begun was not done, what was begun and
 //! not done may hold or not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::BuildHasher;
 
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +147,23 @@ pub(super) fn is_first(text: &str) -> bool {
         // Its first lines were cut.
         None => true,
     }
+}
+
+/// Whether all that an answer of `recall` says is about these addresses.
+#[must_use]
+pub fn is_about<S: BuildHasher>(answer: &[u8], addresses: &HashSet<String, S>) -> bool {
+    let about = |line: &str| match serde_json::from_str(line) {
+        Ok(
+            Line::Entry(address, _)
+            | Line::Change(_, address, _)
+            | Line::Gone(address)
+            | Line::Open(address)
+            | Line::Back(_, _, address)
+            | Line::Owed(Owed { address, .. }),
+        ) => addresses.contains(&address),
+        Ok(Line::Run(..)) | Err(_) => true,
+    };
+    String::from_utf8_lossy(answer).lines().all(about)
 }
 
 /// Takes a journal into the ledger that it was written beside.

@@ -11,7 +11,8 @@ own() {
   [ -d "$1" ] && [ ! -L "$1" ] && [ -O "$1" ]
 }
 # recall PROJECT/HOST BASE [BOOT LINES]: which boot this is and who holds the lock, then the ledger and its journal, by one
-# process; or, where LINES are what stat says of them still (`since`), that they are the same.
+# process; or, where LINES are what stat says of them still (`since`), that they are the same. False where they cannot be
+# read.
 recall() {
   remembers "$1" "$2"
   [ -e "$state" ] || return 0
@@ -29,13 +30,15 @@ recall() {
     echo @from
     had=-
   fi
-  if [ ! -e "$state/journal" ]; then
-    echo '= ledger'
-    cat "$state/ledger" 2>/dev/null
-    return
+  shift $#
+  [ ! -e "$state/ledger" ] || set -- "$state/ledger"
+  if [ -e "$state/journal" ]; then
+    echo '= journal'
+    set -- "$@" "$state/journal"
   fi
-  printf '= journal\n= ledger\n'
-  cat "$state/ledger" "$state/journal" 2>/dev/null
+  echo '= ledger'
+  # Another one's apply may just take the journal in.
+  cat "$@" 2>/dev/null || { r=$?; for p do [ -e "$p" ] || r=0; done; return "$r"; }
 }
 # restarted: that step SEQ of the journal acted, where a shell died over a restart that came all the same: the unit has
 # another number than before, or systemd is still at it.

@@ -18,7 +18,7 @@ use crate::model::change::TriggerKind;
 
 pub use back::{Trail, WayBack, way_back};
 pub use format::{Damage, Memory, read};
-pub use journal::Notes;
+pub use journal::{Notes, is_about};
 pub use orphans::Orphan;
 pub use undo::{Came, Kept, KeptRun, Undo, lines, runs};
 

@@ -113,7 +113,7 @@ brief() {
 }
 # about PATH: k, the line of stat about it in `seen`; where that is long, to look through it is dearer than processes.
 about() {
-  [ "${#seen}" -le 8192 ] || return
+  [ "${#seen}" -le 16384 ] || return
   k=${seen%%" $1
 "*}
   [ "$k" != "$seen" ] || return

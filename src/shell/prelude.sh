@@ -87,7 +87,7 @@ apart() {
 since() {
   had=
   booted
-  if [ -n "$1" ] && [ "$1" = "$boot" ]; then
+  if [ "$1" = "$boot" ]; then
     case "
 $seen" in *"
 $2

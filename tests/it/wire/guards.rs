@@ -330,6 +330,11 @@ static GUARDS: &[Guard] = &[
         remembered::stands_as_it_was,
     ),
     guard(
+        "what cannot be read is not nothing",
+        &[("{ r=$?; for p do", "{ r=0; for p do")],
+        remembered::stands_as_it_was,
+    ),
+    guard(
         "stat says whole lines of what is kept",
         &[("*\"\n$2\n\"*) had=y", "*\"$2\n\"*) had=y")],
         remembered::stands_as_it_was,

@@ -231,6 +231,7 @@ pub(super) fn stands_as_it_was(shell: &Shell, edits: &[Edit]) -> Result<(), Stri
         ("a\nbx\nc", "", "a\nb", false),
         ("", "", "a\nb", false),
         ("a\n\nb", "none", "", false),
+        ("a\n\nb", "", "x", false),
     ] {
         let told = "told() { booted; seen=\"$1\n\"; boot_then=${3:-$boot}; [ \"$3\" != none ] || boot_then=; \
                     M=$(recall p/h \"$2\" \"$boot_then\" \"$4\"); :; }; told";
@@ -251,6 +252,12 @@ pub(super) fn stands_as_it_was(shell: &Shell, edits: &[Edit]) -> Result<(), Stri
     let plain = said(&plain);
     if plain.contains("\n@") || !plain.contains("[\"a run\"]") {
         return Err(format!("nobody keeps it: {plain}"));
+    }
+    // What cannot be read is not nothing.
+    let fails = "told() { M=$(cat() { return 5; }; recall p/h \"$1\"); M=$?; }; told";
+    let fails = said(&bench.step(fails, &[&base])?);
+    if fails != "5" {
+        return Err(format!("it could not be read: {fails}"));
     }
     // Another login's is elsewhere than stat was asked.
     let told = "told() { booted; seen='a\n'; M=$(U=1000 HOME=$1/home; p=$HOME/.local/state/trueup/p/h; \
