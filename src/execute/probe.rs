@@ -97,9 +97,20 @@ impl Probe {
 
     /// What the answers say of that on which others hang.
     pub(super) fn said<'a>(&self, answers: &'a [Answer]) -> Option<Said<'a>> {
-        let (seq, count) = self.paths.filter(|(_, count)| *count > 0)?;
+        self.stats(answers)?.0
+    }
+
+    /// The answer about paths: what others hang on, if any does; the lines of stat(1), and the status with which it ended.
+    fn stats<'a>(&self, answers: &'a [Answer]) -> Option<(Option<Said<'a>>, &'a [u8], u32)> {
+        let (seq, count) = self.paths?;
         let answer = answers.iter().find(|answer| answer.seq == seq)?;
-        Some(Said::read(&answer.payload, count).0)
+        let (said, lines) = if count == 0 {
+            (None, answer.payload.as_slice())
+        } else {
+            let (said, lines) = Said::read(&answer.payload, count);
+            (Some(said), lines)
+        };
+        Some((said, lines, answer.status))
     }
 
     /// What the answers say of each resource.
@@ -112,15 +123,7 @@ impl Probe {
             answers.iter().map(|answer| (answer.seq, answer)).collect();
         let mut observed: Vec<Result<Erased, String>> =
             desired.resources.iter().map(|_| Err("the host was not asked".to_owned())).collect();
-        let about = self.paths.and_then(|(seq, count)| Some((by_seq.get(&seq)?, count)));
-        let (said, lines, ended) = match about {
-            Some((answer, 0)) => (None, answer.payload.as_slice(), answer.status),
-            Some((answer, count)) => {
-                let (said, rest) = Said::read(&answer.payload, count);
-                (Some(said), rest, answer.status)
-            }
-            None => (None, &[][..], 0),
-        };
+        let (said, lines, ended) = self.stats(answers).unwrap_or_default();
         let paths = Stats::read(lines, ended);
         for (seq, kind, these) in &self.asked {
             let wanted: Vec<&Erased> =
@@ -128,7 +131,7 @@ impl Probe {
             let answer = by_seq.get(seq).map(|answer| Cow::Borrowed(answer.payload.as_slice()));
             let answer = match self.standing.get(seq) {
                 Some(kept) => answer.and_then(|answer| {
-                    kept.keep(&answer, said.as_ref());
+                    kept.keep(&answer, said.as_ref(), |_| true);
                     kept.whole(&answer).map(Cow::Owned)
                 }),
                 None => answer,

@@ -171,16 +171,13 @@ impl Recall {
         memory: &Memory,
         desired: &Desired,
     ) {
-        let Some(standing) = &self.standing else { return };
         let answer = answers.iter().find(|answer| answer.seq == self.seq);
-        let Some(answer) = answer.filter(|answer| Standing::is_told(&answer.payload)) else {
-            return;
-        };
-        let declared: HashSet<String> =
-            desired.resources.iter().map(|instance| instance.address.to_string()).collect();
-        if memory.damage.is_none() && is_about(&answer.payload, &declared) {
-            standing.keep(&answer.payload, said);
-        }
+        let Some((standing, answer)) = self.standing.as_ref().zip(answer) else { return };
+        standing.keep(&answer.payload, said, |answer| {
+            let all = desired.resources.iter().map(|instance| instance.address.to_string());
+            let declared: HashSet<String> = all.collect();
+            memory.damage.is_none() && is_about(answer, |address| declared.contains(address))
+        });
     }
 }
 

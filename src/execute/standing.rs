@@ -10,7 +10,7 @@ use crate::config::own;
 use crate::ledger;
 use crate::model::Host;
 use crate::model::change::sha256_hex;
-use crate::resources::stat_about;
+use crate::resources::{next_line, stat_about};
 
 /// Seconds for which what an answer hangs on must not have been touched: what touches it later gets another time.
 const STILL: u64 = 2;
@@ -116,17 +116,19 @@ impl Standing {
         }
     }
 
-    /// Whether an answer could be kept: it is told whole.
-    pub(super) fn is_told(answer: &[u8]) -> bool {
-        parts(answer).1 == b"@from"
-    }
-
-    /// Keeps what stands in an answer behind a line `@from`, where the host said this of the files, and it can be kept.
-    pub(super) fn keep(&self, answer: &[u8], said: Option<&Said<'_>>) {
+    /// Keeps what stands in an answer behind a line `@from`, where the host said this of the files, and it can be kept and
+    /// `may` be.
+    pub(super) fn keep(
+        &self,
+        answer: &[u8],
+        said: Option<&Said<'_>>,
+        may: impl FnOnce(&[u8]) -> bool,
+    ) {
         let (_, line, rest) = parts(answer);
         if line == b"@from"
-            && lasts(rest)
             && let Some((boot, lines)) = said.and_then(|said| self.state(said))
+            && lasts(rest)
+            && may(rest)
         {
             // Who cannot keep it asks again.
             let _ = self.write((boot, &lines), rest);
@@ -170,16 +172,16 @@ impl Standing {
 impl Kept {
     /// What is kept in a file, where it is whole and to this question.
     fn read(text: &[u8], question: &str) -> Option<Self> {
-        let (sum, whole) = line(text)?;
-        let (asked, rest) = line(whole)?;
-        (asked == question && sha256_hex(whole) == sum).then_some(())?;
-        let (head, mut rest) = line(rest)?;
-        let (boot, count) = head.split_once(' ')?;
+        let (sum, whole) = next_line(text)?;
+        let (asked, rest) = next_line(whole)?;
+        (asked == question.as_bytes() && sha256_hex(whole).as_bytes() == sum).then_some(())?;
+        let (head, mut rest) = next_line(rest)?;
+        let (boot, count) = str::from_utf8(head).ok()?.split_once(' ')?;
         let mut lines = Vec::new();
         for _ in 0..count.parse::<usize>().ok()? {
-            let (one, after) = line(rest)?;
-            lines.push(one);
-            rest = after;
+            let (line, more) = next_line(rest)?;
+            lines.push(str::from_utf8(line).ok()?);
+            rest = more;
         }
         Some(Self { boot: boot.to_owned(), lines: lines.join("\n"), answer: rest.to_vec() })
     }
@@ -196,8 +198,8 @@ impl<'a> Said<'a> {
     /// Reads the answer to the question about paths, which begins with the boot and then has a line of stat(1) for each of so
     /// many files; what stands behind the boot's line is given back.
     pub(super) fn read(answer: &'a [u8], count: usize) -> (Self, &'a [u8]) {
-        let (first, rest) = answer.split_at(line_end(answer));
-        let boot = str::from_utf8(first).map(str::trim_end).unwrap_or_default();
+        let (boot, rest) = next_line(answer).unwrap_or_default();
+        let boot = str::from_utf8(boot).unwrap_or_default();
         let lines = rest.split(|&byte| byte == b'\n').take(count);
         let lines = lines.filter_map(|line| str::from_utf8(line).ok()).collect();
         (Self { boot, lines }, rest)
@@ -213,12 +215,13 @@ impl<'a> Said<'a> {
 /// An answer's first lines that begin with `= `, the line behind them, and what stands behind that.
 fn parts(answer: &[u8]) -> (&[u8], &[u8], &[u8]) {
     let mut rest = answer;
-    while rest.starts_with(b"= ") {
-        rest = &rest[line_end(rest)..];
+    loop {
+        let (line, more) = next_line(rest).unwrap_or_default();
+        if !line.starts_with(b"= ") {
+            return (&answer[..answer.len() - rest.len()], line, more);
+        }
+        rest = more;
     }
-    let head = &answer[..answer.len() - rest.len()];
-    let (line, rest) = rest.split_at(line_end(rest));
-    (head, line.strip_suffix(b"\n").unwrap_or(line), rest)
 }
 
 /// When a regular file or a folder was changed last, in seconds of the host's clock, by a line of stat(1). Where times have
@@ -259,17 +262,6 @@ fn trusted(file: &Path) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// How long the first line is, with its end.
-fn line_end(text: &[u8]) -> usize {
-    text.iter().position(|&byte| byte == b'\n').map_or(text.len(), |at| at + 1)
-}
-
-/// The first line, and what stands behind it.
-fn line(text: &[u8]) -> Option<(&str, &[u8])> {
-    let end = text.iter().position(|&byte| byte == b'\n')?;
-    Some((str::from_utf8(&text[..end]).ok()?, &text[end + 1..]))
-}
-
 #[expect(clippy::disallowed_methods, reason = "tests look at the files")]
 #[cfg(test)]
 mod tests {
@@ -306,11 +298,13 @@ mod tests {
         let first = of(b"packages a");
         assert_eq!((first.told(), first.whole(b"@same")), (["", ""], None), "none is kept");
         assert_eq!(first.whole(&from(ANSWER)).as_deref(), Some(ANSWER));
-        first.keep(&from(ANSWER), None);
+        first.keep(&from(ANSWER), None, |_| true);
         assert_eq!(of(b"packages a").told(), ["", ""], "nobody said what it hangs on");
-        first.keep(ANSWER, Some(&said));
+        first.keep(&from(ANSWER), Some(&said), |answer| answer != ANSWER);
+        assert_eq!(of(b"packages a").told(), ["", ""], "it may not be");
+        first.keep(ANSWER, Some(&said), |_| true);
         assert_eq!(of(b"packages a").told(), ["", ""], "nobody asked for it");
-        first.keep(&from(ANSWER), Some(&said));
+        first.keep(&from(ANSWER), Some(&said), |_| true);
         let next = of(b"packages a");
         assert_eq!(next.told(), ["123e4567-e89b-12d3-a456-426614174000", LINES]);
         assert_eq!(next.whole(b"@same").as_deref(), Some(ANSWER));
@@ -341,7 +335,7 @@ mod tests {
         fs::write(&next.file, String::from_utf8(text).unwrap().replace("installed", "gone"))
             .unwrap();
         assert_eq!(of(b"packages a").told(), ["", ""]);
-        first.keep(&from(ANSWER), Some(&said));
+        first.keep(&from(ANSWER), Some(&said), |_| true);
         let file = next.file.clone();
         assert!(file.exists());
         next.forget();

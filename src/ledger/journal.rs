@@ -2,8 +2,7 @@
 //! A run that ended early is known by what it left: what was not begun was not done, what was begun and
 //! not done may hold or not.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::hash::BuildHasher;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -149,9 +148,8 @@ pub(super) fn is_first(text: &str) -> bool {
     }
 }
 
-/// Whether all that an answer of `recall` says is about these addresses.
-#[must_use]
-pub fn is_about<S: BuildHasher>(answer: &[u8], addresses: &HashSet<String, S>) -> bool {
+/// Whether all that a ledger and its journal say is about addresses that are `these`.
+pub fn is_about(text: &[u8], these: impl Fn(&str) -> bool) -> bool {
     let about = |line: &str| match serde_json::from_str(line) {
         Ok(
             Line::Entry(address, _)
@@ -160,10 +158,10 @@ pub fn is_about<S: BuildHasher>(answer: &[u8], addresses: &HashSet<String, S>) -
             | Line::Open(address)
             | Line::Back(_, _, address)
             | Line::Owed(Owed { address, .. }),
-        ) => addresses.contains(&address),
+        ) => these(&address),
         Ok(Line::Run(..)) | Err(_) => true,
     };
-    String::from_utf8_lossy(answer).lines().all(about)
+    String::from_utf8_lossy(text).lines().all(about)
 }
 
 /// Takes a journal into the ledger that it was written beside.

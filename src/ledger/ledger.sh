@@ -26,9 +26,7 @@ recall() {
   # Who is not root remembers elsewhere, where nothing else was asked for: not where stat was asked.
   if [ $# -gt 2 ] && { [ "$U" -eq 0 ] || [ -n "$2" ]; }; then
     since "$3" "$4"
-    case $had in y) echo @same; had=-; return ;; esac
-    echo @from
-    had=-
+    stood && return
   fi
   shift $#
   [ ! -e "$state/ledger" ] || set -- "$state/ledger"

@@ -48,7 +48,8 @@ pub use inverse::{Back, Copy, Inverse, LOGIN, Left};
 pub use kind::{Erased, Kind, Part, ResourceType};
 pub use record::{Parting, Record};
 pub use set::{Member, STAGED, SetStep};
-pub use stats::{Stats, about as stat_about};
+pub use stats::{Stats, stat_about};
+pub use text::next_line;
 
 /// Every resource type, in the order in which hosts are asked about them.
 pub static REGISTRY: &[&dyn ResourceType] = &[

@@ -5,10 +5,7 @@
 # that must change what apt knows; and what apt would do for all of them together.
 packages() {
   command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1 || { echo '!'; return; }
-  case $had in
-    y) echo @same; return ;;
-    '') echo @from ;;
-  esac
+  stood && return
   IFS=' '
   k=
   for p do k="$k ${p%%/*}"; done

@@ -225,22 +225,15 @@ pub(super) fn ask_stat<'p>(
     let mut all: Vec<&str> = paths.flat_map(|path| [path, parent(path)]).collect();
     all.sort_unstable();
     all.dedup();
-    let (first, rest) = all.split_at(all.len().min(CHUNK));
-    let alone = last && rest.is_empty();
-    if !(grounds.is_empty() && first.is_empty()) {
-        let format = if grounds.is_empty() { STAT } else { STAT_OF_WHICH };
-        script.text(if alone { "exec " } else { "" }).text(format);
-        script.args(grounds).args(first).text(" 2>&1\n");
-    }
-    for chunk in rest.chunks(CHUNK) {
-        script.text(STAT).args(chunk).text(" 2>&1\n");
+    let (mut grounds, mut rest) = (grounds, all.as_slice());
+    while !(grounds.is_empty() && rest.is_empty()) {
+        let (chunk, more) = rest.split_at(rest.len().min(CHUNK));
+        script.text(if last && all.len() <= CHUNK { "exec " } else { "" });
+        script.text("stat -c '").text(if grounds.is_empty() { "" } else { "%d:%i:%.9Z " });
+        script.text("s %f %u %g %s %h %U %G %n' --").args(grounds).args(chunk).text(" 2>&1\n");
+        (grounds, rest) = (&[], more);
     }
 }
-
-/// How stat(1) is asked.
-const STAT: &str = "stat -c 's %f %u %g %s %h %U %G %n' --";
-/// The same, with which file it is before all else.
-const STAT_OF_WHICH: &str = "stat -c '%d:%i:%.9Z s %f %u %g %s %h %U %G %n' --";
 
 /// Asks for the contents at paths whose SHA-256 is another than the one given.
 pub(super) fn ask_contents<'p>(

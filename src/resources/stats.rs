@@ -62,6 +62,12 @@ impl<'a> Stats<'a> {
     }
 }
 
+/// The path that a line of stat(1) is about, before which may stand which file it is.
+#[must_use]
+pub fn stat_about(line: &[u8]) -> Option<&[u8]> {
+    about(bare(line))
+}
+
 /// A line of stat(1) without which file it is.
 fn bare(line: &[u8]) -> &[u8] {
     let at = line.iter().position(|&byte| byte == b' ');
@@ -71,8 +77,7 @@ fn bare(line: &[u8]) -> &[u8] {
 
 /// The path that a line of stat(1) is about: one that it knows, or one that it names in an error (GNU and busybox quote
 /// an absolute path behind a space).
-pub fn about(line: &[u8]) -> Option<&[u8]> {
-    let line = bare(line);
+pub(super) fn about(line: &[u8]) -> Option<&[u8]> {
     if let Some(rest) = line.strip_prefix(b"s ") {
         return rest.splitn(8, |&byte| byte == b' ').nth(7);
     }

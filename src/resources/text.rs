@@ -157,7 +157,8 @@ impl<'b> Lines<'b> {
 }
 
 /// The first line of a text without its line break, and what comes behind it.
-pub(super) fn next_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
+#[must_use]
+pub fn next_line(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if text.is_empty() {
         return None;
     }

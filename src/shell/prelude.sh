@@ -95,6 +95,17 @@ $2
   fi
 }
 
+# stood: true, and `@same`, where the answer stands that was kept; else `@from` before it where somebody wants to know.
+stood() {
+  set -- "$had"
+  had=-
+  case $1 in
+    y) echo @same ;;
+    '') echo @from; return 1 ;;
+    *) return 1 ;;
+  esac
+}
+
 # fail TEXT: sets what the step says and fails.
 fail() {
   M=$1
